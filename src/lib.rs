@@ -11,5 +11,7 @@
 
 pub mod blob;
 pub mod hint;
+pub mod invocation;
 pub mod platform;
 pub mod store;
+pub mod toolchain;
