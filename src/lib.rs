@@ -10,6 +10,8 @@
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod blob;
+pub mod exec;
+pub mod golang;
 pub mod hint;
 pub mod invocation;
 pub mod platform;
