@@ -11,5 +11,6 @@
 
 pub mod blob;
 pub mod hint;
+pub mod layer_entry;
 pub mod platform;
 pub mod store;
