@@ -22,5 +22,6 @@ pub mod layer_entry;
 pub mod output_spec;
 pub mod plan;
 pub mod platform;
+pub mod reference;
 pub mod store;
 pub mod toolchain;
