@@ -11,6 +11,7 @@
 
 pub mod blob;
 pub mod cli;
+pub mod config;
 pub mod exec;
 pub mod exit;
 pub mod golang;
