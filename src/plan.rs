@@ -1,20 +1,29 @@
 //! Platforms x programs become a [`Plan`]: a value that says, before any compiler runs, which binary is made by
 //! which call and on which base it goes.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod make;
+mod rust_program;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::blob::Digest;
-use crate::golang::{self, GoPackage, GoSettings};
+use crate::cargo::Machine;
+use crate::golang::{GoPackage, GoSettings};
 use crate::hint::Hint;
 use crate::image::{BaseImage, ImageSettings};
 use crate::invocation::{Invocation, Joins};
 use crate::layer_entry::Entry;
-use crate::platform::{self, Platform};
-use crate::toolchain::{Language, Request, Toolchain, ToolchainError, Toolchains};
+use crate::platform::Platform;
+use crate::toolchain::{Language, Request, ToolchainError};
+
+pub use make::make;
+pub use rust_program::RustProgram;
 
 /// What a program is built from.
 #[derive(Clone, Debug)]
@@ -26,11 +35,21 @@ pub enum Source {
         /// how it is built
         settings: GoSettings,
     },
+    /// a binary of a Cargo package
+    Rust(Box<RustProgram>),
     /// a binary that something else built
     Prebuilt {
         /// the file
         path: PathBuf,
     },
+}
+
+/// What the machine and the environment add to a plan.
+pub struct Context<'context> {
+    /// what cargo has to be told of this machine, when there is a Rust program
+    pub machine: Option<Machine>,
+    /// the environment that children inherit
+    pub environment: &'context dyn Fn(&str) -> Option<String>,
 }
 
 impl Source {
@@ -39,6 +58,7 @@ impl Source {
     pub fn language(&self) -> Language {
         match self {
             Self::Go { .. } => Language::Go,
+            Self::Rust(_) => Language::Rust,
             Self::Prebuilt { .. } => Language::Prebuilt,
         }
     }
@@ -48,6 +68,7 @@ impl Source {
             Self::Go { .. } | Self::Prebuilt { .. } => {
                 Request { language: self.language(), platform, libc: None, c: false, row: None }
             }
+            Self::Rust(program) => program.request(platform),
         }
     }
 
@@ -55,6 +76,7 @@ impl Source {
     fn origin(&self) -> String {
         match self {
             Self::Go { package, .. } => package.import_path.clone(),
+            Self::Rust(program) => format!("{}#{}", program.binary.package, program.binary.name),
             Self::Prebuilt { path } => path.display().to_string(),
         }
     }
@@ -78,16 +100,12 @@ pub struct BaseOffer {
     pub name: String,
     /// the digest of its index, or of its manifest when it has none; `None` for `scratch` and `static`
     pub digest: Option<Digest>,
-    /// its images; `None` when it is made for any platform
-    pub images: Option<Vec<BaseImage>>,
-    /// makes the image of a platform where [`Self::images`] is `None`
+    /// every platform it has
+    pub platforms: Vec<Platform>,
+    /// the images of those that may be taken
+    pub images: Vec<BaseImage>,
+    /// the image for any platform, of `scratch` and `static`
     pub any: Option<BaseImage>,
-}
-
-impl BaseOffer {
-    fn platforms(&self) -> Option<Vec<Platform>> {
-        self.images.as_ref().map(|images| images.iter().map(|image| image.platform).collect())
-    }
 }
 
 /// One platform of an image that was asked for.
@@ -205,6 +223,8 @@ pub struct ChosenToolchain {
     pub target: Option<String>,
     /// the libc
     pub libc: Option<String>,
+    /// the dependency whose C made this the row
+    pub c: Option<String>,
     /// whether the binary will be static
     #[serde(rename = "static")]
     pub static_binary: bool,
@@ -231,6 +251,12 @@ pub struct Job {
     /// Rust targets that have to be on the machine
     #[serde(skip)]
     pub targets: Vec<String>,
+    /// names of other toolchains that would do
+    #[serde(skip)]
+    pub alternatives: Vec<String>,
+    /// where cargo builds, which its messages are read by
+    #[serde(skip)]
+    pub build_directory: Option<PathBuf>,
 }
 
 /// A platform that cannot be built.
@@ -323,367 +349,3 @@ impl Hint for PlanError {
     }
 }
 
-/// Makes the plan. `build` is the folder where compilers put what they make.
-///
-/// # Errors
-/// When a platform is missing and may not be left out, nothing is left, or names collide.
-pub fn make(
-    toolchains: &Toolchains,
-    build: &Path,
-    images: Vec<ImageInput>,
-    options: Options,
-) -> Result<Plan, PlanError> {
-    let mut planned = Planner { toolchains, build, options, missing: Vec::new(), pending: Vec::new() };
-    let mut result = Vec::with_capacity(images.len());
-    for (position, image) in images.into_iter().enumerate() {
-        result.push(planned.image(position, image)?);
-    }
-    let left = result.iter().flat_map(|image| &image.units).map(|unit| unit.platform).fold(
-        Vec::new(),
-        |mut left, platform| {
-            if !left.contains(&platform) {
-                left.push(platform);
-            }
-            left
-        },
-    );
-    if !planned.missing.is_empty() && !options.skip_missing {
-        return Err(PlanError::Platforms { missing: planned.missing, left });
-    }
-    if let Some(image) = result.iter().find(|image| image.units.is_empty()) {
-        return Err(PlanError::Nothing { image: image.name.clone() });
-    }
-    let Planner { missing, pending, .. } = planned;
-    let mut plan = Plan { images: result, jobs: Vec::new(), skipped: missing };
-    schedule(&mut plan, &pending, build)?;
-    Ok(plan)
-}
-
-/// A program that some job has to make.
-struct Pending {
-    image: usize,
-    unit: usize,
-    program: usize,
-    platform: Platform,
-    name: String,
-    source: Source,
-    toolchain: Toolchain,
-}
-
-struct Planner<'input> {
-    toolchains: &'input Toolchains,
-    build: &'input Path,
-    options: Options,
-    missing: Vec<Missing>,
-    pending: Vec<Pending>,
-}
-
-impl Planner<'_> {
-    fn image(&mut self, position: usize, image: ImageInput) -> Result<ImagePlan, PlanError> {
-        let mut units: Vec<Unit> = Vec::with_capacity(image.units.len());
-        for input in &image.units {
-            if units.iter().any(|unit| unit.platform == input.platform) {
-                return Err(PlanError::Twice(input.platform));
-            }
-            distinct_destinations(&image, input)?;
-            match self.unit(&image.name, position, units.len(), input)? {
-                Ok(unit) => units.push(unit),
-                Err(missing) => self.missing.push(missing),
-            }
-        }
-        Ok(ImagePlan { name: image.name, settings: image.settings, files: image.files, units })
-    }
-
-    fn unit(
-        &mut self,
-        image_name: &str,
-        image: usize,
-        unit: usize,
-        input: &UnitInput,
-    ) -> Result<Result<Unit, Missing>, PlanError> {
-        let platform = input.platform;
-        let missing =
-            |reason: String, hints: Vec<String>| Missing { image: image_name.to_owned(), platform, reason, hints };
-        let mut programs = Vec::with_capacity(input.programs.len());
-        let mut pending = Vec::new();
-        let mut static_binaries = true;
-        for (position, program) in input.programs.iter().enumerate() {
-            let mut planned = PlannedProgram {
-                name: program.name.clone(),
-                destination: program.destination.clone(),
-                language: program.source.language(),
-                toolchain: None,
-                binary: PathBuf::new(),
-                job: None,
-            };
-            if let Source::Prebuilt { path } = &program.source {
-                // What it needs is only known once it is read, so nothing is taken for granted.
-                static_binaries = false;
-                planned.binary.clone_from(path);
-                programs.push(planned);
-                continue;
-            }
-            let toolchain = match self.toolchains.select(&program.source.request(platform)) {
-                Ok(toolchain) => toolchain,
-                Err(error @ (ToolchainError::NoPlatform { .. } | ToolchainError::NoRow { .. })) => {
-                    return Ok(Err(missing(error.to_string(), error.hints())));
-                }
-                Err(error) => return Err(PlanError::Toolchain(error)),
-            };
-            static_binaries &= toolchain.static_binary;
-            planned.toolchain = Some(chosen(&toolchain));
-            planned.binary = self.build.join(platform.as_folder()).join(&program.name);
-            programs.push(planned);
-            pending.push(Pending {
-                image,
-                unit,
-                program: position,
-                platform,
-                name: program.name.clone(),
-                source: program.source.clone(),
-                toolchain,
-            });
-        }
-        match choose_base(&input.base, platform, static_binaries, self.options.strict_platform) {
-            Ok(base) => {
-                self.pending.extend(pending);
-                Ok(Ok(Unit { platform, base, programs }))
-            }
-            Err(reason) => Ok(Err(missing(reason, Vec::new()))),
-        }
-    }
-}
-
-fn chosen(toolchain: &Toolchain) -> ChosenToolchain {
-    ChosenToolchain {
-        name: toolchain.name.clone(),
-        origin: toolchain.origin.clone(),
-        target: toolchain.target.clone(),
-        libc: toolchain.libc.as_ref().map(ToString::to_string),
-        static_binary: toolchain.static_binary,
-    }
-}
-
-fn distinct_destinations(image: &ImageInput, unit: &UnitInput) -> Result<(), PlanError> {
-    let files = image.files.iter().map(|entry| format!("/{}", entry.path));
-    let mut seen = std::collections::BTreeSet::new();
-    for destination in files.chain(unit.programs.iter().map(|program| program.destination.clone())) {
-        if !seen.insert(destination.clone()) {
-            return Err(PlanError::SameDestination { image: image.name.clone(), destination });
-        }
-    }
-    Ok(())
-}
-
-fn choose_base(offer: &BaseOffer, wanted: Platform, static_binaries: bool, strict: bool) -> Result<BaseChoice, String> {
-    let choice = |platform, image: BaseImage, note| BaseChoice {
-        name: offer.name.clone(),
-        platform,
-        digest: image.manifest,
-        index: offer.digest,
-        note,
-        image,
-    };
-    if let Some(any) = &offer.any {
-        return Ok(choice(wanted, BaseImage { platform: wanted, ..any.clone() }, None));
-    }
-    let offered = offer.platforms().unwrap_or_default();
-    let listed = offered.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let found = platform::select(wanted, &offered, static_binaries, strict);
-    let image = found.and_then(|found| offer.images.iter().flatten().find(|image| image.platform == found));
-    let image = image.ok_or_else(|| format!("the base `{}` lacks it; it offers {listed}", offer.name))?;
-    let note = (image.platform != wanted).then(|| {
-        format!("the base `{}` has no {wanted}; its {} is the nearest lower variant", offer.name, image.platform)
-    });
-    Ok(choice(image.platform, image.clone(), note))
-}
-
-/// Groups pending programs into compiler calls and enters them into the plan.
-fn schedule(plan: &mut Plan, pending: &[Pending], build: &Path) -> Result<(), PlanError> {
-    distinct_names(pending)?;
-    let mut by_platform: BTreeMap<Platform, Vec<&Pending>> = BTreeMap::new();
-    let mut order = Vec::new();
-    for program in pending.iter().filter(|program| matches!(program.source, Source::Go { .. })) {
-        if !by_platform.contains_key(&program.platform) {
-            order.push(program.platform);
-        }
-        by_platform.entry(program.platform).or_default().push(program);
-    }
-    for platform in order {
-        schedule_go(plan, platform, &by_platform[&platform], build);
-    }
-    Ok(())
-}
-
-fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build: &Path) {
-    // The same program in two images is compiled once.
-    let mut distinct: Vec<(&str, &GoPackage, &GoSettings, &Toolchain)> = Vec::new();
-    for program in programs {
-        if let Source::Go { package, settings } = &program.source {
-            if !distinct.iter().any(|other| other.0 == program.name) {
-                distinct.push((&program.name, package, settings, &program.toolchain));
-            }
-        }
-    }
-    let named: Vec<_> = distinct.iter().map(|(name, package, settings, _)| (*name, *package, *settings)).collect();
-    let folder = build.join(platform.as_folder());
-    for batch in golang::batches(&named) {
-        let packages: Vec<&GoPackage> = batch.iter().map(|position| named[*position].1).collect();
-        let output = match batch.as_slice() {
-            [only] => folder.join(named[*only].0).display().to_string(),
-            _ => format!("{}/", folder.display()),
-        };
-        let (_, _, settings, toolchain) = distinct[batch[0]];
-        let invocation = golang::build_invocation(&packages, settings, &toolchain.env, &output);
-        let names: Vec<&str> = batch.iter().map(|position| named[*position].0).collect();
-        let job = plan.jobs.len();
-        for program in programs.iter().filter(|program| names.contains(&program.name.as_str())) {
-            plan.images[program.image].units[program.unit].programs[program.program].job = Some(job);
-        }
-        plan.jobs.push(Job {
-            language: Language::Go,
-            platforms: vec![platform],
-            line: invocation.to_line(),
-            invocation,
-            joins: Joins::AtStart,
-            outputs: names.iter().map(|name| folder.join(name)).collect(),
-            tools: toolchain.tools.clone(),
-            targets: Vec::new(),
-        });
-    }
-}
-
-/// Binaries are found by platform and name, so one name may not stand for two programs.
-fn distinct_names(pending: &[Pending]) -> Result<(), PlanError> {
-    let mut seen: BTreeMap<(Platform, &str), &Pending> = BTreeMap::new();
-    for program in pending {
-        let Some(first) = seen.insert((program.platform, &program.name), program) else { continue };
-        let same = match (&first.source, &program.source) {
-            (Source::Go { package, settings }, Source::Go { package: other, settings: theirs }) => {
-                package == other && settings == theirs
-            }
-            _ => false,
-        };
-        if !same {
-            let (first, second) = (first.source.origin(), program.source.origin());
-            return Err(PlanError::SameName { name: program.name.clone(), first, second });
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn platform(text: &str) -> Platform {
-        text.parse().unwrap()
-    }
-
-    fn program(name: &str) -> ProgramInput {
-        let package = GoPackage {
-            import_path: format!("m/cmd/{name}"),
-            directory: format!("/src/cmd/{name}").into(),
-            module: "m".into(),
-            module_directory: "/src".into(),
-        };
-        ProgramInput {
-            name: name.into(),
-            destination: format!("/usr/local/bin/{name}"),
-            source: Source::Go { package, settings: GoSettings::default() },
-        }
-    }
-
-    fn offer(platforms: &[&str]) -> Arc<BaseOffer> {
-        let images = platforms.iter().map(|text| BaseImage::scratch(platform(text))).collect();
-        Arc::new(BaseOffer { name: "debian:12".into(), digest: None, images: Some(images), any: None })
-    }
-
-    fn image(name: &str, platforms: &[&str], base: &Arc<BaseOffer>, programs: &[&str]) -> ImageInput {
-        let units = platforms.iter().map(|text| UnitInput {
-            platform: platform(text),
-            programs: programs.iter().map(|name| program(name)).collect(),
-            base: base.clone(),
-        });
-        ImageInput { name: name.into(), settings: ImageSettings::default(), files: Vec::new(), units: units.collect() }
-    }
-
-    fn make(images: Vec<ImageInput>, options: Options) -> Result<Plan, PlanError> {
-        super::make(&Toolchains::built_in().unwrap(), Path::new("/src/.anyarch/build"), images, options)
-    }
-
-    #[test]
-    fn one_call_a_platform_makes_the_programs_of_all_images() {
-        let base = offer(&["linux/amd64", "linux/arm64"]);
-        let both = ["linux/amd64", "linux/arm64"];
-        let plan = make(
-            vec![image("app", &both, &base, &["app"]), image("tool", &both, &base, &["tool"])],
-            Options::default(),
-        )
-        .unwrap();
-        assert_eq!(plan.jobs.len(), 2);
-        assert_eq!(
-            plan.jobs[1].line,
-            "CGO_ENABLED=0 GOARCH=arm64 GOARM64=v8.0 GOOS=linux go build -trimpath -o /src/.anyarch/build/linux_arm64/ ./cmd/app ./cmd/tool"
-        );
-        let jobs: Vec<_> = plan.images.iter().flat_map(|image| &image.units).map(|unit| unit.programs[0].job).collect();
-        assert_eq!(jobs, [Some(0), Some(1), Some(0), Some(1)]);
-        assert_eq!(plan.images[1].units[1].programs[0].binary, Path::new("/src/.anyarch/build/linux_arm64/tool"));
-    }
-
-    #[test]
-    fn platforms_are_a_contract() {
-        let base = offer(&["linux/amd64", "linux/arm64"]);
-        let wanted = ["linux/amd64", "linux/riscv64", "windows/amd64"];
-        let error = make(vec![image("app", &wanted, &base, &["app"])], Options::default()).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "cannot build for 2 platforms:\n  linux/riscv64: the base `debian:12` lacks it; it offers linux/amd64, linux/arm64\n  windows/amd64: go has no toolchain for windows/amd64"
-        );
-        assert_eq!(error.hints().last().unwrap(), "--skip-missing");
-        assert!(error.hints().contains(&"--platform linux/amd64".to_owned()));
-        let plan =
-            make(vec![image("app", &wanted, &base, &["app"])], Options { skip_missing: true, ..Options::default() })
-                .unwrap();
-        assert_eq!(plan.images[0].units.len(), 1);
-        assert_eq!(plan.skipped.len(), 2);
-        let nothing = image("app", &["linux/riscv64"], &base, &["app"]);
-        let error = make(vec![nothing], Options { skip_missing: true, ..Options::default() }).unwrap_err();
-        assert_eq!(error.to_string(), "no platform is left to build `app` for");
-    }
-
-    #[test]
-    fn a_lower_variant_serves_and_is_said() {
-        let base = offer(&["linux/arm/v6"]);
-        let plan = make(vec![image("app", &["linux/arm/v7"], &base, &["app"])], Options::default()).unwrap();
-        let choice = &plan.images[0].units[0].base;
-        assert_eq!(
-            choice.note.as_deref(),
-            Some("the base `debian:12` has no linux/arm/v7; its linux/arm/v6 is the nearest lower variant")
-        );
-        let strict = Options { strict_platform: true, ..Options::default() };
-        assert!(make(vec![image("app", &["linux/arm/v7"], &base, &["app"])], strict).is_err());
-    }
-
-    #[test]
-    fn names_do_not_collide_silently() {
-        let base = offer(&["linux/amd64"]);
-        let twice = image("app", &["linux/amd64", "linux/x86_64"], &base, &["app"]);
-        assert_eq!(
-            make(vec![twice], Options::default()).unwrap_err().to_string(),
-            "the platform linux/amd64 is asked for twice"
-        );
-        let mut same = image("app", &["linux/amd64"], &base, &["app", "tool"]);
-        same.units[0].programs[1].destination = "/usr/local/bin/app".into();
-        assert_eq!(
-            make(vec![same], Options::default()).unwrap_err().to_string(),
-            "the image `app` has two things at `/usr/local/bin/app`"
-        );
-        let mut renamed = image("app", &["linux/amd64"], &base, &["app", "tool"]);
-        renamed.units[0].programs[1].name = "app".into();
-        assert_eq!(
-            make(vec![renamed], Options::default()).unwrap_err().to_string(),
-            "two programs are called `app`: m/cmd/app and m/cmd/tool"
-        );
-    }
-}
