@@ -12,4 +12,6 @@
 pub mod blob;
 pub mod hint;
 pub mod platform;
+pub mod reference;
+pub mod registry;
 pub mod store;
