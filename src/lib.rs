@@ -24,5 +24,6 @@ pub mod output_spec;
 pub mod plan;
 pub mod platform;
 pub mod reference;
+pub mod registry;
 pub mod store;
 pub mod toolchain;
