@@ -1,0 +1,6 @@
+//! The one integration test program: it runs the real `anyarch`, real toolchains and real registries.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod support_works;
