@@ -199,3 +199,17 @@ fn the_program_runs_with_nothing_of_its_users() {
     }
     assert!(!variables.iter().any(|name| name.starts_with("CARGO_PKG_")), "{variables:?}");
 }
+
+#[test]
+#[ignore = "full: bases"]
+fn every_release_starts_on_each_of_its_platforms() {
+    for release in [Release::Bullseye, Release::Bookworm, Release::Trixie] {
+        let base = Source::Layout(bases::debian(release));
+        assert_eq!(base.platforms(), release.platforms());
+        for platform in release.platforms() {
+            let image = base.unpack(platform);
+            let ended = image.run(&["sh", "-c", "echo started"]);
+            assert_eq!((ended.code, &*ended.stdout, &*ended.stderr), (0, "started\n", ""), "{release:?} {platform}");
+        }
+    }
+}
