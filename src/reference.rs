@@ -269,8 +269,7 @@ fn split_registry(text: &str, name: &str) -> Result<(String, String), ReferenceE
             return Err(ReferenceError::Registry { text: text.to_owned(), registry: registry.to_owned() });
         }
     };
-    let registry =
-        if DOCKER_HUB_ALIASES.contains(&registry.as_str()) { DOCKER_HUB.to_owned() } else { registry };
+    let registry = if DOCKER_HUB_ALIASES.contains(&registry.as_str()) { DOCKER_HUB.to_owned() } else { registry };
     let official = registry == DOCKER_HUB && !path.contains('/') && !path.is_empty();
     Ok((registry, if official { format!("library/{path}") } else { path.to_owned() }))
 }
@@ -460,7 +459,11 @@ mod tests {
                     "name the repository too: `REPOSITORY@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`",
                 ],
             ),
-            ("app:", "`` in `app:` is not a tag: it should be at most 128 letters, digits, `_`, `.` and `-`, and not start with `.` or `-`", &[]),
+            (
+                "app:",
+                "`` in `app:` is not a tag: it should be at most 128 letters, digits, `_`, `.` and `-`, and not start with `.` or `-`",
+                &[],
+            ),
         ];
         for (text, message, hints) in table {
             let error = text.parse::<Reference>().unwrap_err();

@@ -52,7 +52,7 @@ pub fn download(release: Release, work: &Path) -> PathBuf {
 /// Settings that keep everything apt reads and writes inside `work`.
 fn configuration(work: &Path, architectures: &[&str]) -> String {
     let work = work.display();
-    let architectures = architectures.iter().map(|name| format!("\"{name}\"; ")).collect::<String>();
+    let architectures = architectures.join("\"; \"");
     // An empty status file: apt would refuse versions that are older than what the machine has installed.
     format!(
         "Dir::Etc::SourceList \"{work}/sources.list\";\n\
@@ -63,7 +63,7 @@ fn configuration(work: &Path, architectures: &[&str]) -> String {
          Dir::State::lists \"{work}/lists\";\n\
          Dir::State::status \"/dev/null\";\n\
          Dir::Cache \"{work}/cache\";\n\
-         APT::Architectures {{ {architectures}}};\n\
+         APT::Architectures {{ \"{architectures}\"; }};\n\
          APT::Sandbox::User \"root\";\n\
          APT::Update::Error-Mode \"any\";\n\
          Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";\n\
