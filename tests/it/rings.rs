@@ -113,24 +113,10 @@ fn module_of(path: &Path) -> Vec<String> {
     parts
 }
 
-fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(rust_files(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    files
-}
-
 #[test]
 fn every_import_runs_from_the_shell_to_the_edges_to_the_core() {
     let src = support::repository().join("src");
-    let files: Vec<(PathBuf, Vec<String>)> = rust_files(&src)
+    let files: Vec<(PathBuf, Vec<String>)> = source::rust_files(&src)
         .into_iter()
         .map(|file| (file.clone(), module_of(file.strip_prefix(&src).unwrap())))
         .filter(|(_, module)| module != &["lib"])

@@ -3,12 +3,14 @@
 use std::fs;
 use std::process::Command;
 
+use crate::support;
 use crate::support::bases::{self, Release};
 use crate::support::layout::{self, Image, Tree};
 use crate::support::process;
 use crate::support::program::redact;
 use crate::support::project::Project;
 use crate::support::shims::Shims;
+use crate::support::source;
 use crate::support::start::Source;
 
 #[test]
@@ -212,4 +214,21 @@ fn every_release_starts_on_each_of_its_platforms() {
             assert_eq!((ended.code, &*ended.stdout, &*ended.stderr), (0, "started\n", ""), "{release:?} {platform}");
         }
     }
+}
+
+#[test]
+fn every_test_that_make_test_leaves_out_belongs_to_a_part() {
+    let mut marks = 0;
+    for folder in ["src", "tests"] {
+        for file in source::rust_files(&support::repository().join(folder)) {
+            let text = fs::read_to_string(&file).unwrap();
+            for line in text.lines().map(str::trim).filter(|line| line.starts_with("#[ignore")) {
+                let part = line.strip_prefix("#[ignore = \"full: ").and_then(|rest| rest.strip_suffix("\"]"));
+                let plain = |part: &str| part.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-');
+                assert!(part.is_some_and(plain), "{}: `{line}` names no part for scripts/test-full", file.display());
+                marks += 1;
+            }
+        }
+    }
+    assert!(marks > 0);
 }

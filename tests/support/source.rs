@@ -1,5 +1,8 @@
 //! Rust source as tokens and absolute paths: just enough to say which module names which.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 /// A word, a `::` or any other single character of Rust source, with the line it stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
@@ -16,6 +19,21 @@ pub struct Named {
     pub path: Vec<String>,
     /// the line it stands on, from 1
     pub line: usize,
+}
+
+/// Every Rust file below `folder`, sorted.
+pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("the repository can be read") {
+        let path = entry.expect("the repository can be read").path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
 }
 
 /// Splits `source` into tokens without comments, texts, characters and whatever stands under `#[cfg(test)]`.
