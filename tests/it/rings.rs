@@ -10,8 +10,9 @@ use crate::support::source::{self, Token};
 const SHELL: &[&str] = &["cli", "commands", "exit", "main", "ui"];
 /// The modules that touch the world: files, processes, the network.
 const EDGES: &[&str] = &["base", "config", "exec", "host", "registry", "run", "sink", "store"];
-/// Which edge may know which other; every edge may know `store`.
-const EDGE_TO_EDGE: &[(&str, &str)] = &[("run", "*"), ("base", "registry"), ("sink", "registry")];
+/// Which edge may know which other; every edge may know `store`. What this machine has is found by running its tools,
+/// and only `exec` runs anything: so `host` knows it.
+const EDGE_TO_EDGE: &[(&str, &str)] = &[("run", "*"), ("base", "registry"), ("host", "exec"), ("sink", "registry")];
 /// What no core module may name: crates, and what std has of the world.
 const WORLD: &[&[&str]] = &[
     &["clap"],
