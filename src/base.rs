@@ -19,7 +19,7 @@ use crate::layer::{self, LayerError};
 use crate::platform::Platform;
 use crate::reference::Repository;
 use crate::registry;
-use crate::sink::REF_NAME;
+use crate::blob::REF_NAME;
 use crate::static_base;
 use crate::store::{Store, StoreError};
 

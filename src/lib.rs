@@ -9,13 +9,20 @@
 //! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
+pub mod base;
+pub mod base_name;
 pub mod blob;
+pub mod cargo;
+pub mod cargo_flags;
 pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod elf;
 pub mod exec;
 pub mod exit;
 pub mod golang;
 pub mod hint;
+pub mod host;
 pub mod image;
 pub mod invocation;
 pub mod layer;
@@ -25,5 +32,10 @@ pub mod plan;
 pub mod platform;
 pub mod reference;
 pub mod registry;
+pub mod run;
+pub mod sink;
+pub mod static_base;
 pub mod store;
 pub mod toolchain;
+pub mod ui;
+pub mod zigbuild;

@@ -1,3 +1,21 @@
 //! The `anyarch` program: hands its arguments to the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use anyarch::cli::{Cli, Command};
+use anyarch::commands;
+
+fn main() -> ExitCode {
+    // cargo-zigbuild makes us our own linker and archiver: those calls are none of the user's.
+    if let Some(code) = anyarch::zigbuild::dispatch(std::env::args_os().collect()) {
+        return code;
+    }
+    let exit = match Cli::parse().command {
+        Command::Build(arguments) => commands::build::run(arguments),
+        Command::Plan(arguments) => commands::plan::run(arguments),
+        Command::Platforms(arguments) => commands::platforms::run(&arguments),
+    };
+    exit.into()
+}

@@ -8,12 +8,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::blob::{Descriptor, MEDIA_TYPE_INDEX, canonical_json};
+use crate::blob::{Descriptor, MEDIA_TYPE_INDEX, REF_NAME, canonical_json};
 use crate::hint::Hint;
 use crate::image::Image;
-
-/// The annotation by which a layout says what an image is called.
-pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 /// An image as it is published: its index, its manifests and configs as bytes, its layers in the store.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::hint::Hint as _;
 use crate::image::BaseImage;
 use crate::platform::{self, Platform};
 use crate::toolchain::{Toolchain, ToolchainError, Toolchains};

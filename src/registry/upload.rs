@@ -59,6 +59,25 @@ impl Client {
         };
         retry::run(&self.inner.policy, || upload.run(body, progress)).await
     }
+
+    /// Asks the registry to take the blob from `from`, another of its repositories; true when it did.
+    ///
+    /// For a blob that is not here: nothing is uploaded when the answer is no.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked.
+    pub async fn mount_blob(&self, repository: &Repository, descriptor: &Descriptor, from: &Repository) -> Result<bool, Error> {
+        let upload = Upload {
+            inner: &self.inner,
+            host: &self.inner.host(repository),
+            action: Action::new(Verb::MountBlob, repository, &descriptor.digest),
+            descriptor,
+            scopes: Scopes::push(repository),
+            mount_from: Some(from),
+        };
+        let begun = retry::run(&self.inner.policy, || upload.mount(from)).await?;
+        Ok(matches!(begun, Some(Begun::Mounted)))
+    }
 }
 
 /// What became of asking for a place to upload to.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use crate::cargo::{Binary, Choice};
+use crate::cargo::{Binary, Choice, Features};
 use crate::config::values::Language as Written;
 use crate::config::{self, ConfigFile, ProgramFile};
 use crate::exec::Children;
@@ -12,7 +12,7 @@ use crate::golang::{self, GoError, GoPackage};
 
 use super::error::Error;
 use super::flags::Flags;
-use super::rust::Workspaces;
+use super::rust::{Workspaces, features_of};
 
 /// What a program is, on every platform.
 #[derive(Clone, Debug)]
@@ -178,7 +178,7 @@ impl Detector<'_> {
                 Ok(packages.into_iter().map(|package| named(package.name(), Kind::Go(package.clone()))).collect())
             }
             Some(Marker::Cargo(_)) => {
-                let choice = Choice { package: flags.package.clone(), bins: flags.bins.clone(), all_bins: flags.all_bins };
+                let choice = Choice { package: flags.package.clone(), bins: flags.bins.clone(), all_bins: flags.all_bins, features: Features::default() };
                 let binaries = self.workspaces.binaries(&location.start, &choice)?;
                 Ok(binaries.into_iter().map(|binary| named(&binary.name.clone(), Kind::Rust(binary))).collect())
             }
@@ -256,6 +256,7 @@ impl Detector<'_> {
                     package: name,
                     bins: table.bin.iter().map(|bin| bin.get_ref().clone()).collect(),
                     all_bins: table.bins.as_ref().is_some_and(|bins| *bins.get_ref()),
+                    features: features_of(&table.settings()),
                 };
                 let binaries = self.workspaces.binaries(folder.as_deref().unwrap_or(root), &choice)?;
                 Ok(binaries.into_iter().map(|binary| program(&binary.name.clone(), Kind::Rust(binary))).collect())

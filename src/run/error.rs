@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use crate::base::BaseError;
 use crate::base_name::BaseNameError;
-use crate::cargo::CargoError;
-use crate::cargo_flags::CargoFlagsError;
+use crate::cargo::{CargoError, MissingLibrary};
+use crate::cargo_flags::CargoConfigError;
 use crate::config::ConfigError;
 use crate::config::template::TemplateError;
 use crate::elf::{ElfError, Mismatch};
@@ -135,7 +135,11 @@ pub enum Error {
     #[error(transparent)]
     Cargo(#[from] CargoError),
     #[error(transparent)]
-    CargoFlags(#[from] CargoFlagsError),
+    MissingLibrary(#[from] MissingLibrary),
+    #[error(transparent)]
+    CargoFlags(#[from] CargoConfigError),
+    #[error("anyarch's own rows of crates cannot be read")]
+    CrateRows(#[source] Box<toml::de::Error>),
     #[error(transparent)]
     Toolchain(#[from] ToolchainError),
     #[error(transparent)]
@@ -199,6 +203,7 @@ impl Hint for Error {
             Self::Push { source, .. } | Self::Client(source) => source.hints(),
             Self::Go(error) => error.hints(),
             Self::Cargo(error) => error.hints(),
+            Self::MissingLibrary(error) => error.hints(),
             Self::CargoFlags(error) => error.hints(),
             Self::Toolchain(error) => error.hints(),
             Self::Plan(error) => error.hints(),

@@ -74,7 +74,7 @@ pub enum Event {
     Transferred {
         /// names the transfer
         id: u64,
-        /// how many since the last time
+        /// how many so far; falls when a transfer begins anew
         bytes: u64,
     },
     /// All bytes moved.

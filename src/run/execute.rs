@@ -13,7 +13,7 @@ use crate::cargo::{Message, MessageReader};
 use crate::exec::{ExecError, Finished, Jobs};
 use crate::image::{self, Image};
 use crate::output_spec::Output;
-use crate::plan::{Job, Plan};
+use crate::plan::Job;
 use crate::platform::Platform;
 use crate::sink::Bundle;
 use crate::toolchain::Language;
@@ -115,10 +115,10 @@ fn start_jobs(session: &Session, prepared: &Arc<Prepared>, jobs: &Jobs, sender: 
             let begin = Instant::now();
             let mut line = |line: &str| {
                 if let Some(Message::Artifact(artifact)) = reader.as_ref().map(|reader| reader.read(line))
-                    && job.outputs.contains(&artifact.executable)
+                    && job.outputs.contains(&artifact.path)
                 {
-                    told.insert(artifact.executable.clone());
-                    made(artifact.executable, begin.elapsed());
+                    told.insert(artifact.path.clone());
+                    made(artifact.path, begin.elapsed());
                 }
             };
             let result = jobs.run(&session.children, &job.invocation, job.joins, started, &mut line);

@@ -48,6 +48,8 @@ pub struct Session {
     pub configuration_folder: Option<PathBuf>,
     /// where credentials are looked for
     pub credentials: registry::CredentialEnvironment,
+    /// true when the environment names a proxy
+    pub proxied: bool,
 }
 
 /// A plan with all that carrying it out needs.
@@ -134,15 +136,15 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let location = locate(&session.directory, flags.paths.first().map_or(".", String::as_str))?;
     let file = read_config(&session.directory, &location)?;
     let toolchains = toolchains(session, &flags.toolchain_files, Some((&file, flags.allow_project_toolchains)))?;
-    let mut workspaces = Workspaces::new(session.children.clone());
+    let mut workspaces = Workspaces::new(session.children.clone(), session.store.root())?;
     let mut detector = Detector { children: &session.children, workspaces: &mut workspaces, directory: &session.directory };
     let programs = detector.programs(&location, &file, &flags)?;
     let settings = Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
     let times = settings.times()?;
     let client = registry::Client::new(registry::Options {
         insecure_hosts: settings.insecure_registries(),
-        environment: session.credentials.clone(),
-        store: session.store.clone(),
+        proxied: session.proxied,
+        ..registry::Options::new(session.store.clone(), session.credentials.clone())
     })
     .map_err(|error| Error::Client(Box::new(error)))?;
     let bases = Bases::new(session.store.clone(), client.clone());
@@ -166,7 +168,8 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();
     let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };
     let build = settings.own_folder().join("build");
-    let context = workspaces.context();
+    let environment = |name: &str| std::env::var(name).ok();
+    let context = workspaces.context(&environment)?;
     let plan = plan::make(&toolchains, &build, &context, inputs, options)?;
     note_choices(session, &plan);
     check_machine(session, &settings, &plan)?;
@@ -385,7 +388,7 @@ impl Preparation<'_> {
             },
             Kind::Rust(binary) => {
                 let env = self.variables(&settings, &scope)?;
-                Source::Rust(self.workspaces.program(self.toolchains, binary, platform, &settings, env)?)
+                Source::Rust(Box::new(self.workspaces.program(self.toolchains, binary, platform, &settings, env)?))
             }
             Kind::Prebuilt => self.prebuilt(program, platform, &settings, &scope)?,
         };

@@ -229,7 +229,7 @@ impl Upload {
         if let Some(base) = base
             && !self.session.store.has(&blob.digest, blob.size)
         {
-            if client.has_blob(&self.repository, &blob.digest).await.map_err(failed)? {
+            if client.has_blob(&self.repository, blob).await.map_err(failed)? {
                 return Ok(());
             }
             if let Some(from) = same_registry(base, &self.repository)

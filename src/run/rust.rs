@@ -109,15 +109,7 @@ impl Workspaces {
         let folder = binary.manifest.parent().unwrap_or(Path::new("/")).to_owned();
         let workspace = self.workspace(&folder)?;
         let root = workspace.root().to_owned();
-        let list = |list: Option<&toml::Spanned<crate::config::collections::OneOrMany<String>>>| {
-            list.iter().flat_map(|list| list.get_ref().iter()).map(|value| value.get_ref().clone()).collect::<Vec<_>>()
-        };
-        let is = |value: &Option<toml::Spanned<bool>>| value.as_ref().is_some_and(|value| *value.get_ref());
-        let features = Features {
-            names: list(settings.features.as_ref()),
-            all: is(&settings.all_features),
-            no_default: is(&settings.no_default_features),
-        };
+        let features = features_of(settings);
         let mut program = RustProgram {
             binary: binary.clone(),
             target_directory: workspace.target_directory().to_owned(),
@@ -152,7 +144,7 @@ impl Workspaces {
         };
         let is_set = |name: &str| std::env::var_os(name).is_some() || program.env.contains_key(name);
         if let Some(missing) = graph.missing_library(&program.binary.package_id, &triple, &self.rows, &is_set) {
-            return Err(CargoError::from(missing).into());
+            return Err(missing.into());
         }
         program.flags = self.config(&root)?.user_flags(&triple)?;
         if used.1.is_none()
@@ -196,3 +188,11 @@ impl Workspaces {
     }
 }
 
+
+/// The features that a table asks for.
+#[must_use]
+pub fn features_of(settings: &ProgramSettings) -> Features {
+    let names = settings.features.iter().flat_map(|list| list.get_ref().iter()).map(|name| name.get_ref().clone());
+    let is = |value: &Option<toml::Spanned<bool>>| value.as_ref().is_some_and(|value| *value.get_ref());
+    Features { names: names.collect(), all: is(&settings.all_features), no_default: is(&settings.no_default_features) }
+}
