@@ -175,7 +175,8 @@ pub fn read(fact: GitFact, output: GitOutput<'_>, folder: &Path) -> Result<Strin
 
 /// Sorts git's messages (of `LC_ALL=C`, git 2.20 to 2.50) into what can be done about them.
 fn failure(arguments: &'static [&'static str], stderr: &str, folder: &Path) -> GitError {
-    const NO_COMMIT: [&str; 5] = [
+    const NO_COMMIT: [&str; 6] = [
+        "ambiguous argument 'HEAD'",
         "malformed object name",
         "Needed a single revision",
         "bad revision 'HEAD'",
@@ -291,6 +292,11 @@ mod tests {
                  safe.directory /src/app\n",
                 "git does not trust `/src/app`, which belongs to another user",
                 &["git config --global --add safe.directory /src/app"],
+            ),
+            (
+                "fatal: ambiguous argument 'HEAD': unknown revision or path not in the working tree.\nUse '--' to\n",
+                "the git checkout has no commit yet",
+                &["git commit --all"],
             ),
             (
                 "warning: x\nfatal: index file corrupt\n",
