@@ -10,6 +10,7 @@
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod blob;
+pub mod elf;
 pub mod hint;
 pub mod layer_entry;
 pub mod platform;
