@@ -43,7 +43,7 @@ impl Dynamic {
 
     /// True when the linker marked it as a position-independent program.
     pub(super) fn is_pie(&self) -> bool {
-        self.value(elf::DT_FLAGS_1).is_some_and(|flags| flags & u64::from(elf::DF_1_PIE.0) != 0)
+        self.value(elf::DT_FLAGS_1).is_some_and(|flags| flags & elf::DF_1_PIE.0 != 0)
     }
 
     /// Fills in what `facts` says about libraries.

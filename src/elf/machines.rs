@@ -331,7 +331,7 @@ pub(super) fn describe(facts: &ElfFacts) -> String {
     }
 }
 
-/// Words of ours that are spoken with a vowel first: x86-64, AArch64, s390x, Alpha, Itanium.
+/// "an" before the names of ours that are spoken with a vowel first: `x86-64`, `AArch64`, `s390x`, `Alpha`.
 fn article(name: &str) -> &'static str {
     if name.starts_with(['x', 'A', 's', 'I']) { "an" } else { "a" }
 }

@@ -20,8 +20,8 @@ fn facts(path: &Path) -> ElfFacts {
 }
 
 fn go_build(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> PathBuf {
-    let name: String = settings.iter().map(|(name, value)| format!("{name}_{value}_")).collect();
-    let binary = folder.join(name + &arguments.concat());
+    let name: Vec<String> = settings.iter().map(|(name, value)| format!("{name}_{value}")).collect();
+    let binary = folder.join(name.join("_"));
     let mut command = Command::new("go");
     command.args(["build", "-trimpath", "-o"]).arg(&binary).args(arguments).arg(".").current_dir(folder);
     for inherited in ["GOFLAGS", "GOARM", "GOAMD64", "GOARM64", "GOMIPS", "GOMIPS64"] {
@@ -268,7 +268,7 @@ fn damaged_binaries_of_real_compilers_never_panic() {
         for round in 0..6000 {
             let start = [0, facts_at, whole.len().saturating_sub(4096)][round % 3];
             let positions: Vec<usize> =
-                (0..1 + numbers.next(4)).map(|_| (start + numbers.next(4096)).min(whole.len() - 1)).collect();
+                (0..=numbers.next(4)).map(|_| (start + numbers.next(4096)).min(whole.len() - 1)).collect();
             for position in &positions {
                 file[*position] = u8::try_from(numbers.next(256)).unwrap();
             }
