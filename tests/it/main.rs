@@ -1,9 +1,3 @@
-//! The one integration test program: it runs the real `anyarch`, real toolchains and real registries.
+//! Tests of the library and the program against the world: compilers, archives, registries.
 
-#![expect(clippy::disallowed_methods, reason = "tests start programs themselves; the rule is for the library")]
-
-#[path = "../support/mod.rs"]
-mod support;
-
-mod rings;
-mod support_works;
+mod elf;
