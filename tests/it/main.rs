@@ -7,4 +7,6 @@ mod support;
 
 mod licences;
 mod rings;
+mod same_digest;
+mod starts;
 mod support_works;
