@@ -1,3 +1,12 @@
-//! Tests of the library and the program against the world: compilers, archives, registries.
+//! The one integration test program: it runs the real `anyarch`, real toolchains and real registries.
 
-mod elf;
+#![expect(clippy::disallowed_methods, reason = "tests start programs themselves; the rule is for the library")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod licences;
+mod rings;
+mod same_digest;
+mod starts;
+mod support_works;

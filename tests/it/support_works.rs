@@ -232,3 +232,13 @@ fn every_test_that_make_test_leaves_out_belongs_to_a_part() {
     }
     assert!(marks > 0);
 }
+
+#[test]
+fn a_run_is_held_to_its_words() {
+    let output = support::anyarch().args(["--version"]).run();
+    let version = env!("CARGO_PKG_VERSION");
+    output.assert_success().assert_stdout(&format!("anyarch {version}\n")).assert_stderr("");
+    let wrong = std::panic::catch_unwind(|| output.assert_stdout("\n        other\n          words\n        ").status);
+    let message = wrong.unwrap_err().downcast::<String>().unwrap();
+    assert!(message.contains("--- expected\nother\n  words\n--- actual\nanyarch "), "{message}");
+}

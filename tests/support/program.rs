@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::process;
 
 /// How long one run may take: a cold build of several Rust targets on two busy cores.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
+const LIMIT: Duration = Duration::from_mins(15);
 
 /// Variables that pass from the test run to the program: where downloads come from, and how to get there.
 const KEPT: &[&str] = &[
@@ -80,13 +80,20 @@ pub struct Program<'home> {
     arguments: Vec<OsString>,
     environment: BTreeMap<OsString, Option<OsString>>,
     folder: Option<PathBuf>,
+    umask: Option<u32>,
     redactions: Vec<(String, String)>,
 }
 
 impl<'home> Program<'home> {
     fn new(place: Place<'home>) -> Self {
-        let mut program =
-            Self { place, arguments: Vec::new(), environment: BTreeMap::new(), folder: None, redactions: Vec::new() };
+        let mut program = Self {
+            place,
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+            folder: None,
+            umask: None,
+            redactions: Vec::new(),
+        };
         for (name, value) in environment() {
             program = program.env(name, value);
         }
@@ -130,6 +137,12 @@ impl<'home> Program<'home> {
         self.redact(folder.as_ref().to_string_lossy(), "[CWD]")
     }
 
+    /// Runs with a file mode mask other than the test run's own.
+    pub fn umask(mut self, mask: u32) -> Self {
+        self.umask = Some(mask);
+        self
+    }
+
     /// Replaces `text` in redacted output.
     pub fn redact(mut self, text: impl Into<String>, by: impl Into<String>) -> Self {
         self.redactions.push((text.into(), by.into()));
@@ -138,7 +151,15 @@ impl<'home> Program<'home> {
 
     /// The call as a value of the standard library: for tests that start it and go on themselves.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_anyarch"));
+        let program = env!("CARGO_BIN_EXE_anyarch");
+        let mut command = match self.umask {
+            None => Command::new(program),
+            Some(mask) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("umask {mask:03o}; exec \"$@\""), "sh", program]);
+                shell
+            }
+        };
         command.args(&self.arguments).env_clear();
         command.envs(self.environment.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))));
         command.current_dir(self.folder.as_deref().unwrap_or(self.home().path()));

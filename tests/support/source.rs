@@ -38,7 +38,7 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
 
 /// Splits `source` into tokens without comments, texts, characters and whatever stands under `#[cfg(test)]`.
 pub fn tokens(source: &str) -> Vec<Token> {
-    without_tests(lex(source))
+    without_tests(&lex(source))
 }
 
 fn lex(source: &str) -> Vec<Token> {
@@ -137,13 +137,13 @@ fn raw(letters: &[char], from: usize) -> Option<usize> {
 }
 
 /// Leaves out each item that follows `#[cfg(test)]`.
-fn without_tests(tokens: Vec<Token>) -> Vec<Token> {
+fn without_tests(tokens: &[Token]) -> Vec<Token> {
     const MARK: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let (mut kept, mut at) = (Vec::new(), 0);
     while at < tokens.len() {
         let marked = tokens[at..].iter().map(|token| token.text.as_str()).take(MARK.len()).eq(MARK);
         if marked {
-            at = item_end(&tokens, at + MARK.len());
+            at = item_end(tokens, at + MARK.len());
         } else {
             kept.push(tokens[at].clone());
             at += 1;
