@@ -10,8 +10,11 @@
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod blob;
+pub mod cargo;
+pub mod cargo_flags;
 pub mod hint;
 pub mod invocation;
 pub mod platform;
 pub mod store;
 pub mod toolchain;
+pub mod zigbuild;
