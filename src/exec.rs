@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::hint::Hint;
-use crate::invocation::Invocation;
+use crate::invocation::{Invocation, Joins};
 
 /// Why a child gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -244,15 +244,6 @@ impl Drop for Held {
             implicit.store(true, Ordering::SeqCst);
         }
     }
-}
-
-/// How a compiler uses tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Joins {
-    /// by the jobserver protocol: starts with one token and takes more itself
-    Jobserver,
-    /// by `-p N`: what is free when it starts
-    AtStart,
 }
 
 impl Jobs {

@@ -1,6 +1,6 @@
 //! A folder with a `go.mod` becomes a list of main packages and the `go build` calls that compile them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -240,32 +240,26 @@ fn package_argument(package: &GoPackage) -> String {
     }
 }
 
-/// Splits programs into those that one `go build` can compile: the same module, no two with one file name, and none
-/// whose name in the image differs from Go's own when there are several.
+/// Splits programs into those that one `go build` can compile: the same module and settings, no two with one file
+/// name, and each called what Go calls it, since Go names the files when there are several. The answer holds positions in `programs`.
 #[must_use]
-pub fn batches<'program, T>(
-    programs: &'program [T],
-    package: impl Fn(&T) -> &GoPackage,
-    settings: impl Fn(&T) -> &GoSettings,
-) -> Vec<Vec<&'program T>> {
-    let mut batches: Vec<Vec<&T>> = Vec::new();
-    for program in programs {
-        let own = package(program);
-        let fits = |batch: &&mut Vec<&T>| {
-            let names: BTreeSet<&str> = batch.iter().map(|other| package(other).default_name()).collect();
-            let alike = |other: &T| {
-                let theirs = package(other);
-                theirs.module_directory == own.module_directory
-                    && settings(other) == settings(program)
-                    && theirs.name() == theirs.default_name()
-            };
-            batch.iter().all(|other| alike(other))
-                && own.name() == own.default_name()
-                && !names.contains(own.default_name())
+pub fn batches(programs: &[(&str, &GoPackage, &GoSettings)]) -> Vec<Vec<usize>> {
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    for (position, (name, package, settings)) in programs.iter().enumerate() {
+        let named_by_go = |position: usize| programs[position].0 == programs[position].1.default_name();
+        let fits = |batch: &&mut Vec<usize>| {
+            named_by_go(position)
+                && batch.iter().all(|other| {
+                    let (their_name, theirs, their_settings) = &programs[*other];
+                    theirs.module_directory == package.module_directory
+                        && their_settings == settings
+                        && their_name != name
+                        && named_by_go(*other)
+                })
         };
         match batches.iter_mut().find(fits) {
-            Some(batch) => batch.push(program),
-            None => batches.push(vec![program]),
+            Some(batch) => batch.push(position),
+            None => batches.push(vec![position]),
         }
     }
     batches
@@ -327,9 +321,10 @@ mod tests {
         let twin = (package("m", "m/other/app"), GoSettings::default());
         let command = (package("m", "m/cmd"), GoSettings::default());
         let programs = [app, tool, tagged, twin, command];
-        let found: Vec<Vec<&str>> = batches(&programs, |program| &program.0, |program| &program.1)
+        let named: Vec<_> = programs.iter().map(|(package, settings)| (package.name(), package, settings)).collect();
+        let found: Vec<Vec<&str>> = batches(&named)
             .iter()
-            .map(|batch| batch.iter().map(|program| program.0.import_path.as_str()).collect())
+            .map(|batch| batch.iter().map(|position| programs[*position].0.import_path.as_str()).collect())
             .collect();
         assert_eq!(found, [vec!["m/cmd/app", "m/cmd/tool"], vec!["m/cmd/tagged"], vec!["m/other/app"], vec!["m/cmd"]]);
     }

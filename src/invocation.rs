@@ -58,6 +58,16 @@ impl Serialize for Word {
     }
 }
 
+/// How a compiler uses the pool of job tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Joins {
+    /// by the jobserver protocol: starts with one token and takes more itself
+    Jobserver,
+    /// by `-p N`: what is free when it starts
+    AtStart,
+}
+
 /// A program with its arguments, what it changes in the inherited environment, and its folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Invocation {

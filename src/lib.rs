@@ -10,10 +10,20 @@
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod blob;
+pub mod cli;
+pub mod config;
 pub mod exec;
+pub mod exit;
 pub mod golang;
 pub mod hint;
+pub mod image;
 pub mod invocation;
+pub mod layer;
+pub mod layer_entry;
+pub mod output_spec;
+pub mod plan;
 pub mod platform;
+pub mod reference;
+pub mod registry;
 pub mod store;
 pub mod toolchain;

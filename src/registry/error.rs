@@ -1,0 +1,461 @@
+//! What can go wrong with a registry, and what to do about it. No variant holds a secret: URLs are reduced to hosts,
+//! because the queries of signed ones are as good as passwords.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::credentials::CredentialError;
+use crate::blob::Digest;
+use crate::hint::Hint;
+use crate::reference::{DOCKER_HUB, Repository};
+use crate::store::StoreError;
+
+/// What was being done at a registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// GET or HEAD of a manifest
+    ReadManifest,
+    /// HEAD of a manifest at the destination
+    CheckManifest,
+    /// PUT of a manifest
+    PushManifest,
+    /// GET of a blob
+    ReadBlob,
+    /// HEAD of a blob at the destination
+    CheckBlob,
+    /// mounting a blob from another repository
+    MountBlob,
+    /// upload of a blob
+    UploadBlob,
+}
+
+/// What was being done, to what, where; prints as ``reading the manifest `12` of `docker.io/library/debian` ``.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Action {
+    /// what was being done
+    pub verb: Verb,
+    /// where
+    pub repository: Repository,
+    /// the tag or the digest
+    pub subject: String,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verb, preposition) = match self.verb {
+            Verb::ReadManifest => ("reading the manifest", "of"),
+            Verb::CheckManifest => ("looking for the manifest", "in"),
+            Verb::PushManifest => ("pushing the manifest", "to"),
+            Verb::ReadBlob => ("reading the blob", "of"),
+            Verb::CheckBlob => ("looking for the blob", "in"),
+            Verb::MountBlob => ("mounting the blob", "in"),
+            Verb::UploadBlob => ("uploading the blob", "to"),
+        };
+        write!(formatter, "{verb} `{}` {preposition} `{}`", self.subject, self.repository)
+    }
+}
+
+/// What can go wrong with a registry.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No HTTP client can be made, mostly because there are no trusted certificates.
+    #[error("the HTTP client cannot be set up")]
+    Setup {
+        /// what is missing
+        #[source]
+        source: reqwest::Error,
+    },
+    /// A file of certificates to trust cannot be used.
+    #[error("the certificates in `{path}` cannot be read")]
+    Certificates {
+        /// the file
+        path: PathBuf,
+        /// why not
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The login cannot be found out.
+    #[error("the login for the registry `{registry}` cannot be found out")]
+    Credentials {
+        /// the registry
+        registry: String,
+        /// what is wrong
+        #[source]
+        source: CredentialError,
+    },
+    /// No connection.
+    #[error("the registry `{registry}` cannot be reached")]
+    Unreachable {
+        /// the registry
+        registry: String,
+        /// why not
+        #[source]
+        source: reqwest::Error,
+    },
+    /// A name that no URL can hold.
+    #[error("`{registry}` cannot be part of a URL")]
+    Name {
+        /// the registry
+        registry: String,
+        /// why not
+        #[source]
+        source: url::ParseError,
+    },
+    /// The registry is in trouble, or we asked too often, before anything could be asked for.
+    #[error(
+        "the registry `{registry}` answered {status}{}",
+        wait.map(|wait| format!(" and asks to wait {} s", wait.as_secs())).unwrap_or_default()
+    )]
+    Busy {
+        /// the registry
+        registry: String,
+        /// the HTTP status
+        status: reqwest::StatusCode,
+        /// `Retry-After`
+        wait: Option<Duration>,
+    },
+    /// No connection to a host that the registry sends us to.
+    #[error("`{target}`, to which the registry `{registry}` sends us, cannot be reached")]
+    TargetUnreachable {
+        /// the registry
+        registry: String,
+        /// the other host
+        target: String,
+        /// why not
+        #[source]
+        source: reqwest::Error,
+    },
+    /// TLS was spoken to a server that does not speak it.
+    #[error("the registry `{registry}` does not speak https")]
+    NotTls {
+        /// the registry
+        registry: String,
+        /// what the TLS library said
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The certificate does not prove that this is the registry.
+    #[error("the certificate of the registry `{registry}` is not trusted")]
+    Untrusted {
+        /// the registry
+        registry: String,
+        /// what the TLS library said
+        #[source]
+        source: reqwest::Error,
+    },
+    /// An answer other than success.
+    #[error(
+        "{action} failed: the registry answered {status}{}{}",
+        said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default(),
+        wait.map(|wait| format!(" and asks to wait {} s", wait.as_secs())).unwrap_or_default()
+    )]
+    Status {
+        /// what was being done
+        action: Box<Action>,
+        /// the HTTP status
+        status: reqwest::StatusCode,
+        /// the codes and messages in the answer
+        said: Option<String>,
+        /// `Retry-After`
+        wait: Option<Duration>,
+        /// true when no login was known for the registry
+        anonymous: bool,
+    },
+    /// The connection broke in the middle.
+    #[error("{action} failed: the connection broke")]
+    Interrupted {
+        /// what was being done
+        action: Box<Action>,
+        /// how
+        #[source]
+        source: reqwest::Error,
+    },
+    /// Nothing moved for too long.
+    #[error("{action} failed: nothing moved for {} s", after.as_secs())]
+    Stalled {
+        /// what was being done
+        action: Box<Action>,
+        /// how long was waited
+        after: Duration,
+    },
+    /// The token server refused.
+    #[error(
+        "the token server `{realm}` of the registry `{registry}` answered {status}{}",
+        said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default()
+    )]
+    Token {
+        /// the registry
+        registry: String,
+        /// the host of the token server
+        realm: String,
+        /// the HTTP status
+        status: reqwest::StatusCode,
+        /// the codes and messages in the answer
+        said: Option<String>,
+        /// `Retry-After`
+        wait: Option<Duration>,
+        /// true when no login was known for the registry
+        anonymous: bool,
+    },
+    /// The token server's answer holds no token.
+    #[error("the token server `{realm}` of the registry `{registry}` answered without a token")]
+    NoToken {
+        /// the registry
+        registry: String,
+        /// the host of the token server
+        realm: String,
+    },
+    /// The registry wants a login of a kind that we do not know.
+    #[error("the registry `{registry}` asks for a login of an unknown kind: `{challenge}`")]
+    Challenge {
+        /// the registry
+        registry: String,
+        /// what it sent, without parameters
+        challenge: String,
+    },
+    /// The registry sends us where it must not.
+    #[error("{} is refused", forbidden_target(registry, *kind, target))]
+    Forbidden {
+        /// the registry
+        registry: String,
+        /// how it sends us there
+        kind: TargetKind,
+        /// scheme and host
+        target: String,
+        /// why not
+        #[source]
+        source: Refusal,
+    },
+    /// An upload was begun and the registry did not say where it goes on.
+    #[error("{action} failed: the registry answered {status} without saying where to upload to (no `Location`)")]
+    NoLocation {
+        /// what was being done
+        action: Box<Action>,
+        /// the HTTP status
+        status: reqwest::StatusCode,
+    },
+    /// Other bytes than the digest promises.
+    #[error("{action} failed: the registry sent other content")]
+    WrongContent {
+        /// what was being done
+        action: Box<Action>,
+        /// what was expected and what came
+        #[source]
+        source: StoreError,
+    },
+    /// Fewer bytes than promised.
+    #[error("{action} failed: the registry sent {actual} of {expected} bytes")]
+    Truncated {
+        /// what was being done
+        action: Box<Action>,
+        /// size in bytes
+        expected: u64,
+        /// what came, in bytes
+        actual: u64,
+    },
+    /// More bytes than promised, or than we take.
+    #[error("{action} failed: the registry sends more than {limit} bytes")]
+    TooLarge {
+        /// what was being done
+        action: Box<Action>,
+        /// the limit in bytes
+        limit: u64,
+    },
+    /// The registry keeps something else than what was sent to it.
+    #[error("{action} failed: the registry stored it as {actual}, but it is {expected}")]
+    StoredOtherwise {
+        /// what was being done
+        action: Box<Action>,
+        /// the digest of what was sent
+        expected: Digest,
+        /// what the registry says
+        actual: String,
+    },
+    /// The manifest is none that we can use.
+    #[error("{action} failed: {reason}")]
+    Manifest {
+        /// what was being done
+        action: Box<Action>,
+        /// what is wrong with it
+        reason: &'static str,
+    },
+    /// A file to upload cannot be read, or is not what it should be.
+    #[error("{action} failed: `{path}` cannot be read")]
+    File {
+        /// what was being done
+        action: Box<Action>,
+        /// the file
+        path: PathBuf,
+        /// why not
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store failed.
+    #[error("{action} failed")]
+    Store {
+        /// what was being done
+        action: Box<Action>,
+        /// what is wrong with the store
+        #[source]
+        source: StoreError,
+    },
+    /// A passing failure that did not pass.
+    #[error("{source} (tried {attempts} times in {} s)", elapsed.as_secs())]
+    GaveUp {
+        /// how often was tried
+        attempts: u32,
+        /// from the first attempt to the last failure
+        elapsed: Duration,
+        /// the last failure; its own sources follow
+        source: Box<Error>,
+    },
+}
+
+/// How a registry names another host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetKind {
+    /// the token server
+    Realm,
+    /// a redirect
+    Redirect,
+    /// where an upload goes on
+    Upload,
+}
+
+/// Why a host that a registry names is not talked to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A public registry names an address inside our network.
+    #[error("it leads to {address}, which is closer to this machine than the registry itself")]
+    TooClose {
+        /// where it leads
+        address: IpAddr,
+    },
+    /// https would become http.
+    #[error("it is not https")]
+    NotHttps,
+    /// Neither http nor https, or no URL at all.
+    #[error("it is not an http or https URL")]
+    NotHttp,
+    /// Redirects that do not end.
+    #[error("there were {limit} redirects before it")]
+    TooMany {
+        /// how many are followed
+        limit: usize,
+    },
+}
+
+fn forbidden_target(registry: &str, kind: TargetKind, target: &str) -> String {
+    match kind {
+        TargetKind::Realm => format!("the token server `{target}` that the registry `{registry}` names"),
+        TargetKind::Redirect => format!("the redirect to `{target}` by the registry `{registry}`"),
+        TargetKind::Upload => format!("the upload to `{target}` that the registry `{registry}` asks for"),
+    }
+}
+
+impl Error {
+    /// True for what may pass by itself.
+    pub(super) fn is_transient(&self) -> bool {
+        match self {
+            Self::Status { status, .. } | Self::Token { status, .. } | Self::Busy { status, .. } => {
+                super::retry::is_transient(status.as_u16())
+            }
+            Self::Interrupted { .. } | Self::Stalled { .. } | Self::Truncated { .. } => true,
+            Self::Unreachable { source, .. } | Self::TargetUnreachable { source, .. } => {
+                super::transport::is_reset(source)
+            }
+            _ => false,
+        }
+    }
+
+    /// What the registry asked to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { wait, .. } | Self::Token { wait, .. } | Self::Busy { wait, .. } => *wait,
+            _ => None,
+        }
+    }
+
+    /// The HTTP status of the answer that was the error.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } | Self::Token { status, .. } | Self::Busy { status, .. } => {
+                Some(status.as_u16())
+            }
+            Self::GaveUp { source, .. } => source.status(),
+            _ => None,
+        }
+    }
+}
+
+/// The line that logs in where `registry` finds it.
+fn login(registry: &str) -> String {
+    if registry == DOCKER_HUB { "docker login".to_owned() } else { format!("docker login {registry}") }
+}
+
+fn denied(registry: &str, anonymous: bool) -> String {
+    if anonymous {
+        format!("no login is known for `{registry}`; log in: {}", login(registry))
+    } else {
+        format!("the login for `{registry}` was not accepted for this; log in again: {}", login(registry))
+    }
+}
+
+fn hints_of_status(action: &Action, status: u16, anonymous: bool) -> Vec<String> {
+    let registry = &action.repository.registry;
+    let reads = matches!(action.verb, Verb::ReadManifest | Verb::ReadBlob);
+    match status {
+        401 | 403 if reads => vec![
+            denied(registry, anonymous),
+            format!("registries say so of what does not exist, too: check the name `{}`", action.repository),
+        ],
+        401 | 403 => vec![denied(registry, anonymous)],
+        404 if reads => vec![format!("check the name and the tag: `{}:{}`", action.repository, action.subject)],
+        404 => vec![format!("some registries want `{}` to be created before the first push", action.repository)],
+        429 => rate_limited(registry),
+        413 => vec!["the registry, or a proxy before it, limits the size of uploads".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+fn rate_limited(registry: &str) -> Vec<String> {
+    vec![
+        format!("`{registry}` limits requests: wait, or log in for a higher limit: {}", login(registry)),
+        "or name a mirror or a copy of the image in another registry".to_owned(),
+    ]
+}
+
+impl Hint for Error {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Setup { .. } => vec![
+                "install the system's certificates (Debian: apt-get install ca-certificates), or name a file: SSL_CERT_FILE=/path/ca.pem"
+                    .to_owned(),
+            ],
+            Self::Credentials { source, .. } => source.hints(),
+            Self::Unreachable { registry, .. } => {
+                vec![format!("check the name `{registry}`, the network and HTTPS_PROXY")]
+            }
+            Self::NotTls { registry, .. } => {
+                vec![format!("if it is meant to speak plain http, add `--insecure-registry {registry}`")]
+            }
+            Self::Untrusted { registry, .. } => vec![
+                "name the certificate of its authority: SSL_CERT_FILE=/path/ca.pem".to_owned(),
+                format!("or, if nobody else can be on the wire, add `--insecure-registry {registry}`"),
+            ],
+            Self::Status { action, status, anonymous, .. } => hints_of_status(action, status.as_u16(), *anonymous),
+            Self::Token { registry, status, anonymous, .. } => match status.as_u16() {
+                401 | 403 => vec![denied(registry, *anonymous)],
+                429 => rate_limited(registry),
+                _ => Vec::new(),
+            },
+            Self::Busy { registry, status, .. } if status.as_u16() == 429 => rate_limited(registry),
+            Self::Store { source, .. } => source.hints(),
+            Self::GaveUp { source, .. } => source.hints(),
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Reads and pushes manifests and indexes, always as the bytes that they are.
+//!
+//! All of it is over reqwest: oci-client's `pull_manifest_raw` reads a body of any length into memory, follows redirects
+//! to anywhere and drops `Retry-After` and the media type; its `fetch_manifest_digest` asks a second time with a whole
+//! GET after any answer without a digest, a 404 too; its `push_manifest_raw` panics on a 201 without `Location`.
+
+use bytes::Bytes;
+use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
+
+use super::error::{Action, Error, Verb};
+use super::host::Host;
+use super::request::{Answer, Body, Call};
+use super::token::Scopes;
+use super::{Client, Fetched, Inner, retry};
+use crate::blob::{
+    Descriptor, Digest, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST,
+};
+use crate::reference::{Reference, Repository};
+use crate::store::StoreError;
+
+/// The longest manifest that is read, in bytes: what registries themselves allow.
+pub const LONGEST_MANIFEST: u64 = 4 * 1024 * 1024;
+/// Where registries say the digest of what they hold.
+const CONTENT_DIGEST: &str = "docker-content-digest";
+
+impl Client {
+    /// Finds out what `reference` means now, and reads that: one HEAD for a tag whose manifest is in the store.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked, has no such manifest, or sends something else.
+    pub async fn resolve(&self, reference: &Reference) -> Result<Fetched, Error> {
+        let repository = &reference.repository;
+        if let Some(digest) = &reference.digest {
+            return self.manifest(repository, digest).await;
+        }
+        let tag = reference.tag_or_latest();
+        let host = self.inner.host(repository);
+        let found = retry::run(&self.inner.policy, || self.inner.digest_of_tag(&host, repository, tag)).await?;
+        match found {
+            Some(digest) => self.manifest(repository, &digest).await,
+            None => self.inner.read_manifest(&host, repository, tag, None).await,
+        }
+    }
+
+    /// The manifest of that digest, from the store if it is there.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked, has no such manifest, or sends something else.
+    pub async fn manifest(&self, repository: &Repository, digest: &Digest) -> Result<Fetched, Error> {
+        let action = Action::new(Verb::ReadManifest, repository, digest);
+        let _turn = self.inner.flights.turn(digest).await;
+        if let Some(bytes) = self.inner.store.read(digest).map_err(|source| store_error(&action, source))? {
+            return fetched(&action, bytes);
+        }
+        let host = self.inner.host(repository);
+        self.inner.read_manifest(&host, repository, &digest.to_string(), Some(digest)).await
+    }
+
+    /// True when the repository has that manifest. A registry that does not answer HEAD counts as not having it.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked.
+    pub async fn has_manifest(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
+        let action = Action::new(Verb::CheckManifest, repository, digest);
+        let scopes = Scopes::push(repository);
+        let path = format!("manifests/{digest}");
+        Ok(self.inner.look(&action, &scopes, &path).await?.is_some())
+    }
+
+    /// Pushes `bytes` under a tag or a digest.
+    ///
+    /// # Errors
+    /// When the registry does not take them, or says that it took something else.
+    pub async fn push_manifest(
+        &self,
+        repository: &Repository,
+        reference: &str,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<(), Error> {
+        let action = Action::new(Verb::PushManifest, repository, &reference);
+        let host = self.inner.host(repository);
+        let (scopes, body) = (Scopes::push(repository), Bytes::copy_from_slice(bytes));
+        let put = || async {
+            let url = self.inner.url(&host, repository, &format!("manifests/{reference}")).await?;
+            let call = Call::new(&action, Method::PUT, url, &scopes).body(media_type, Body::Bytes(body.clone()));
+            let taken = [StatusCode::CREATED, StatusCode::OK, StatusCode::ACCEPTED, StatusCode::NO_CONTENT];
+            self.inner.send(&host, &call).await?.expect(&action, &taken).await
+        };
+        let answer = retry::run(&self.inner.policy, put).await?;
+        check_stored(&action, &answer, &Digest::of(bytes))
+    }
+}
+
+/// Holds a registry to what it says it stored, if it says so.
+pub(super) fn check_stored(action: &Action, answer: &Answer, expected: &Digest) -> Result<(), Error> {
+    match answer.header(CONTENT_DIGEST) {
+        // A digest of another algorithm is no contradiction.
+        Some(actual) if actual.starts_with("sha256:") && actual != expected.to_string() => {
+            Err(Error::StoredOtherwise {
+                action: Box::new(action.clone()),
+                expected: *expected,
+                actual: super::answer::printable(actual),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Inner {
+    /// HEADs a tag; `None` when only a GET can tell: some registries answer HEAD with 403, 404 or 405, or leave the
+    /// digest out. If the tag really is not there, the GET has the registry's own words, which a HEAD never has.
+    async fn digest_of_tag(&self, host: &Host, repository: &Repository, tag: &str) -> Result<Option<Digest>, Error> {
+        let action = Action::new(Verb::ReadManifest, repository, &tag);
+        let scopes = Scopes::pull(repository);
+        let url = self.url(host, repository, &format!("manifests/{tag}")).await?;
+        let call = Call::new(&action, Method::HEAD, url, &scopes).accept_manifests();
+        let answer = self.send(host, &call).await?;
+        match answer.response.status() {
+            StatusCode::OK => Ok(answer.header(CONTENT_DIGEST).and_then(|digest| digest.parse().ok())),
+            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
+            _ => Err(answer.into_error(&action).await),
+        }
+    }
+
+    async fn read_manifest(
+        &self,
+        host: &Host,
+        repository: &Repository,
+        reference: &str,
+        expected: Option<&Digest>,
+    ) -> Result<Fetched, Error> {
+        let action = Action::new(Verb::ReadManifest, repository, &reference);
+        let scopes = Scopes::pull(repository);
+        let get = || async {
+            let url = self.url(host, repository, &format!("manifests/{reference}")).await?;
+            let call = Call::new(&action, Method::GET, url, &scopes).accept_manifests();
+            let answer = self.send(host, &call).await?.expect(&action, &[StatusCode::OK]).await?;
+            let announced = answer.header(CONTENT_DIGEST).and_then(|digest| digest.parse::<Digest>().ok());
+            Ok((read_body(&action, answer.response).await?, announced))
+        };
+        let (bytes, announced) = retry::run(&self.policy, get).await?;
+        let fetched = fetched(&action, bytes)?;
+        if let Some(expected) = expected.or(announced.as_ref()).filter(|expected| **expected != fetched.digest) {
+            let size = fetched.bytes.len() as u64;
+            let source = StoreError::WrongDigest {
+                expected: *expected,
+                expected_size: size,
+                actual: fetched.digest,
+                actual_size: size,
+            };
+            return Err(Error::WrongContent { action: Box::new(action), source });
+        }
+        self.store.put(&fetched.media_type, &fetched.bytes).map_err(|source| store_error(&action, source))?;
+        Ok(fetched)
+    }
+
+    /// HEADs something at a destination; `None` when it is not there or the registry does not tell.
+    pub(super) async fn look(&self, action: &Action, scopes: &Scopes, path: &str) -> Result<Option<Answer>, Error> {
+        let host = self.host(&action.repository);
+        let head = || async {
+            let url = self.url(&host, &action.repository, path).await?;
+            let call = Call::new(action, Method::HEAD, url, scopes).accept_manifests();
+            let answer = self.send(&host, &call).await?;
+            match answer.response.status() {
+                StatusCode::OK => Ok(Some(answer)),
+                StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
+                _ => Err(answer.into_error(action).await),
+            }
+        };
+        retry::run(&self.policy, head).await
+    }
+}
+
+async fn read_body(action: &Action, mut response: Response) -> Result<Vec<u8>, Error> {
+    let too_large = || Error::TooLarge { action: Box::new(action.clone()), limit: LONGEST_MANIFEST };
+    if response.content_length().is_some_and(|length| length > LONGEST_MANIFEST) {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = super::fetch::next_chunk(action, &mut response).await? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > LONGEST_MANIFEST {
+            return Err(too_large());
+        }
+    }
+    Ok(bytes)
+}
+
+pub(super) fn store_error(action: &Action, source: StoreError) -> Error {
+    match source {
+        StoreError::WrongDigest { .. } => Error::WrongContent { action: Box::new(action.clone()), source },
+        StoreError::Io { .. } => Error::Store { action: Box::new(action.clone()), source },
+    }
+}
+
+fn fetched(action: &Action, bytes: Vec<u8>) -> Result<Fetched, Error> {
+    let media_type =
+        media_type(&bytes).map_err(|reason| Error::Manifest { action: Box::new(action.clone()), reason })?.to_owned();
+    let descriptor = Descriptor::of(&media_type, &bytes);
+    Ok(Fetched { digest: descriptor.digest, media_type, bytes })
+}
+
+/// What a manifest is, by its own words and shape alone: the header that came with it is not part of its digest, and one
+/// that could be read both ways is refused (<https://github.com/opencontainers/image-spec/security/advisories/GHSA-77vh-xpmg-72qh>).
+fn media_type(bytes: &[u8]) -> Result<&'static str, &'static str> {
+    let json: Value = serde_json::from_slice(bytes).map_err(|_| "the manifest is not JSON")?;
+    let has = |key: &str| json.get(key).is_some();
+    if json.get("schemaVersion").and_then(Value::as_u64) == Some(1) {
+        return Err("the image is of docker's old format (schema 1), which has to be pushed again by a newer docker");
+    }
+    let (index, image) = (has("manifests"), has("config") || has("layers"));
+    let shape = match (index, image) {
+        (true, false) => MEDIA_TYPE_INDEX,
+        (false, true) => MEDIA_TYPE_MANIFEST,
+        (true, true) => return Err("the manifest can be read as an index and as an image"),
+        (false, false) => return Err("it is neither an image manifest nor an index"),
+    };
+    let kinds = match shape {
+        MEDIA_TYPE_INDEX => [MEDIA_TYPE_INDEX, MEDIA_TYPE_DOCKER_INDEX],
+        _ => [MEDIA_TYPE_MANIFEST, MEDIA_TYPE_DOCKER_MANIFEST],
+    };
+    match json.get("mediaType").and_then(Value::as_str) {
+        None => Ok(shape),
+        Some(stated) => {
+            kinds.into_iter().find(|kind| *kind == stated).ok_or("its `mediaType` is not that of what it holds")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_says_itself_what_it_is() {
+        let docker = r#"{"schemaVersion":2,"mediaType":"application/vnd.docker.distribution.manifest.v2+json","config":{},"layers":[]}"#;
+        let confused = r#"{"mediaType":"application/vnd.oci.image.index.v1+json","config":{},"layers":[]}"#;
+        for (text, expected) in [
+            (r#"{"schemaVersion":2,"manifests":[]}"#, Ok(MEDIA_TYPE_INDEX)),
+            (r#"{"schemaVersion":2,"config":{},"layers":[]}"#, Ok(MEDIA_TYPE_MANIFEST)),
+            (docker, Ok(MEDIA_TYPE_DOCKER_MANIFEST)),
+            (confused, Err("its `mediaType` is not that of what it holds")),
+            (r#"{"manifests":[],"layers":[]}"#, Err("the manifest can be read as an index and as an image")),
+            ("{}", Err("it is neither an image manifest nor an index")),
+            ("x", Err("the manifest is not JSON")),
+        ] {
+            assert_eq!(media_type(text.as_bytes()), expected, "{text}");
+        }
+        assert!(media_type(br#"{"schemaVersion":1,"fsLayers":[]}"#).unwrap_err().contains("schema 1"));
+    }
+}

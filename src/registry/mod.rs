@@ -1,0 +1,150 @@
+//! Turns references into manifests and blobs in the store, and blobs and manifests into what a registry serves:
+//! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md>.
+//!
+//! What is here already is not read, what is there already is not sent. A registry's login goes to it and to its token
+//! server and nowhere else, and where it sends us is held to rules (`target`).
+
+mod address;
+mod answer;
+mod challenge;
+mod credential_file;
+mod credentials;
+mod error;
+mod fetch;
+mod flight;
+mod host;
+mod manifest;
+mod reader;
+mod request;
+mod retry;
+mod target;
+mod token;
+mod transport;
+mod upload;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flight::Flights;
+use host::Host;
+use transport::Transport;
+
+pub use credentials::{CredentialEnvironment, CredentialError, Secret};
+pub use error::{Action, Error, Refusal, TargetKind, Verb};
+pub use manifest::LONGEST_MANIFEST;
+pub use retry::RetryPolicy;
+
+use crate::blob::Digest;
+use crate::reference::Repository;
+use crate::store::Store;
+
+/// How to make a [`Client`].
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// registries, with or without their port, that may have any certificate or speak plain http
+    pub insecure_hosts: Vec<String>,
+    /// where logins are looked for
+    pub environment: CredentialEnvironment,
+    /// where what is read is kept
+    pub store: Store,
+    /// files of certificates in PEM to trust beside the system's
+    pub root_files: Vec<PathBuf>,
+    /// addresses of names, as a hosts file has them; their port counts unless a reference names one
+    pub addresses: BTreeMap<String, SocketAddr>,
+    /// true when the environment names a proxy (`HTTPS_PROXY` and its like)
+    pub proxied: bool,
+    /// how often passing failures are tried again
+    pub retry: RetryPolicy,
+}
+
+impl Options {
+    /// No insecure hosts, no certificates or addresses of our own, no proxy, and the usual retries.
+    #[must_use]
+    pub fn new(store: Store, environment: CredentialEnvironment) -> Self {
+        Self {
+            insecure_hosts: Vec::new(),
+            environment,
+            store,
+            root_files: Vec::new(),
+            addresses: BTreeMap::new(),
+            proxied: false,
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// A manifest or an index, whose bytes have that digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// of `bytes`
+    pub digest: Digest,
+    /// one of the four kinds of manifests and indexes
+    pub media_type: String,
+    /// as the registry sent them
+    pub bytes: Vec<u8>,
+}
+
+/// How a blob came to be where it was pushed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PushedHow {
+    /// it was there
+    Existed,
+    /// the registry took it from another of its repositories
+    Mounted,
+    /// it was sent
+    Uploaded,
+}
+
+/// Talks to registries; clones share connections, tokens and what is known of each registry.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    transport: Transport,
+    credentials: credentials::Credentials,
+    store: Store,
+    policy: RetryPolicy,
+    proxied: bool,
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
+    flights: Flights,
+}
+
+impl Client {
+    /// A client that has not talked to anyone yet.
+    ///
+    /// # Errors
+    /// When a file of certificates cannot be read.
+    pub fn new(options: Options) -> Result<Self, Error> {
+        let transport = Transport::new(options.insecure_hosts, &options.root_files, Arc::new(options.addresses))?;
+        let inner = Inner {
+            transport,
+            credentials: credentials::Credentials::new(options.environment),
+            store: options.store,
+            policy: options.retry,
+            proxied: options.proxied,
+            hosts: Mutex::default(),
+            flights: Flights::default(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Client").field("store", &self.inner.store).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// What is known of the repository's registry.
+    fn host(&self, repository: &Repository) -> Arc<Host> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = hosts.entry(repository.registry.clone()).or_insert_with(|| Arc::new(Host::new(repository)));
+        Arc::clone(host)
+    }
+}

@@ -1,0 +1,281 @@
+//! Sends one request to a registry: authorized, followed through redirects by our rules, and once more with a new login
+//! when the registry says 401. Trying again after passing failures is the caller's, for it knows what has to begin anew.
+
+use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::{Method, Response, StatusCode};
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::watch;
+use url::Url;
+
+use super::error::{Action, Error, Refusal, TargetKind, Verb};
+use super::host::{Host, Line};
+use super::target::{MOST_REDIRECTS, Target, admit, refused, unreachable};
+use super::token::{Authorization, Scopes};
+use super::transport::READ_TIMEOUT;
+use super::{Inner, answer};
+use crate::blob::{MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
+use crate::reference::Repository;
+
+/// Bytes of a file that are read, and handed on, at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// A request's body, which every attempt and every redirect opens anew.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    Empty,
+    Bytes(Bytes),
+    /// A file of that many bytes; `sent` holds how many of them are on their way.
+    File {
+        path: PathBuf,
+        size: u64,
+        sent: watch::Sender<u64>,
+    },
+}
+
+/// What to ask of a registry.
+pub(super) struct Call<'call> {
+    pub(super) action: &'call Action,
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) scopes: &'call Scopes,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+}
+
+/// What came of it, whatever its status.
+pub(super) struct Answer {
+    pub(super) response: Response,
+    /// true when no login was known
+    pub(super) anonymous: bool,
+    /// the URL that answered
+    pub(super) url: Url,
+    /// true when that is the registry itself
+    pub(super) own: bool,
+}
+
+impl<'call> Call<'call> {
+    /// A request without headers and body.
+    pub(super) fn new(action: &'call Action, method: Method, url: Url, scopes: &'call Scopes) -> Self {
+        Self { action, method, url, scopes, headers: HeaderMap::new(), body: Body::Empty }
+    }
+
+    /// Asks for manifests and indexes of the kinds that we read.
+    pub(super) fn accept_manifests(mut self) -> Self {
+        let kinds = [MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST];
+        if let Ok(value) = HeaderValue::try_from(kinds.join(", ")) {
+            self.headers.insert(ACCEPT, value);
+        }
+        self
+    }
+
+    /// Sends `body` as `media_type`.
+    pub(super) fn body(mut self, media_type: &str, body: Body) -> Self {
+        if let Ok(value) = HeaderValue::try_from(media_type) {
+            self.headers.insert(CONTENT_TYPE, value);
+        }
+        self.body = body;
+        self
+    }
+}
+
+impl Answer {
+    /// The error that this answer is.
+    pub(super) async fn into_error(self, action: &Action) -> Error {
+        let (status, wait) = (self.response.status(), answer::wait_asked(&self.response));
+        let said = answer::said(self.response).await;
+        Error::Status { action: Box::new(action.clone()), status, said, wait, anonymous: self.anonymous }
+    }
+
+    /// The answer when its status is one of `expected`, else the error that it is.
+    pub(super) async fn expect(self, action: &Action, expected: &[StatusCode]) -> Result<Self, Error> {
+        if expected.contains(&self.response.status()) { Ok(self) } else { Err(self.into_error(action).await) }
+    }
+
+    /// A header's text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+}
+
+impl Action {
+    pub(super) fn new(verb: Verb, repository: &Repository, subject: &impl ToString) -> Self {
+        Self { verb, repository: repository.clone(), subject: subject.to_string() }
+    }
+
+    /// The same request for another reason.
+    pub(super) fn but(&self, verb: Verb) -> Self {
+        Self { verb, ..self.clone() }
+    }
+}
+
+impl Inner {
+    /// `https://HOST/v2/REPOSITORY/REST`
+    pub(super) async fn url(&self, host: &Host, repository: &Repository, rest: &str) -> Result<Url, Error> {
+        let line = host.line(&self.transport, &self.policy).await?;
+        line.root
+            .join(&format!("{}/{rest}", repository.path))
+            .map_err(|source| Error::Name { registry: host.registry.clone(), source })
+    }
+
+    /// Sends `call`; a 401 is answered with a new token, once.
+    pub(super) async fn send(&self, host: &Host, call: &Call<'_>) -> Result<Answer, Error> {
+        let repository = &call.action.repository;
+        let mut again = false;
+        loop {
+            let authorized = self.authorize(host, repository, call.scopes).await?;
+            let mut answer = self.follow(host, call, &authorized.authorization).await?;
+            answer.anonymous = authorized.anonymous;
+            if answer.response.status() != StatusCode::UNAUTHORIZED || !answer.own || again {
+                return Ok(answer);
+            }
+            let challenged = host.learn(answer.response.headers())?;
+            match &authorized.authorization {
+                // The same password would not be taken the second time.
+                Authorization::Basic { .. } => return Ok(answer),
+                Authorization::Bearer(_) => {
+                    host.tokens.discard(repository, call.scopes, &authorized.authorization).await;
+                }
+                Authorization::None if !challenged => return Ok(answer),
+                Authorization::None => {}
+            }
+            again = true;
+        }
+    }
+
+    /// Sends `call` to where it belongs and on to where that sends it; only the registry itself is authorized.
+    async fn follow(&self, host: &Host, call: &Call<'_>, authorization: &Authorization) -> Result<Answer, Error> {
+        let line = host.line(&self.transport, &self.policy).await?;
+        let kind = if call.action.verb == Verb::UploadBlob { TargetKind::Upload } else { TargetKind::Redirect };
+        let mut from = line.root.clone();
+        let mut url = call.url.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let target = admit(&self.transport, host, line, kind, Some(&from), &url)?;
+            let response = self.send_once(host, call, &target, kind, &url, authorization).await?;
+            let next = next_url(&response, &url);
+            match next {
+                None => return Ok(Answer { response, anonymous: false, url, own: target.own }),
+                Some(next) => {
+                    let next = next.map_err(|shown| Error::Forbidden {
+                        registry: host.registry.clone(),
+                        kind: TargetKind::Redirect,
+                        target: shown,
+                        source: Refusal::NotHttp,
+                    })?;
+                    from = std::mem::replace(&mut url, next);
+                }
+            }
+        }
+        Err(refused(host, TargetKind::Redirect, &url, Refusal::TooMany { limit: MOST_REDIRECTS }))
+    }
+
+    async fn send_once(
+        &self,
+        host: &Host,
+        call: &Call<'_>,
+        target: &Target,
+        kind: TargetKind,
+        url: &Url,
+        authorization: &Authorization,
+    ) -> Result<Response, Error> {
+        let mut headers = call.headers.clone();
+        if target.own
+            && let Some(value) = authorization.header()
+        {
+            headers.insert(AUTHORIZATION, value);
+        }
+        let mut request = target.client.request(call.method.clone(), url.clone()).headers(headers);
+        if call.method != Method::GET && call.method != Method::HEAD {
+            request = request.header(CONTENT_LENGTH, call.body.length());
+        }
+        let is_file = matches!(call.body, Body::File { .. });
+        request = match call.body.open(call.action).await? {
+            None => request,
+            Some(body) => request.body(body),
+        };
+        let sending = request.send();
+        let sent = if is_file {
+            // Files take as long as they take; whoever sends one watches its progress.
+            sending.await
+        } else {
+            let stalled = |_| Error::Stalled { action: Box::new(call.action.clone()), after: READ_TIMEOUT };
+            tokio::time::timeout(READ_TIMEOUT, sending).await.map_err(stalled)?
+        };
+        sent.map_err(|error| {
+            if error.is_connect() {
+                unreachable(host, target, kind, url, error)
+            } else {
+                Error::Interrupted { action: Box::new(call.action.clone()), source: error.without_url() }
+            }
+        })
+    }
+
+    /// The way to `host`, found earlier or now.
+    pub(super) async fn line<'host>(&self, host: &'host Host) -> Result<&'host Line, Error> {
+        host.line(&self.transport, &self.policy).await
+    }
+}
+
+/// Where a redirect leads; an `Err` holds what was to be seen in place of a URL.
+fn next_url(response: &Response, url: &Url) -> Option<Result<Url, String>> {
+    if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = response.headers().get(LOCATION)?;
+    let text = String::from_utf8_lossy(location.as_bytes());
+    let next = url.join(&text).ok().filter(Url::has_host);
+    Some(next.ok_or_else(|| answer::printable(text.split('?').next().unwrap_or_default())))
+}
+
+impl Body {
+    /// Length in bytes.
+    fn length(&self) -> u64 {
+        match self {
+            Self::Empty => 0,
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+
+    async fn open(&self, action: &Action) -> Result<Option<reqwest::Body>, Error> {
+        match self {
+            Self::Empty => Ok(None),
+            Self::Bytes(bytes) => Ok(Some(reqwest::Body::from(bytes.clone()))),
+            Self::File { path, size, sent } => {
+                let error = |source| Error::File { action: Box::new(action.clone()), path: path.clone(), source };
+                let file = open_file(path, *size).await.map_err(error)?;
+                sent.send_replace(0);
+                Ok(Some(stream_file(file, *size, sent.clone())))
+            }
+        }
+    }
+}
+
+async fn open_file(path: &Path, size: u64) -> std::io::Result<tokio::fs::File> {
+    let file = tokio::fs::File::open(path).await?;
+    let actual = file.metadata().await?.len();
+    if actual != size {
+        let message = format!("it has {actual} bytes, and {size} were announced");
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
+    }
+    Ok(file)
+}
+
+fn stream_file(file: tokio::fs::File, size: u64, sent: watch::Sender<u64>) -> reqwest::Body {
+    let chunks = stream::try_unfold((file, 0_u64), move |(mut file, position)| {
+        let sent = sent.clone();
+        async move {
+            sent.send_replace(position);
+            let mut chunk = BytesMut::with_capacity(CHUNK);
+            if position >= size || file.read_buf(&mut chunk).await? == 0 {
+                return Ok::<_, std::io::Error>(None);
+            }
+            let position = position + chunk.len() as u64;
+            Ok(Some((chunk.freeze(), (file, position))))
+        }
+    });
+    reqwest::Body::wrap_stream(chunks)
+}

@@ -1,0 +1,178 @@
+//! Pushes blobs: what the registry has is left alone, what another of its repositories has is mounted, and the rest goes
+//! up in one streamed PUT.
+//!
+//! Over reqwest, not oci-client, which asks no source scope for a mount, takes the legal 202 to one for an error, and
+//! uploads in chunks, which some registries drop.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::header::LOCATION;
+use reqwest::{Method, StatusCode};
+use tokio::sync::watch;
+use url::Url;
+
+use super::error::{Action, Error, Refusal, TargetKind, Verb};
+use super::host::Host;
+use super::manifest::check_stored;
+use super::request::{Answer, Body, Call};
+use super::token::Scopes;
+use super::{Client, Inner, PushedHow, retry};
+use crate::blob::Descriptor;
+use crate::reference::Repository;
+
+/// How long an upload may stand still.
+const STANDSTILL: Duration = Duration::from_mins(2);
+/// How long a registry may think about a blob that it has in full; some copy it to where it belongs first.
+const DIGESTION: Duration = Duration::from_mins(15);
+
+impl Client {
+    /// Sees to it that `repository` has the blob, whose bytes are the file `body`.
+    ///
+    /// `mount_from` is a repository of the same registry that has, or may have, the blob; one of another registry is
+    /// not asked. `progress` is told how many bytes of the blob are on their way; the number falls when an attempt begins anew.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked or does not take the blob, or the file cannot be read.
+    pub async fn push_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        body: &Path,
+        mount_from: Option<&Repository>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<PushedHow, Error> {
+        let check = Action::new(Verb::CheckBlob, repository, &descriptor.digest);
+        let scopes = Scopes::push(repository);
+        if self.inner.has_blob(&check, &scopes, descriptor).await? {
+            progress(descriptor.size);
+            return Ok(PushedHow::Existed);
+        }
+        let mount_from = mount_from.filter(|from| from.registry == repository.registry && *from != repository);
+        let upload = Upload {
+            inner: &self.inner,
+            host: &self.inner.host(repository),
+            action: check.but(Verb::UploadBlob),
+            descriptor,
+            scopes,
+            mount_from,
+        };
+        retry::run(&self.inner.policy, || upload.run(body, progress)).await
+    }
+}
+
+/// What became of asking for a place to upload to.
+enum Begun {
+    Mounted,
+    At(Url),
+}
+
+/// One blob on its way up; every attempt begins a new upload, for nobody promises that half of one is kept.
+struct Upload<'push> {
+    inner: &'push Inner,
+    host: &'push Host,
+    action: Action,
+    descriptor: &'push Descriptor,
+    scopes: Scopes,
+    mount_from: Option<&'push Repository>,
+}
+
+impl Upload<'_> {
+    async fn run(&self, body: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<PushedHow, Error> {
+        let mounted = match self.mount_from {
+            Some(from) => self.mount(from).await?,
+            None => None,
+        };
+        let location = match mounted {
+            Some(Begun::Mounted) => {
+                progress(self.descriptor.size);
+                return Ok(PushedHow::Mounted);
+            }
+            Some(Begun::At(location)) => location,
+            None => self.begin().await?,
+        };
+        self.put(location, body, progress).await?;
+        Ok(PushedHow::Uploaded)
+    }
+
+    /// Asks for the blob of another repository; `None` when that is not to be had and an upload has to be begun.
+    async fn mount(&self, from: &Repository) -> Result<Option<Begun>, Error> {
+        let action = self.action.but(Verb::MountBlob);
+        let scopes = self.scopes.clone().and_pull(from);
+        let mut url = self.inner.url(self.host, &action.repository, "blobs/uploads/").await?;
+        url.query_pairs_mut().append_pair("mount", &self.descriptor.digest.to_string()).append_pair("from", &from.path);
+        let call = Call::new(&action, Method::POST, url, &scopes);
+        let answer = match self.inner.send(self.host, &call).await {
+            Ok(answer) => answer,
+            // A token server that refuses the pair of scopes may give the target's alone.
+            Err(Error::Token { status, .. }) if status.is_client_error() && status.as_u16() != 429 => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        match answer.response.status() {
+            StatusCode::CREATED => {
+                check_stored(&action, &answer, &self.descriptor.digest)?;
+                Ok(Some(Begun::Mounted))
+            }
+            StatusCode::ACCEPTED => self.location(&answer).map(Begun::At).map(Some),
+            status if retry::is_transient(status.as_u16()) => Err(answer.into_error(&action).await),
+            // Registries without mounts answer this and that.
+            _ => Ok(None),
+        }
+    }
+
+    async fn begin(&self) -> Result<Url, Error> {
+        let url = self.inner.url(self.host, &self.action.repository, "blobs/uploads/").await?;
+        let call = Call::new(&self.action, Method::POST, url, &self.scopes);
+        let answer = self.inner.send(self.host, &call).await?;
+        let answer = answer.expect(&self.action, &[StatusCode::ACCEPTED]).await?;
+        self.location(&answer)
+    }
+
+    /// Where the registry wants the bytes: another path or another host, with a query that is not ours to touch.
+    fn location(&self, answer: &Answer) -> Result<Url, Error> {
+        let Some(location) = answer.header(LOCATION.as_str()).filter(|location| !location.is_empty()) else {
+            return Err(Error::NoLocation { action: Box::new(self.action.clone()), status: answer.response.status() });
+        };
+        let url = answer.url.join(location).ok().filter(Url::has_host);
+        url.ok_or_else(|| Error::Forbidden {
+            registry: self.host.registry.clone(),
+            kind: TargetKind::Upload,
+            target: super::answer::printable(location.split('?').next().unwrap_or_default()),
+            source: Refusal::NotHttp,
+        })
+    }
+
+    async fn put(&self, mut location: Url, body: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<(), Error> {
+        // Not `query_pairs_mut().clear()` or the like: some registries sign their query byte by byte.
+        let digest = format!("digest={}", self.descriptor.digest);
+        let query = match location.query() {
+            Some(query) if !query.is_empty() => format!("{query}&{digest}"),
+            _ => digest,
+        };
+        location.set_query(Some(&query));
+        let (sent, mut seen) = watch::channel(0_u64);
+        let size = self.descriptor.size;
+        let call = Call::new(&self.action, Method::PUT, location, &self.scopes)
+            .body("application/octet-stream", Body::File { path: body.to_owned(), size, sent });
+        let sending = self.inner.send(self.host, &call);
+        tokio::pin!(sending);
+        let answer = loop {
+            let patience = if *seen.borrow() >= size { DIGESTION } else { STANDSTILL };
+            tokio::select! {
+                answer = &mut sending => break answer?,
+                change = tokio::time::timeout(patience, seen.changed()) => {
+                    if change.is_err() {
+                        return Err(Error::Stalled { action: Box::new(self.action.clone()), after: patience });
+                    }
+                    progress(*seen.borrow_and_update());
+                }
+            }
+        };
+        let taken = [StatusCode::CREATED, StatusCode::OK, StatusCode::NO_CONTENT];
+        let answer = answer.expect(&self.action, &taken).await?;
+        progress(size);
+        check_stored(&self.action, &answer, &self.descriptor.digest)
+    }
+}
