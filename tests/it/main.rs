@@ -5,5 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod readme;
+mod real_programs;
 mod rings;
 mod support_works;

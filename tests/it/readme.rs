@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyarch::exit::Exit;
 use anyarch::toolchain::{Language, PlatformRow, Toolchains};
@@ -22,13 +23,19 @@ use crate::support::{anyarch, repository};
 struct Readme {
     path: PathBuf,
     text: String,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// One test at a time has the README: all may write to it.
+static ALONE: Mutex<()> = Mutex::new(());
 
 impl Readme {
     fn read() -> Self {
+        // A test that failed has left the file whole.
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let path = repository().join("README.md");
         let text = fs::read_to_string(&path).expect("README.md can be read");
-        Self { path, text }
+        Self { path, text, _alone: alone }
     }
 
     /// Holds the text to `wanted`, or makes it so when the README is being updated.
@@ -60,7 +67,11 @@ fn first_difference(actual: &str, wanted: &str) -> String {
         match (actual.next(), wanted.next()) {
             (None, None) => return "only the end of the file differs".into(),
             (actual, wanted) if actual != wanted => {
-                return format!("it says: {}\nit should say: {}", actual.unwrap_or("(nothing)"), wanted.unwrap_or("(nothing)"));
+                return format!(
+                    "it says: {}\nit should say: {}",
+                    actual.unwrap_or("(nothing)"),
+                    wanted.unwrap_or("(nothing)")
+                );
             }
             _ => {}
         }

@@ -25,8 +25,10 @@ const GO_PLATFORMS: &[&str] = &[
     "linux/riscv64",
 ];
 
-/// Every platform of a Rust program: its static target, and its target with a glibc.
-const RUST_PLATFORMS: &[(&str, &str, &str)] = &[
+/// A platform of a Rust program: its static target, and its target with a glibc.
+type Rust = (&'static str, &'static str, &'static str);
+/// Every platform of a Rust program.
+const RUST_PLATFORMS: &[Rust] = &[
     ("linux/amd64", "x86_64-unknown-linux-musl", "x86_64-unknown-linux-gnu"),
     ("linux/arm64", "aarch64-unknown-linux-musl", "aarch64-unknown-linux-gnu"),
     ("linux/arm/v7", "armv7-unknown-linux-musleabihf", "armv7-unknown-linux-gnueabihf"),
@@ -51,7 +53,12 @@ fn a_go_program_starts_on_every_platform_over_static_and_over_debian() {
         let image = push(&project, &registry, name, base, GO_PLATFORMS);
         for platform in GO_PLATFORMS {
             let ended = image.unpack(platform).start(&["--null-input", ".platform = \"it starts\""]);
-            assert_eq!((ended.code, &*ended.stdout), (0, "platform: it starts\n"), "{name} {platform}: {}", ended.stderr);
+            assert_eq!(
+                (ended.code, &*ended.stdout),
+                (0, "platform: it starts\n"),
+                "{name} {platform}: {}",
+                ended.stderr
+            );
         }
         assert_podman_reads(&image, "linux/s390x");
     }
@@ -124,7 +131,7 @@ fn assert_podman_reads(image: &Source, platform: &str) {
 }
 
 /// The platforms whose standard library rustup could be talked into; two of them always are there.
-fn platforms_with_standard_library(target: impl Fn(&(&str, &str, &'static str)) -> &'static str) -> Vec<&'static str> {
+fn platforms_with_standard_library(target: impl Fn(&Rust) -> &'static str) -> Vec<&'static str> {
     let sysroot = process::text(Command::new("rustc").args(["--print", "sysroot"]));
     let libraries = Path::new(&sysroot).join("lib/rustlib");
     let found: Vec<&str> = RUST_PLATFORMS
@@ -132,14 +139,18 @@ fn platforms_with_standard_library(target: impl Fn(&(&str, &str, &'static str)) 
         .filter(|row| libraries.join(target(row)).join("lib").exists())
         .map(|(platform, _, _)| *platform)
         .collect();
-    assert!(found.starts_with(&["linux/amd64", "linux/arm64"]), "only {found:?}\nhint: scripts/install-test-tools rust");
+    assert!(
+        found.starts_with(&["linux/amd64", "linux/arm64"]),
+        "only {found:?}\nhint: scripts/install-test-tools rust"
+    );
     found
 }
 
 /// A Go program's source, writable, from the module proxy.
 fn go_program((module, version): (&str, &str)) -> Project {
-    let answer =
-        process::succeed(Command::new("go").args(["mod", "download", "-json", &format!("{module}@{version}")]).current_dir("/"));
+    let answer = process::succeed(
+        Command::new("go").args(["mod", "download", "-json", &format!("{module}@{version}")]).current_dir("/"),
+    );
     let answer: Value = serde_json::from_slice(&answer).expect("go mod download -json writes JSON");
     let project = Project::copy_of(Path::new(answer["Dir"].as_str().expect("a downloaded module has a folder")));
     make_writable(project.path());
@@ -149,7 +160,8 @@ fn go_program((module, version): (&str, &str)) -> Project {
 
 /// A Rust program's source, writable, from crates.io: cargo unpacks it as the dependency of a package of ours.
 fn rust_program((name, version): (&str, &str)) -> Project {
-    let manifest = format!("[package]\nname = \"probe\"\nedition = \"2021\"\n[dependencies]\n{name} = \"={version}\"\n");
+    let manifest =
+        format!("[package]\nname = \"probe\"\nedition = \"2021\"\n[dependencies]\n{name} = \"={version}\"\n");
     let probe = Project::new().file("Cargo.toml", manifest).file("src/lib.rs", "");
     let metadata =
         process::succeed(Command::new("cargo").args(["metadata", "--format-version=1"]).current_dir(probe.path()));

@@ -24,7 +24,8 @@ impl Registry {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         // The port is free when we ask; should another process take it first, the registry says so and the test fails.
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port is free").port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port is free").port();
         let configuration = folder.path().join("config.yml");
         let data = folder.path().join("data");
         let text = format!(
@@ -41,7 +42,9 @@ impl Registry {
             .stdout(log.try_clone().expect("a file can be opened twice"))
             .stderr(log)
             .spawn()
-            .unwrap_or_else(|error| panic!("`docker-registry` cannot be started: {error}\nhint: scripts/install-test-tools"));
+            .unwrap_or_else(|error| {
+                panic!("`docker-registry` cannot be started: {error}\nhint: scripts/install-test-tools")
+            });
         let registry = Self { folder, host: format!("localhost:{port}"), server };
         registry.wait(port);
         registry
