@@ -5,8 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod licences;
+mod readme;
+mod real_programs;
 mod rings;
-mod same_digest;
-mod starts;
 mod support_works;
