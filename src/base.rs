@@ -9,9 +9,10 @@ use fs_err as fs;
 use oci_spec::image as oci;
 
 use crate::base_name::BaseName;
+use crate::blob::REF_NAME;
 use crate::blob::{
-    Descriptor, Digest, DigestError, MEDIA_TYPE_CONFIG, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX,
-    MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST,
+    Descriptor, Digest, DigestError, MEDIA_TYPE_CONFIG, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST,
+    MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST,
 };
 use crate::hint::Hint;
 use crate::image::BaseImage;
@@ -19,7 +20,6 @@ use crate::layer::{self, LayerError};
 use crate::platform::Platform;
 use crate::reference::Repository;
 use crate::registry;
-use crate::blob::REF_NAME;
 use crate::static_base;
 use crate::store::{Store, StoreError};
 
@@ -134,7 +134,8 @@ impl Hint for BaseError {
             Self::Registry { source, .. } => source.hints(),
             Self::Store { source, .. } => source.hints(),
             Self::SeveralImages { base, tags } | Self::NoImage { base, tags, .. } => {
-                let folder = base.rsplit_once(':').filter(|(left, _)| *left != "oci").map_or(base.as_str(), |(left, _)| left);
+                let folder =
+                    base.rsplit_once(':').filter(|(left, _)| *left != "oci").map_or(base.as_str(), |(left, _)| left);
                 tags.iter().map(|tag| format!("--base {folder}:{tag}")).collect()
             }
             Self::Damaged { base, .. } => vec![format!("copy `{base}` again")],
@@ -184,12 +185,18 @@ impl Bases {
             BaseName::Static | BaseName::Scratch => {
                 return Ok(Listing { name: name.clone(), digest: None, platforms: None });
             }
-            BaseName::Layout { folder, tag } => (Place::Layout(folder.clone()), layout_entries(&base, folder, tag.as_deref())?),
+            BaseName::Layout { folder, tag } => {
+                (Place::Layout(folder.clone()), layout_entries(&base, folder, tag.as_deref())?)
+            }
             BaseName::Registry(reference) => {
                 let fetched = self.client.resolve(reference).await;
-                let fetched = fetched.map_err(|source| BaseError::Registry { base: base.clone(), source: Box::new(source) })?;
+                let fetched =
+                    fetched.map_err(|source| BaseError::Registry { base: base.clone(), source: Box::new(source) })?;
                 let size = fetched.bytes.len() as u64;
-                (Place::Registry(reference.repository.clone()), vec![Descriptor::new(&fetched.media_type, fetched.digest, size)])
+                (
+                    Place::Registry(reference.repository.clone()),
+                    vec![Descriptor::new(&fetched.media_type, fetched.digest, size)],
+                )
             }
         };
         let digest = if let [only] = top.as_slice() { Some(only.digest) } else { None };
@@ -218,7 +225,8 @@ impl Bases {
                     let bytes = self.document(base, place, "index", &descriptor).await?;
                     let index: oci::ImageIndex = parse(base, "index", &descriptor.digest, &bytes)?;
                     let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
-                    let entries: Vec<Descriptor> = entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
+                    let entries: Vec<Descriptor> =
+                        entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
                     pending.extend(entries.into_iter().rev().map(|entry| (depth + 1, entry)));
                 }
                 // Whatever else an index holds beside images is not for us; alone it is an error.
@@ -240,7 +248,12 @@ impl Bases {
         Ok(Platform::from_parts(os, architecture, field("variant")).ok())
     }
 
-    async fn manifest_and_config(&self, base: &str, place: &Place, entry: &Descriptor) -> Result<(Vec<Descriptor>, serde_json::Value), BaseError> {
+    async fn manifest_and_config(
+        &self,
+        base: &str,
+        place: &Place,
+        entry: &Descriptor,
+    ) -> Result<(Vec<Descriptor>, serde_json::Value), BaseError> {
         let bytes = self.document(base, place, "manifest", entry).await?;
         let manifest: oci::ImageManifest = parse(base, "manifest", &entry.digest, &bytes)?;
         let config = described(base, manifest.config())?;
@@ -293,7 +306,8 @@ impl Bases {
             Some(found) => found,
             None => {
                 let mut blob = self.store.writer().map_err(kept)?;
-                let made = layer::write(&entries, mtime, &|_| Err(io::ErrorKind::NotFound.into()), &mut blob).map_err(BaseError::Static)?;
+                let made = layer::write(&entries, mtime, &|_| Err(io::ErrorKind::NotFound.into()), &mut blob)
+                    .map_err(BaseError::Static)?;
                 let (digest, size) = blob.finish().map_err(kept)?;
                 let found = (Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size), made.diff_id);
                 self.store.set_record("layer", &key, &found).map_err(kept)?;
@@ -312,7 +326,12 @@ impl Bases {
     ///
     /// # Errors
     /// When it cannot be read, is not what was announced, or cannot be kept.
-    pub async fn fetch_layer(&self, name: &BaseName, layer: &Descriptor, progress: &(dyn Fn(u64) + Sync)) -> Result<(), BaseError> {
+    pub async fn fetch_layer(
+        &self,
+        name: &BaseName,
+        layer: &Descriptor,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), BaseError> {
         if self.store.has(&layer.digest, layer.size) {
             return Ok(());
         }
@@ -334,12 +353,20 @@ impl Bases {
         let mut blob = self.store.writer().map_err(kept)?;
         io::copy(&mut BufReader::with_capacity(1 << 17, file), &mut blob).and_then(|_| blob.flush()).map_err(read)?;
         match blob.finish_as(layer) {
-            Err(StoreError::WrongDigest { .. }) => Err(BaseError::Damaged { base: base.to_owned(), digest: layer.digest }),
+            Err(StoreError::WrongDigest { .. }) => {
+                Err(BaseError::Damaged { base: base.to_owned(), digest: layer.digest })
+            }
             other => other.map_err(kept),
         }
     }
 
-    async fn document(&self, base: &str, place: &Place, what: &'static str, descriptor: &Descriptor) -> Result<Vec<u8>, BaseError> {
+    async fn document(
+        &self,
+        base: &str,
+        place: &Place,
+        what: &'static str,
+        descriptor: &Descriptor,
+    ) -> Result<Vec<u8>, BaseError> {
         let (digest, size) = (descriptor.digest, descriptor.size);
         if size > LONGEST_DOCUMENT {
             return Err(BaseError::TooLong { base: base.to_owned(), what, digest, size });
@@ -395,7 +422,8 @@ fn layout_entries(base: &str, folder: &Path, tag: Option<&str>) -> Result<Vec<De
     tags.dedup();
     match tag {
         Some(tag) => {
-            let chosen: Vec<Descriptor> = entries.into_iter().filter(|entry| name_of(entry).as_deref() == Some(tag)).collect();
+            let chosen: Vec<Descriptor> =
+                entries.into_iter().filter(|entry| name_of(entry).as_deref() == Some(tag)).collect();
             if chosen.is_empty() {
                 return Err(BaseError::NoImage { base: base.to_owned(), tag: tag.to_owned(), tags });
             }
@@ -406,7 +434,12 @@ fn layout_entries(base: &str, folder: &Path, tag: Option<&str>) -> Result<Vec<De
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(base: &str, what: &'static str, digest: &Digest, bytes: &[u8]) -> Result<T, BaseError> {
+fn parse<T: serde::de::DeserializeOwned>(
+    base: &str,
+    what: &'static str,
+    digest: &Digest,
+    bytes: &[u8],
+) -> Result<T, BaseError> {
     serde_json::from_slice(bytes).map_err(|source| BaseError::Document {
         base: base.to_owned(),
         what,
@@ -417,7 +450,8 @@ fn parse<T: serde::de::DeserializeOwned>(base: &str, what: &'static str, digest:
 
 /// BuildKit stores provenance beside images, marked so or for the platform `unknown/unknown`.
 fn is_attestation(entry: &oci::Descriptor) -> bool {
-    let marked = entry.annotations().as_ref().is_some_and(|annotations| annotations.contains_key("vnd.docker.reference.type"));
+    let marked =
+        entry.annotations().as_ref().is_some_and(|annotations| annotations.contains_key("vnd.docker.reference.type"));
     let unknown = entry.platform().as_ref().is_some_and(|platform| platform.os().to_string() == "unknown");
     marked || unknown
 }

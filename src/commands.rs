@@ -7,7 +7,6 @@ pub mod platforms;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-
 use crate::base::BaseError;
 use crate::cli::{Destination, Request};
 use crate::exec::Children;
@@ -126,7 +125,9 @@ fn exit_of(error: &Error) -> Exit {
         Error::Interrupted => Exit::Interrupted,
         Error::NoProgram { .. } | Error::Unfit { .. } => Exit::Check,
         Error::Compile { .. } => Exit::Compile,
-        Error::Toolchain(_) | Error::Host(_) | Error::ProjectToolchain { .. } | Error::MissingLibrary(_) => Exit::Toolchain,
+        Error::Toolchain(_) | Error::Host(_) | Error::ProjectToolchain { .. } | Error::MissingLibrary(_) => {
+            Exit::Toolchain
+        }
         Error::Base(BaseError::Static(_) | BaseError::Store { .. }) => Exit::Failure,
         Error::Base(_) | Error::Push { .. } | Error::Client(_) => Exit::Registry,
         Error::Read { .. }
@@ -147,4 +148,11 @@ fn failed(ui: &Ui, error: &Error) -> Exit {
     ui.error(error);
     debug_assert!(error.hints().iter().all(|hint| !hint.contains('\n')), "a hint is one line");
     exit_of(error)
+}
+
+/// Says why a call of ours that was none of the user's failed: its output is shown as a compiler's.
+#[must_use]
+pub fn child_failed(error: &crate::zigbuild::ZigbuildError) -> Exit {
+    Ui::new(false).error(error);
+    Exit::Failure
 }

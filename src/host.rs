@@ -133,7 +133,8 @@ pub fn require(tool: &Tool, wanted_for: &[Platform], alternatives: &[String]) ->
     if let Some(command) = find(tool) {
         return Ok(command);
     }
-    let others = alternatives.iter().map(|name| format!("or set toolchain = \"{name}\" for the program in anyarch.toml"));
+    let others =
+        alternatives.iter().map(|name| format!("or set toolchain = \"{name}\" for the program in anyarch.toml"));
     Err(HostError::Tool {
         tool: tool.name.clone(),
         wanted_for: wanted_for.iter().map(ToString::to_string).collect(),
@@ -176,5 +177,6 @@ pub fn require_targets(children: &Children, project: &Path, targets: &BTreeSet<S
 pub fn has_target(folder: &Path, target: &str) -> bool {
     let is_std = |name: std::ffi::OsString| name.to_string_lossy().starts_with("libstd-");
     let library = folder.join(target).join("lib");
-    fs::read_dir(library).is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_std(entry.file_name()))))
+    fs::read_dir(library)
+        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_std(entry.file_name()))))
 }

@@ -9,8 +9,10 @@ use anyarch::commands;
 
 fn main() -> ExitCode {
     // cargo-zigbuild makes us our own linker and archiver: those calls are none of the user's.
-    if let Some(code) = anyarch::zigbuild::dispatch(std::env::args_os().collect()) {
-        return code;
+    match anyarch::zigbuild::dispatch(std::env::args_os()) {
+        Some(Ok(code)) => return code.into(),
+        Some(Err(error)) => return commands::child_failed(&error).into(),
+        None => {}
     }
     let exit = match Cli::parse().command {
         Command::Build(arguments) => commands::build::run(arguments),

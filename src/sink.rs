@@ -44,7 +44,9 @@ pub enum SinkError {
 impl Hint for SinkError {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::NotALayout { path } => vec![format!("choose another folder: -o type=oci,dest={}-image,tar=false", path.display())],
+            Self::NotALayout { path } => {
+                vec![format!("choose another folder: -o type=oci,dest={}-image,tar=false", path.display())]
+            }
             Self::Write { .. } => Vec::new(),
         }
     }

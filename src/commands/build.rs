@@ -141,7 +141,10 @@ fn as_value(image: &Published) -> serde_json::Value {
     });
     match &image.place {
         Place::Registry(references) => {
-            let names: Vec<String> = references.iter().map(|reference| format!("{}:{}", reference.repository, reference.tag_or_latest())).collect();
+            let names: Vec<String> = references
+                .iter()
+                .map(|reference| format!("{}:{}", reference.repository, reference.tag_or_latest()))
+                .collect();
             value["references"] = json!(names);
         }
         Place::Folder { path, tag } => value["layout"] = json!({"folder": path, "tag": tag}),

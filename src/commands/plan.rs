@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use comfy_table::Table;
-use comfy_table::style::presets;
+use comfy_table::{Table, TableStyle};
+
 use serde_json::json;
 
 use crate::cli::Plan as Arguments;
@@ -46,7 +46,7 @@ fn plan(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
 
 fn units(plan: &Plan) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    table.load_style(TableStyle::new());
     table.set_header(["IMAGE", "PLATFORM", "PROGRAM", "TOOLCHAIN", "BASE", "JOB", "OUTPUT"]);
     for image in &plan.images {
         for unit in &image.units {

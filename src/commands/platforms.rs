@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use comfy_table::Table;
-use comfy_table::style::presets;
+use comfy_table::{Table, TableStyle};
+
 use serde_json::json;
 
 use crate::cli::Platforms as Arguments;
@@ -52,7 +52,7 @@ fn platforms(ui: &Arc<Ui>, arguments: &Arguments) -> Result<(), Error> {
         return Ok(());
     }
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    table.load_style(TableStyle::new());
     table.set_header(["PLATFORM", "GO", "RUST", "GCC", "ZIG", "THIS MACHINE HAS"]);
     for line in lines {
         table.add_row([line.platform, line.go, line.rust, line.gcc, line.zig, line.has.join(", ")]);
@@ -74,7 +74,8 @@ impl Machine {
 
 fn line(row: &PlatformRow, toolchains: &Toolchains, machine: &mut Machine) -> Line {
     let go = row.go.iter().flatten().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
-    let targets: Vec<String> = row.rust.iter().flat_map(|rust| [rust.musl.clone(), rust.gnu.clone()]).flatten().collect();
+    let targets: Vec<String> =
+        row.rust.iter().flat_map(|rust| [rust.musl.clone(), rust.gnu.clone()]).flatten().collect();
     let mut has: Vec<String> = Vec::new();
     for (tool, wanted) in [("go", row.go.is_some()), ("gcc", row.gcc.is_some()), ("zig", row.zig.is_some())] {
         if wanted && machine.has(toolchains.tool(tool, row.platform)) {
@@ -82,7 +83,9 @@ fn line(row: &PlatformRow, toolchains: &Toolchains, machine: &mut Machine) -> Li
         }
     }
     let rust = machine.rust.clone();
-    has.extend(targets.iter().filter(|target| rust.as_ref().is_some_and(|folder| host::has_target(folder, target))).cloned());
+    has.extend(
+        targets.iter().filter(|target| rust.as_ref().is_some_and(|folder| host::has_target(folder, target))).cloned(),
+    );
     let zig = row.zig.as_ref().map_or_else(String::new, |zig| {
         let cpu = zig.cpu.as_ref().map_or_else(String::new, |cpu| format!(" {cpu}"));
         format!("{} {}{cpu}", zig.musl, zig.gnu)

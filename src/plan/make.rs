@@ -8,7 +8,10 @@ use crate::platform::{self, Platform};
 use crate::toolchain::{Toolchain, ToolchainError, Toolchains};
 
 use super::schedule::{Pending, schedule};
-use super::{BaseChoice, BaseOffer, ChosenToolchain, Context, ImageInput, ImagePlan, Missing, Options, Plan, PlanError, PlannedProgram, Source, Unit, UnitInput};
+use super::{
+    BaseChoice, BaseOffer, ChosenToolchain, Context, ImageInput, ImagePlan, Missing, Options, Plan, PlanError,
+    PlannedProgram, Source, Unit, UnitInput,
+};
 
 /// Makes the plan. `build` is the folder where compilers put what they make.
 ///
@@ -179,4 +182,3 @@ fn choose_base(offer: &BaseOffer, wanted: Platform, static_binaries: bool, stric
     });
     Ok(choice(image.platform, image.clone(), note))
 }
-

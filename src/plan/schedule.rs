@@ -25,7 +25,12 @@ pub(super) struct Pending {
 }
 
 /// Groups pending programs into compiler calls and enters them into the plan.
-pub(super) fn schedule(plan: &mut Plan, pending: &[Pending], build: &Path, context: &Context<'_>) -> Result<(), PlanError> {
+pub(super) fn schedule(
+    plan: &mut Plan,
+    pending: &[Pending],
+    build: &Path,
+    context: &Context<'_>,
+) -> Result<(), PlanError> {
     distinct_names(pending)?;
     let mut by_platform: BTreeMap<Platform, Vec<&Pending>> = BTreeMap::new();
     let mut order = Vec::new();
@@ -45,7 +50,12 @@ pub(super) fn schedule(plan: &mut Plan, pending: &[Pending], build: &Path, conte
 }
 
 /// Programs that share settings are built for all their targets by one call; what differs is left to [`CargoJob::split`].
-fn schedule_rust(plan: &mut Plan, pending: &[Pending], machine: &Machine, environment: &dyn Fn(&str) -> Option<String>) {
+fn schedule_rust(
+    plan: &mut Plan,
+    pending: &[Pending],
+    machine: &Machine,
+    environment: &dyn Fn(&str) -> Option<String>,
+) {
     let mut groups: Vec<Vec<(&Pending, &RustProgram)>> = Vec::new();
     for program in pending {
         let Source::Rust(rust) = &program.source else { continue };
@@ -60,7 +70,9 @@ fn schedule_rust(plan: &mut Plan, pending: &[Pending], machine: &Machine, enviro
             if !whole.binaries.contains(&rust.binary) {
                 whole.binaries.push(rust.binary.clone());
             }
-            whole.sources.extend(rust.sources.iter().filter(|source| !whole.sources.contains(source)).cloned().collect::<Vec<_>>());
+            whole.sources.extend(
+                rust.sources.iter().filter(|source| !whole.sources.contains(source)).cloned().collect::<Vec<_>>(),
+            );
             let target = Target::new(program.platform, program.toolchain.clone(), rust.c.is_some(), rust.flags.clone());
             match (target, whole.targets.iter_mut().find(|target| target.platform == program.platform)) {
                 (Some(target), None) => whole.targets.push(target),
@@ -75,7 +87,13 @@ fn schedule_rust(plan: &mut Plan, pending: &[Pending], machine: &Machine, enviro
     }
 }
 
-fn enter_rust(plan: &mut Plan, group: &[(&Pending, &RustProgram)], job: &CargoJob, machine: &Machine, environment: &dyn Fn(&str) -> Option<String>) {
+fn enter_rust(
+    plan: &mut Plan,
+    group: &[(&Pending, &RustProgram)],
+    job: &CargoJob,
+    machine: &Machine,
+    environment: &dyn Fn(&str) -> Option<String>,
+) {
     let position = plan.jobs.len();
     let folder = job.build_directory();
     let mut invocation = job.invocation(machine, environment);
@@ -170,4 +188,3 @@ fn distinct_names(pending: &[Pending]) -> Result<(), PlanError> {
     }
     Ok(())
 }
-

@@ -45,11 +45,9 @@ fn make(images: Vec<ImageInput>, options: Options) -> Result<Plan, PlanError> {
 fn one_call_a_platform_makes_the_programs_of_all_images() {
     let base = offer(&["linux/amd64", "linux/arm64"]);
     let both = ["linux/amd64", "linux/arm64"];
-    let plan = make(
-        vec![image("app", &both, &base, &["app"]), image("tool", &both, &base, &["tool"])],
-        Options::default(),
-    )
-    .unwrap();
+    let plan =
+        make(vec![image("app", &both, &base, &["app"]), image("tool", &both, &base, &["tool"])], Options::default())
+            .unwrap();
     assert_eq!(plan.jobs.len(), 2);
     assert_eq!(
         plan.jobs[1].line,
@@ -71,9 +69,8 @@ fn platforms_are_a_contract() {
     );
     assert_eq!(error.hints().last().unwrap(), "--skip-missing");
     assert!(error.hints().contains(&"--platform linux/amd64".to_owned()));
-    let plan =
-        make(vec![image("app", &wanted, &base, &["app"])], Options { skip_missing: true, ..Options::default() })
-            .unwrap();
+    let plan = make(vec![image("app", &wanted, &base, &["app"])], Options { skip_missing: true, ..Options::default() })
+        .unwrap();
     assert_eq!(plan.images[0].units.len(), 1);
     assert_eq!(plan.skipped.len(), 2);
     let nothing = image("app", &["linux/riscv64"], &base, &["app"]);

@@ -66,7 +66,12 @@ impl Client {
     ///
     /// # Errors
     /// When the registry cannot be asked.
-    pub async fn mount_blob(&self, repository: &Repository, descriptor: &Descriptor, from: &Repository) -> Result<bool, Error> {
+    pub async fn mount_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        from: &Repository,
+    ) -> Result<bool, Error> {
         let upload = Upload {
             inner: &self.inner,
             host: &self.inner.host(repository),

@@ -127,7 +127,8 @@ impl Detector<'_> {
     /// # Errors
     /// When there is none, or several and no choice.
     pub fn programs(&mut self, location: &Location, file: &ConfigFile, flags: &Flags) -> Result<Vec<Program>, Error> {
-        let everything = flags.paths.is_empty() || (flags.paths.len() == 1 && location.start == location.root && !flags.paths[0].ends_with("..."));
+        let everything = flags.paths.is_empty()
+            || (flags.paths.len() == 1 && location.start == location.root && !flags.paths[0].ends_with("..."));
         if everything && !file.program.is_empty() {
             let mut programs = Vec::new();
             for (position, table) in file.program.iter().enumerate() {
@@ -170,7 +171,11 @@ impl Detector<'_> {
             None => Err(Error::NoProject { path: location.start }),
             Some(Marker::Both(folder)) => Err(Error::TwoLanguages { path: folder }),
             Some(Marker::Go(folder)) => {
-                let rust_flag = [(!flags.bins.is_empty(), "--bin"), (flags.all_bins, "--bins"), (flags.package.is_some(), "--package")];
+                let rust_flag = [
+                    (!flags.bins.is_empty(), "--bin"),
+                    (flags.all_bins, "--bins"),
+                    (flags.package.is_some(), "--package"),
+                ];
                 if let Some((_, flag)) = rust_flag.iter().find(|(given, _)| *given) {
                     return Err(Error::RustFlag { path: folder, found: "Go", flag });
                 }
@@ -178,7 +183,12 @@ impl Detector<'_> {
                 Ok(packages.into_iter().map(|package| named(package.name(), Kind::Go(package.clone()))).collect())
             }
             Some(Marker::Cargo(_)) => {
-                let choice = Choice { package: flags.package.clone(), bins: flags.bins.clone(), all_bins: flags.all_bins, features: Features::default() };
+                let choice = Choice {
+                    package: flags.package.clone(),
+                    bins: flags.bins.clone(),
+                    all_bins: flags.all_bins,
+                    features: Features::default(),
+                };
                 let binaries = self.workspaces.binaries(&location.start, &choice)?;
                 Ok(binaries.into_iter().map(|binary| named(&binary.name.clone(), Kind::Rust(binary))).collect())
             }
@@ -230,13 +240,23 @@ impl Detector<'_> {
         }
     }
 
-    fn from_table(&mut self, location: &Location, table: &ProgramFile, place: &str, position: usize) -> Result<Vec<Program>, Error> {
+    fn from_table(
+        &mut self,
+        location: &Location,
+        table: &ProgramFile,
+        place: &str,
+        position: usize,
+    ) -> Result<Vec<Program>, Error> {
         let package = table.package.as_ref().map(|package| package.get_ref().as_str());
         let root = &location.root;
         let folder = package.map(|package| root.join(package)).filter(|folder| folder.is_dir());
         let language = self.language(table, root, folder.as_deref(), place)?;
         let given = table.name.as_ref().map(|name| name.get_ref().0.clone());
-        let program = |name: &str, kind| Program { name: given.clone().unwrap_or_else(|| name.to_owned()), kind, table: Some(position) };
+        let program = |name: &str, kind| Program {
+            name: given.clone().unwrap_or_else(|| name.to_owned()),
+            kind,
+            table: Some(position),
+        };
         match language {
             Written::Prebuilt => Ok(vec![program(&prebuilt_name(table), Kind::Prebuilt)]),
             Written::Go => {
@@ -272,7 +292,15 @@ impl Detector<'_> {
         if has_path(&table.settings()) || table.platform.0.values().any(|settings| has_path(settings.get_ref())) {
             return Ok(Written::Prebuilt);
         }
-        if let [only] = table.written().iter().map(|key| key.languages).filter(|languages| languages.len() == 1).take(1).collect::<Vec<_>>().as_slice() {
+        if let [only] = table
+            .written()
+            .iter()
+            .map(|key| key.languages)
+            .filter(|languages| languages.len() == 1)
+            .take(1)
+            .collect::<Vec<_>>()
+            .as_slice()
+        {
             return Ok(only[0]);
         }
         let start = folder.unwrap_or(root);
@@ -294,7 +322,8 @@ impl Detector<'_> {
 /// A prebuilt binary without a name is called what its file is called.
 fn prebuilt_name(table: &ProgramFile) -> String {
     let settings = table.settings();
-    let first = settings.path.or_else(|| table.platform.0.values().find_map(|settings| settings.get_ref().path.clone()));
+    let first =
+        settings.path.or_else(|| table.platform.0.values().find_map(|settings| settings.get_ref().path.clone()));
     let path = first.map(|path| path.into_inner()).unwrap_or_default();
     path.rsplit('/').next().unwrap_or_default().to_owned()
 }

@@ -89,12 +89,7 @@ pub enum Error {
         source: Box<ElfError>,
     },
     #[error("`{program}` does not fit {platform}: {source}")]
-    Unfit {
-        program: String,
-        platform: Platform,
-        path: PathBuf,
-        source: Box<Mismatch>,
-    },
+    Unfit { program: String, platform: Platform, path: PathBuf, source: Box<Mismatch> },
     #[error("{}", describe_failures(.failed))]
     Compile { failed: Vec<String> },
     #[error("the project's toolchain rows say which program is run ({}), and that was not allowed", tools.join(", "))]
@@ -186,13 +181,18 @@ impl Hint for Error {
             Self::NoPlatforms => vec!["--platform linux/amd64,linux/arm64".to_owned()],
             Self::NoTag => vec!["-t registry.example.com/app:latest --push".to_owned()],
             Self::OnePlace { .. } => {
-                vec!["--one-image".to_owned(), "leave -o away: each image gets its own folder below .anyarch/out/".to_owned()]
+                vec![
+                    "--one-image".to_owned(),
+                    "leave -o away: each image gets its own folder below .anyarch/out/".to_owned(),
+                ]
             }
             Self::SingleManifest { .. } => vec!["--platform linux/amd64 --single-manifest".to_owned()],
             Self::Epoch { .. } => vec!["SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build".to_owned()],
             Self::Unfit { source, .. } => source.hints(),
             Self::NoProgram { source, .. } => source.hints(),
-            Self::ProjectToolchain { .. } => vec!["look at the rows, then: anyarch build --allow-project-toolchains".to_owned()],
+            Self::ProjectToolchain { .. } => {
+                vec!["look at the rows, then: anyarch build --allow-project-toolchains".to_owned()]
+            }
             Self::Config(error) => error.hints(),
             Self::Template(error) => error.hints(),
             Self::Platform(error) => error.hints(),

@@ -147,7 +147,12 @@ struct Run<'session> {
 }
 
 impl<'session> Run<'session> {
-    fn new(session: &'session Session, prepared: Arc<Prepared>, sender: UnboundedSender<Report>, uploads: Option<Uploads>) -> Self {
+    fn new(
+        session: &'session Session,
+        prepared: Arc<Prepared>,
+        sender: UnboundedSender<Report>,
+        uploads: Option<Uploads>,
+    ) -> Self {
         let mut awaited = BTreeMap::new();
         for (image, plan) in prepared.plan.images.iter().enumerate() {
             for (position, unit) in plan.units.iter().enumerate() {
@@ -155,11 +160,23 @@ impl<'session> Run<'session> {
             }
         }
         let running = prepared.plan.jobs.len();
-        Self { session, prepared, sender, uploads, awaited, packing: 0, running, images: BTreeMap::new(), failed: Vec::new(), error: None }
+        Self {
+            session,
+            prepared,
+            sender,
+            uploads,
+            awaited,
+            packing: 0,
+            running,
+            images: BTreeMap::new(),
+            failed: Vec::new(),
+            error: None,
+        }
     }
 
     fn start_ready_units(&mut self) {
-        let ready: Vec<(usize, usize)> = self.awaited.iter().filter(|(_, missing)| missing.is_empty()).map(|(key, _)| *key).collect();
+        let ready: Vec<(usize, usize)> =
+            self.awaited.iter().filter(|(_, missing)| missing.is_empty()).map(|(key, _)| *key).collect();
         for key in ready {
             self.awaited.remove(&key);
             self.packing += 1;
@@ -252,9 +269,11 @@ impl<'session> Run<'session> {
     fn bundles(&mut self) -> Vec<Bundle> {
         let mut bundles = Vec::new();
         for (position, plan) in self.prepared.plan.images.iter().enumerate() {
-            let images: Vec<Image> = (0..plan.units.len()).filter_map(|unit| self.images.remove(&(position, unit))).collect();
+            let images: Vec<Image> =
+                (0..plan.units.len()).filter_map(|unit| self.images.remove(&(position, unit))).collect();
             let descriptors: Vec<_> = images.iter().map(Image::descriptor).collect();
-            let index = (!self.prepared.settings.single_manifest()).then(|| image::index(&descriptors, &BTreeMap::new()));
+            let index =
+                (!self.prepared.settings.single_manifest()).then(|| image::index(&descriptors, &BTreeMap::new()));
             bundles.push(Bundle { images, index });
         }
         bundles

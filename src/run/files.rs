@@ -30,7 +30,8 @@ fn entry(settings: &Settings, table: &FileEntry, scope: &Scope) -> Result<Entry,
     }
     let path = settings.root.join(&source);
     let missing = |_| Error::NoFile { place: place.clone(), path: Path::new(&source).to_owned() };
-    let root = fs::canonicalize(&settings.root).map_err(|error| Error::Read { path: settings.root.clone(), source: error })?;
+    let root =
+        fs::canonicalize(&settings.root).map_err(|error| Error::Read { path: settings.root.clone(), source: error })?;
     let resolved = fs::canonicalize(&path).map_err(missing)?;
     if !resolved.starts_with(&root) {
         return Err(Error::Outside { place, path: source.into() });

@@ -51,7 +51,8 @@ pub fn unit(store: &Store, plan: &ImagePlan, unit: &Unit, times: &Times) -> Resu
         }
     }
     let size = layers.iter().map(|layer| layer.descriptor.size).sum();
-    let image = image::assemble(&unit.base.image, unit.platform, &plan.settings, &layers, &times.created, &annotations)?;
+    let image =
+        image::assemble(&unit.base.image, unit.platform, &plan.settings, &layers, &times.created, &annotations)?;
     Ok((image, size))
 }
 
@@ -59,10 +60,17 @@ fn check(program: &PlannedProgram, unit: &Unit) -> Result<(), Error> {
     let path = &program.binary;
     let file = fs::File::open(path).map_err(|source| Error::Read { path: path.clone(), source })?;
     let (name, platform) = (program.name.clone(), unit.platform);
-    let facts = ElfFacts::read(file)
-        .map_err(|source| Error::NoProgram { program: name.clone(), platform, source: Box::new(source) })?;
-    elf::check(&facts, platform)
-        .map_err(|source| Error::Unfit { program: name, platform, path: path.clone(), source: Box::new(source) })
+    let facts = ElfFacts::read(file).map_err(|source| Error::NoProgram {
+        program: name.clone(),
+        platform,
+        source: Box::new(source),
+    })?;
+    elf::check(&facts, platform).map_err(|source| Error::Unfit {
+        program: name,
+        platform,
+        path: path.clone(),
+        source: Box::new(source),
+    })
 }
 
 fn program_entry(program: &PlannedProgram) -> Result<Entry, Error> {

@@ -82,10 +82,16 @@ struct Group {
 ///
 /// # Errors
 /// When a file cannot be read or holds no rows, or the project's rows name programs without leave.
-pub fn toolchains(session: &Session, files: &[PathBuf], project: Option<(&ConfigFile, bool)>) -> Result<Toolchains, Error> {
+pub fn toolchains(
+    session: &Session,
+    files: &[PathBuf],
+    project: Option<(&ConfigFile, bool)>,
+) -> Result<Toolchains, Error> {
     let mut rows = Toolchains::built_in()?;
     let mut all: Vec<PathBuf> = Vec::new();
-    if let Some(folder) = session.configuration_folder.as_ref().map(|folder| folder.join("toolchains")).filter(|folder| folder.is_dir()) {
+    if let Some(folder) =
+        session.configuration_folder.as_ref().map(|folder| folder.join("toolchains")).filter(|folder| folder.is_dir())
+    {
         let read = |source| Error::Read { path: folder.clone(), source };
         for entry in fs::read_dir(&folder).map_err(read)? {
             let path = entry.map_err(read)?.path();
@@ -122,7 +128,9 @@ fn project_rows(rows: Toolchains, file: &ConfigFile, allowed: bool) -> Result<To
         return Err(Error::ProjectToolchain { tools });
     }
     let mut table = toml::Table::new();
-    let values = |list: &[toml::Spanned<toml::Table>]| list.iter().map(|row| toml::Value::Table(row.get_ref().clone())).collect();
+    let values = |list: &[toml::Spanned<toml::Table>]| {
+        list.iter().map(|row| toml::Value::Table(row.get_ref().clone())).collect()
+    };
     table.insert("toolchain".into(), toml::Value::Array(values(&file.toolchain)));
     table.insert("platform".into(), toml::Value::Array(values(&file.platform)));
     Ok(rows.overlay(&file.source.path().display().to_string(), &table.to_string())?)
@@ -137,9 +145,11 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let file = read_config(&session.directory, &location)?;
     let toolchains = toolchains(session, &flags.toolchain_files, Some((&file, flags.allow_project_toolchains)))?;
     let mut workspaces = Workspaces::new(session.children.clone(), session.store.root())?;
-    let mut detector = Detector { children: &session.children, workspaces: &mut workspaces, directory: &session.directory };
+    let mut detector =
+        Detector { children: &session.children, workspaces: &mut workspaces, directory: &session.directory };
     let programs = detector.programs(&location, &file, &flags)?;
-    let settings = Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
+    let settings =
+        Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
     let times = settings.times()?;
     let client = registry::Client::new(registry::Options {
         insecure_hosts: settings.insecure_registries(),
@@ -195,7 +205,11 @@ fn groups(settings: &Settings, programs: Vec<Program>) -> Vec<Group> {
         let name = programs.first().map(|program| program.name.clone()).unwrap_or_default();
         return vec![Group { name, programs, below: None }];
     }
-    let alone = |program: Program| Group { name: program.name.clone(), below: Some(program.name.clone()), programs: vec![program] };
+    let alone = |program: Program| Group {
+        name: program.name.clone(),
+        below: Some(program.name.clone()),
+        programs: vec![program],
+    };
     programs.into_iter().map(alone).collect()
 }
 
@@ -204,10 +218,17 @@ fn note_choices(session: &Session, plan: &Plan) {
     for unit in plan.images.iter().flat_map(|image| &image.units) {
         notes.extend(unit.base.note.clone());
         if unit.base.image.has_zstd_layers() {
-            notes.insert(format!("the base `{}` has zstd layers, which older Docker and umoci cannot read", unit.base.name));
+            notes.insert(format!(
+                "the base `{}` has zstd layers, which older Docker and umoci cannot read",
+                unit.base.name
+            ));
         }
     }
-    notes.extend(plan.skipped.iter().map(|missing| format!("left out {} of `{}`: {}", missing.platform, missing.image, missing.reason)));
+    notes.extend(
+        plan.skipped
+            .iter()
+            .map(|missing| format!("left out {} of `{}`: {}", missing.platform, missing.image, missing.reason)),
+    );
     notes.into_iter().for_each(|note| session.watch.event(Event::Note(note)));
 }
 
@@ -320,7 +341,9 @@ impl Preparation<'_> {
                 Kind::Prebuilt => Language::Prebuilt,
             };
             let known = self.toolchains.default_platforms(language);
-            common = Some(common.map_or(known.clone(), |common| common.into_iter().filter(|platform| known.contains(platform)).collect()));
+            common = Some(common.map_or(known.clone(), |common| {
+                common.into_iter().filter(|platform| known.contains(platform)).collect()
+            }));
         }
         let mut platforms = Vec::new();
         for platform in common.unwrap_or_default() {
@@ -353,7 +376,9 @@ impl Preparation<'_> {
         let offered: Vec<Platform> = listing.platforms.iter().flatten().map(|(platform, _)| *platform).collect();
         let candidates: Vec<Platform> = wanted
             .iter()
-            .flat_map(|wanted| [true, false].map(|static_binary| platform::select(*wanted, &offered, static_binary, false)))
+            .flat_map(|wanted| {
+                [true, false].map(|static_binary| platform::select(*wanted, &offered, static_binary, false))
+            })
             .flatten()
             .collect();
         let offer = Arc::new(BaseOffer {
@@ -372,7 +397,10 @@ impl Preparation<'_> {
         let table = program.table.map(|table| &self.settings.file.program[table]);
         let settings = table.map(|table| table.get_ref().settings_for(platform)).unwrap_or_default();
         let words = |list: Option<&toml::Spanned<config::collections::OneOrMany<String>>>| {
-            list.iter().flat_map(|list| list.get_ref().iter()).map(|value| self.settings.word(value, &scope)).collect::<Result<Vec<_>, _>>()
+            list.iter()
+                .flat_map(|list| list.get_ref().iter())
+                .map(|value| self.settings.word(value, &scope))
+                .collect::<Result<Vec<_>, _>>()
         };
         let source = match &program.kind {
             Kind::Go(package) => Source::Go {
@@ -395,15 +423,30 @@ impl Preparation<'_> {
         Ok(ProgramInput { name: program.name.clone(), destination: self.destination(program, &scope)?, source })
     }
 
-    fn variables(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<BTreeMap<String, crate::invocation::Word>, Error> {
+    fn variables(
+        &self,
+        settings: &config::ProgramSettings,
+        scope: &Scope,
+    ) -> Result<BTreeMap<String, crate::invocation::Word>, Error> {
         let variables = settings.env.iter().flat_map(|env| &env.get_ref().0);
         variables.map(|(name, value)| Ok((name.clone(), self.settings.word(value, scope)?))).collect()
     }
 
-    fn prebuilt(&self, program: &Program, platform: Platform, settings: &config::ProgramSettings, scope: &Scope) -> Result<Source, Error> {
+    fn prebuilt(
+        &self,
+        program: &Program,
+        platform: Platform,
+        settings: &config::ProgramSettings,
+        scope: &Scope,
+    ) -> Result<Source, Error> {
         let place = |value: Option<&toml::Spanned<String>>| {
-            let table = program.table.map(|table| self.settings.file.source.place_of(&self.settings.file.program[table]));
-            value.map(|value| self.settings.file.source.place_of(value)).or(table).map(|place| place.to_string()).unwrap_or_default()
+            let table =
+                program.table.map(|table| self.settings.file.source.place_of(&self.settings.file.program[table]));
+            value
+                .map(|value| self.settings.file.source.place_of(value))
+                .or(table)
+                .map(|place| place.to_string())
+                .unwrap_or_default()
         };
         let value = settings.path.as_ref();
         let missing = |path| Error::NoPrebuilt { place: place(value), platform, path };

@@ -250,7 +250,9 @@ impl Upload {
 
 fn same_registry<'base>(base: &'base BaseName, target: &Repository) -> Option<&'base Repository> {
     match base {
-        BaseName::Registry(reference) if reference.repository.registry == target.registry => Some(&reference.repository),
+        BaseName::Registry(reference) if reference.repository.registry == target.registry => {
+            Some(&reference.repository)
+        }
         _ => None,
     }
 }
@@ -310,7 +312,8 @@ pub async fn publish(
 async fn push(prepared: &Prepared, bundle: &Bundle, references: &[Reference]) -> Result<(), Error> {
     let client = &prepared.client;
     let top = bundle.top();
-    let top_bytes = bundle.index.as_deref().or(bundle.images.first().map(|image| image.manifest.as_slice())).unwrap_or_default();
+    let top_bytes =
+        bundle.index.as_deref().or(bundle.images.first().map(|image| image.manifest.as_slice())).unwrap_or_default();
     let top_type = if bundle.index.is_some() { MEDIA_TYPE_INDEX } else { MEDIA_TYPE_MANIFEST };
     for repository in repositories(references) {
         let failed = |source| push_error(&repository, source);
@@ -329,7 +332,10 @@ async fn push(prepared: &Prepared, bundle: &Bundle, references: &[Reference]) ->
     }
     for reference in references {
         let failed = |source| push_error(&reference.repository, source);
-        client.push_manifest(&reference.repository, reference.tag_or_latest(), top_type, top_bytes).await.map_err(failed)?;
+        client
+            .push_manifest(&reference.repository, reference.tag_or_latest(), top_type, top_bytes)
+            .await
+            .map_err(failed)?;
     }
     Ok(())
 }

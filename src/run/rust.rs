@@ -6,7 +6,9 @@ use std::rc::Rc;
 
 use fs_err as fs;
 
-use crate::cargo::{self, Binary, CargoError, Choice, CrateRow, Features, Graph, Machine, Rustc, UserFlags, Workspace, Zig};
+use crate::cargo::{
+    self, Binary, CargoError, Choice, CrateRow, Features, Graph, Machine, Rustc, UserFlags, Workspace, Zig,
+};
 use crate::cargo_flags::CargoConfig;
 use crate::config::ProgramSettings;
 use crate::exec::Children;
@@ -58,7 +60,8 @@ impl Workspaces {
             return Ok(known.clone());
         }
         let call = cargo::workspace_invocation(directory);
-        let json = self.ask(&call)?.map_err(|output| CargoError::from_failed_metadata(directory, directory, &output))?;
+        let json =
+            self.ask(&call)?.map_err(|output| CargoError::from_failed_metadata(directory, directory, &output))?;
         let workspace = Rc::new(Workspace::read(&json)?);
         self.workspaces.insert(directory.to_owned(), workspace.clone());
         Ok(workspace)
@@ -117,9 +120,17 @@ impl Workspaces {
             workspace_root: root.clone(),
             sources: Vec::new(),
             features,
-            profile: settings.profile.as_ref().map_or_else(|| "release".to_owned(), |profile| profile.get_ref().clone()),
+            profile: settings
+                .profile
+                .as_ref()
+                .map_or_else(|| "release".to_owned(), |profile| profile.get_ref().clone()),
             strip: settings.strip.as_ref().map(|strip| *strip.get_ref()),
-            libc: settings.libc.as_ref().map(|libc| libc.get_ref().to_string().parse::<Libc>()).transpose().unwrap_or_default(),
+            libc: settings
+                .libc
+                .as_ref()
+                .map(|libc| libc.get_ref().to_string().parse::<Libc>())
+                .transpose()
+                .unwrap_or_default(),
             row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
             c: None,
             flags: UserFlags::default(),
@@ -130,11 +141,19 @@ impl Workspaces {
     }
 
     /// Fills in what depends on the target. Where no toolchain fits, that is for the plan to say.
-    fn resolve(&mut self, toolchains: &Toolchains, program: &mut RustProgram, platform: Platform, c: Option<bool>) -> Result<(), Error> {
+    fn resolve(
+        &mut self,
+        toolchains: &Toolchains,
+        program: &mut RustProgram,
+        platform: Platform,
+        c: Option<bool>,
+    ) -> Result<(), Error> {
         let root = program.workspace_root.clone();
         let used = self.used.get_or_insert((root.clone(), None)).clone();
         let without_c = Request { c: false, ..program.request(platform) };
-        let Some(triple) = toolchains.select(&without_c).ok().and_then(|toolchain| toolchain.target) else { return Ok(()) };
+        let Some(triple) = toolchains.select(&without_c).ok().and_then(|toolchain| toolchain.target) else {
+            return Ok(());
+        };
         let graph = self.graph(&root, &program.binary, &triple, &program.features)?;
         program.sources = graph.source_folders();
         program.c = match c {
@@ -160,7 +179,10 @@ impl Workspaces {
     ///
     /// # Errors
     /// When rustc cannot be asked.
-    pub fn context<'context>(&mut self, environment: &'context dyn Fn(&str) -> Option<String>) -> Result<Context<'context>, Error> {
+    pub fn context<'context>(
+        &mut self,
+        environment: &'context dyn Fn(&str) -> Option<String>,
+    ) -> Result<Context<'context>, Error> {
         let Some((root, zig)) = self.used.clone() else { return Ok(Context { machine: None, environment }) };
         let config = self.config(&root)?;
         let [version, sysroot] = Rustc::invocations(&config.rustc(), &root);
@@ -168,7 +190,10 @@ impl Workspaces {
         let rustc = Rustc::read(&self.ask(&version)?.map_err(failed)?, &self.ask(&sysroot)?.map_err(failed)?)?;
         let anyarch = std::env::current_exe().map_err(|source| Error::Read { path: "anyarch".into(), source })?;
         let zig = zig.and_then(|tool| self.zig(&tool, &root));
-        Ok(Context { machine: Some(Machine { rustc, cargo_home: config.cargo_home().to_owned(), anyarch, zig }), environment })
+        Ok(Context {
+            machine: Some(Machine { rustc, cargo_home: config.cargo_home().to_owned(), anyarch, zig }),
+            environment,
+        })
     }
 
     /// The zig that is there; when none is, the check of the machine says so.
@@ -187,7 +212,6 @@ impl Workspaces {
         Some(Zig { command, version: found.version, library, cache: self.cache.join("zigbuild") })
     }
 }
-
 
 /// The features that a table asks for.
 #[must_use]

@@ -50,7 +50,11 @@ impl Facts for GitFacts {
         }
         match self.children.ask(&call) {
             Ok(finished) => {
-                let output = GitOutput { success: finished.status.success(), stdout: &finished.stdout, stderr: &finished.stderr };
+                let output = GitOutput {
+                    success: finished.status.success(),
+                    stdout: &finished.stdout,
+                    stderr: &finished.stderr,
+                };
                 git::read(fact, output, &self.root)
             }
             Err(_) => Err(GitError::NotInstalled),
@@ -76,7 +80,13 @@ impl Settings {
     ///
     /// # Errors
     /// When `epoch` is no number.
-    pub fn new(root: PathBuf, file: ConfigFile, flags: Flags, children: Children, epoch: Option<&str>) -> Result<Self, Error> {
+    pub fn new(
+        root: PathBuf,
+        file: ConfigFile,
+        flags: Flags,
+        children: Children,
+        epoch: Option<&str>,
+    ) -> Result<Self, Error> {
         let facts = Arc::new(GitFacts { children, root: root.clone() });
         let templates = Templates::new(Arc::clone(&facts) as Arc<dyn Facts>);
         let epoch = epoch
@@ -103,7 +113,11 @@ impl Settings {
         Ok(Word::hiding(rendered.value, rendered.display))
     }
 
-    fn values(&self, list: Option<&Spanned<Vec<Spanned<String>>>>, scope: &Scope) -> Result<Option<Vec<String>>, Error> {
+    fn values(
+        &self,
+        list: Option<&Spanned<Vec<Spanned<String>>>>,
+        scope: &Scope,
+    ) -> Result<Option<Vec<String>>, Error> {
         list.map(|list| list.get_ref().iter().map(|value| Ok(self.text(value, scope)?.value)).collect()).transpose()
     }
 
@@ -126,7 +140,9 @@ impl Settings {
         } else if let Some(list) = &self.file.platforms {
             list.get_ref().iter().map(|wish| *wish.get_ref()).collect()
         } else {
-            [Architecture::Amd64, Architecture::Arm64].map(|architecture| PlatformWish::One(Platform::linux(architecture))).to_vec()
+            [Architecture::Amd64, Architecture::Arm64]
+                .map(|architecture| PlatformWish::One(Platform::linux(architecture)))
+                .to_vec()
         };
         if wishes.is_empty() { Err(Error::NoPlatforms) } else { Ok(wishes) }
     }
@@ -148,7 +164,9 @@ impl Settings {
         let name = text.parse().map_err(|source| Error::BaseName { origin: origin.to_string(), text, source })?;
         Ok(match (name, origin) {
             // What the file says is relative to the file, what a flag says to the folder we are in.
-            (BaseName::Layout { folder, tag }, Origin::File(_)) => BaseName::Layout { folder: self.root.join(folder), tag },
+            (BaseName::Layout { folder, tag }, Origin::File(_)) => {
+                BaseName::Layout { folder: self.root.join(folder), tag }
+            }
             (name, _) => name,
         })
     }
@@ -159,7 +177,9 @@ impl Settings {
     /// When a template has no answer or a flag is no KEY=VALUE.
     pub fn image(&self, scope: &Scope) -> Result<ImageSettings, Error> {
         let file = &self.file;
-        let one = |value: &Option<Spanned<String>>| value.as_ref().map(|value| Ok::<_, Error>(self.text(value, scope)?.value)).transpose();
+        let one = |value: &Option<Spanned<String>>| {
+            value.as_ref().map(|value| Ok::<_, Error>(self.text(value, scope)?.value)).transpose()
+        };
         let volumes = file.volumes.iter().flat_map(|volumes: &Spanned<OneOrMany<String>>| volumes.get_ref().iter());
         Ok(ImageSettings {
             entrypoint: self.values(file.entrypoint.as_ref(), scope)?,
@@ -176,7 +196,13 @@ impl Settings {
         })
     }
 
-    fn with_flags(&self, map: &Labels, flag: &'static str, texts: &[String], scope: &Scope) -> Result<BTreeMap<String, String>, Error> {
+    fn with_flags(
+        &self,
+        map: &Labels,
+        flag: &'static str,
+        texts: &[String],
+        scope: &Scope,
+    ) -> Result<BTreeMap<String, String>, Error> {
         let mut merged = self.map(&map.0, scope)?;
         for text in texts {
             let (key, value) = text
@@ -196,7 +222,9 @@ impl Settings {
     pub fn references(&self, program: Option<&str>, scope: &Scope) -> Result<Vec<Reference>, Error> {
         let from_file = || {
             let tags = self.file.tags.iter().flat_map(|tags| tags.get_ref().iter());
-            tags.chain(&self.file.repository).map(|tag| (tag.get_ref().clone(), self.file.source.origin_of(tag))).collect()
+            tags.chain(&self.file.repository)
+                .map(|tag| (tag.get_ref().clone(), self.file.source.origin_of(tag)))
+                .collect()
         };
         let texts: Vec<(String, Origin)> = if self.flags.tags.is_empty() {
             let mut texts: Vec<_> = from_file();
@@ -256,7 +284,8 @@ impl Settings {
                 Created::At(seconds) => *seconds,
                 Created::Commit => {
                     let place = self.file.source.place_of(value).to_string();
-                    let text = self.facts.git(GitFact::CommitTime).map_err(|source| Error::CommitTime { place, source })?;
+                    let text =
+                        self.facts.git(GitFact::CommitTime).map_err(|source| Error::CommitTime { place, source })?;
                     text.parse().map_err(|_| Error::Epoch { text })?
                 }
             },

@@ -74,7 +74,8 @@ mod tests {
         write(&bundle(), "a", &store, &target).unwrap();
         write(&bundle(), "b", &store, &target).unwrap();
         assert!(std::fs::read_to_string(target.join("index.json")).unwrap().contains(r#"name":"b""#));
-        let mut left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["out", "store"]);
 

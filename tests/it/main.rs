@@ -1,11 +1,13 @@
-//! The one integration test program: it runs the real `anyarch`, real toolchains and real registries.
-
-#![expect(clippy::disallowed_methods, reason = "tests start programs themselves; the rule is for the library")]
+//! The one integration binary: it runs the real program, real compilers, registries and readers.
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod elf;
+mod licences;
 mod readme;
 mod real_programs;
 mod rings;
+mod same_digest;
+mod starts;
 mod support_works;
