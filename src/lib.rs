@@ -14,4 +14,5 @@ pub mod elf;
 pub mod hint;
 pub mod layer_entry;
 pub mod platform;
+pub mod static_base;
 pub mod store;
