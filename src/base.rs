@@ -31,6 +31,14 @@ const DEEPEST_INDEX: usize = 3;
 /// Why a base cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BaseError {
+    /// A folder that is none, or holds no layout.
+    #[error("there is no image layout for the base `{base}`: `{}` does not exist", folder.join("index.json").display())]
+    NoLayout {
+        /// the base
+        base: String,
+        /// the folder
+        folder: PathBuf,
+    },
     /// The registry did not give it.
     #[error("the base `{base}` cannot be read")]
     Registry {
@@ -137,6 +145,9 @@ impl Hint for BaseError {
                 let folder =
                     base.rsplit_once(':').filter(|(left, _)| *left != "oci").map_or(base.as_str(), |(left, _)| left);
                 tags.iter().map(|tag| format!("--base {folder}:{tag}")).collect()
+            }
+            Self::NoLayout { folder, .. } => {
+                vec![format!("skopeo copy --all docker://IMAGE oci:{}:latest", folder.display())]
             }
             Self::Damaged { base, .. } => vec![format!("copy `{base}` again")],
             _ => Vec::new(),
@@ -413,7 +424,10 @@ fn blob_path(folder: &Path, digest: &Digest) -> PathBuf {
 /// The entries of a layout's `index.json` that make up one image.
 fn layout_entries(base: &str, folder: &Path, tag: Option<&str>) -> Result<Vec<Descriptor>, BaseError> {
     let read = |source| BaseError::Read { base: base.to_owned(), source };
-    let bytes = fs::read(folder.join("index.json")).map_err(read)?;
+    let bytes = fs::read(folder.join("index.json")).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => BaseError::NoLayout { base: base.to_owned(), folder: folder.to_owned() },
+        _ => read(source),
+    })?;
     let index: oci::ImageIndex = parse(base, "index", &Digest::of(&bytes), &bytes)?;
     let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
     let entries: Vec<Descriptor> = entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
