@@ -26,6 +26,10 @@ pub const MEDIA_TYPE_DOCKER_MANIFEST: &str = "application/vnd.docker.distributio
 /// Docker's gzip layer
 pub const MEDIA_TYPE_DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 
+/// The annotation by which a layout says what an image is called:
+/// <https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md>
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
 /// A SHA-256 content digest; prints as `sha256:HEX`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);

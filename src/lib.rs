@@ -9,9 +9,33 @@
 //! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
+pub mod base;
+pub mod base_name;
 pub mod blob;
+pub mod cargo;
+pub mod cargo_flags;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod elf;
+pub mod exec;
+pub mod exit;
+pub mod golang;
 pub mod hint;
+pub mod host;
+pub mod image;
+pub mod invocation;
+pub mod layer;
+pub mod layer_entry;
+pub mod output_spec;
+pub mod plan;
 pub mod platform;
 pub mod reference;
 pub mod registry;
+pub mod run;
+pub mod sink;
+pub mod static_base;
 pub mod store;
+pub mod toolchain;
+pub mod ui;
+pub mod zigbuild;

@@ -1,3 +1,23 @@
 //! The `anyarch` program: hands its arguments to the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use anyarch::cli::{Cli, Command};
+use anyarch::commands;
+
+fn main() -> ExitCode {
+    // cargo-zigbuild makes us our own linker and archiver: those calls are none of the user's.
+    match anyarch::zigbuild::dispatch(std::env::args_os()) {
+        Some(Ok(code)) => return code.into(),
+        Some(Err(error)) => return commands::child_failed(&error).into(),
+        None => {}
+    }
+    let exit = match Cli::parse().command {
+        Command::Build(arguments) => commands::build::run(arguments),
+        Command::Plan(arguments) => commands::plan::run(arguments),
+        Command::Platforms(arguments) => commands::platforms::run(&arguments),
+    };
+    exit.into()
+}

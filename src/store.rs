@@ -2,7 +2,7 @@
 //!
 //! Every file is written beside its place and renamed, so a reader, another process or a kill never sees half of one.
 
-use std::io::{self, BufReader, Read as _, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;

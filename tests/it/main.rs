@@ -1,8 +1,18 @@
-//! The one integration test program: it runs the real `anyarch`, real toolchains and real registries.
+//! The one integration binary: it runs the real program, real compilers, registries and readers.
+
+#![expect(clippy::disallowed_methods, reason = "tests start programs themselves; the rule is for the library")]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod elf;
+mod licences;
+mod readme;
+mod real_programs;
 mod registry;
 mod registry_answers;
 mod registry_children;
+mod rings;
+mod same_digest;
+mod starts;
+mod support_works;

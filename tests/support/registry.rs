@@ -31,15 +31,23 @@ pub struct Options<'options> {
 pub struct Registry {
     child: Child,
     folder: TempDir,
-    port: u16,
+    host: String,
 }
 
 impl Registry {
-    /// Starts a registry without any images.
+    /// Starts an empty registry that asks for no login and speaks plain http.
     ///
     /// # Panics
-    /// When it is not installed or does not come up.
-    pub fn start(options: &Options<'_>) -> Self {
+    /// When it is not installed or does not come up: the message holds its log.
+    pub fn start() -> Self {
+        Self::start_with(&Options::default())
+    }
+
+    /// Starts an empty registry that asks what `options` say.
+    ///
+    /// # Panics
+    /// When it is not installed or does not come up: the message holds its log.
+    pub fn start_with(options: &Options<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path();
         let configuration = path.join("config.yml");
@@ -53,10 +61,10 @@ impl Registry {
             .stderr(log("messages.log"))
             .spawn()
             .unwrap_or_else(|error| {
-                panic!("`docker-registry` cannot be started: {error}\nhint: apt-get install docker-registry")
+                panic!("`docker-registry` cannot be started: {error}\nhint: scripts/install-test-tools")
             });
-        let mut registry = Self { child, folder, port: 0 };
-        registry.port = registry.wait_for_port();
+        let mut registry = Self { child, folder, host: String::new() };
+        registry.host = format!("localhost:{}", registry.wait_for_port());
         registry
     }
 
@@ -82,14 +90,14 @@ impl Registry {
         fs::read_to_string(self.folder.path().join(name)).expect("the log is readable")
     }
 
-    /// Its port on 127.0.0.1.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// `localhost:PORT`
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
-    /// `127.0.0.1:PORT`
-    pub fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> &str {
+        self.host.trim_start_matches("localhost:")
     }
 
     /// The lines of the access log so far, as the Combined Log Format has them.

@@ -1,0 +1,478 @@
+//! A base's name becomes what it offers: its platforms, and for those that are wanted the config and the layers.
+//!
+//! Indexes, manifests and configs are read here; layers are only described, and fetched when something needs them.
+
+use std::io::{self, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use oci_spec::image as oci;
+
+use crate::base_name::BaseName;
+use crate::blob::REF_NAME;
+use crate::blob::{
+    Descriptor, Digest, DigestError, MEDIA_TYPE_CONFIG, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST,
+    MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST,
+};
+use crate::hint::Hint;
+use crate::image::BaseImage;
+use crate::layer::{self, LayerError};
+use crate::platform::Platform;
+use crate::reference::Repository;
+use crate::registry;
+use crate::static_base;
+use crate::store::{Store, StoreError};
+
+/// The longest index, manifest or config that is read, in bytes; registries commonly refuse manifests above 4 MiB.
+const LONGEST_DOCUMENT: u64 = 4 << 20;
+/// How deep indexes may hold indexes.
+const DEEPEST_INDEX: usize = 3;
+
+/// Why a base cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BaseError {
+    /// The registry did not give it.
+    #[error("the base `{base}` cannot be read")]
+    Registry {
+        /// the base
+        base: String,
+        /// why
+        #[source]
+        source: Box<registry::Error>,
+    },
+    /// A file of its layout cannot be read.
+    #[error("the base `{base}` cannot be read")]
+    Read {
+        /// the base
+        base: String,
+        /// why; the file is named by it
+        #[source]
+        source: io::Error,
+    },
+    /// The store failed.
+    #[error("the base `{base}` cannot be kept")]
+    Store {
+        /// the base
+        base: String,
+        /// why
+        #[source]
+        source: StoreError,
+    },
+    /// A document that is not what it should be.
+    #[error("the {what} {digest} of the base `{base}` cannot be read")]
+    Document {
+        /// the base
+        base: String,
+        /// index, manifest or config
+        what: &'static str,
+        /// its digest
+        digest: String,
+        /// why
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file of a layout whose contents are not its name.
+    #[error("the layout of the base `{base}` is damaged: {digest} is not what its name says")]
+    Damaged {
+        /// the base
+        base: String,
+        /// the blob
+        digest: Digest,
+    },
+    /// A document that is too long.
+    #[error("the {what} {digest} of the base `{base}` has {size} bytes, more than {LONGEST_DOCUMENT}")]
+    TooLong {
+        /// the base
+        base: String,
+        /// index, manifest or config
+        what: &'static str,
+        /// its digest
+        digest: Digest,
+        /// its length
+        size: u64,
+    },
+    /// A layout with several images, and no choice.
+    #[error("the layout of the base `{base}` holds {} images: {}", tags.len(), tags.join(", "))]
+    SeveralImages {
+        /// the base
+        base: String,
+        /// their names
+        tags: Vec<String>,
+    },
+    /// A layout without the image.
+    #[error("the layout of the base `{base}` has no image `{tag}`; it has {}", tags.join(", "))]
+    NoImage {
+        /// the base
+        base: String,
+        /// the name that was asked for
+        tag: String,
+        /// their names
+        tags: Vec<String>,
+    },
+    /// Nothing in it is an image for a known platform.
+    #[error("the base `{base}` holds no image for a platform")]
+    NoPlatform {
+        /// the base
+        base: String,
+    },
+    /// Something that is no image.
+    #[error("the base `{base}` is of the media type `{media_type}`, which is no image")]
+    MediaType {
+        /// the base
+        base: String,
+        /// what it is
+        media_type: String,
+    },
+    /// The built-in base cannot be made.
+    #[error("the built-in base `static` cannot be made")]
+    Static(#[source] LayerError),
+}
+
+impl Hint for BaseError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Registry { source, .. } => source.hints(),
+            Self::Store { source, .. } => source.hints(),
+            Self::SeveralImages { base, tags } | Self::NoImage { base, tags, .. } => {
+                let folder =
+                    base.rsplit_once(':').filter(|(left, _)| *left != "oci").map_or(base.as_str(), |(left, _)| left);
+                tags.iter().map(|tag| format!("--base {folder}:{tag}")).collect()
+            }
+            Self::Damaged { base, .. } => vec![format!("copy `{base}` again")],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What a base offers.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// the base
+    pub name: BaseName,
+    /// digest of its index, or of its only manifest
+    pub digest: Option<Digest>,
+    /// each platform with its manifest; `None` when it is made for any platform
+    pub platforms: Option<Vec<(Platform, Descriptor)>>,
+}
+
+#[derive(Clone)]
+enum Place {
+    Layout(PathBuf),
+    Registry(Repository),
+}
+
+/// Reads bases.
+#[derive(Clone)]
+pub struct Bases {
+    store: Store,
+    client: registry::Client,
+}
+
+impl Bases {
+    /// Reads bases through `store` and `client`.
+    #[must_use]
+    pub fn new(store: Store, client: registry::Client) -> Self {
+        Self { store, client }
+    }
+
+    /// Lists the platforms of a base.
+    ///
+    /// # Errors
+    /// When it cannot be read or holds no image for a platform.
+    pub async fn list(&self, name: &BaseName) -> Result<Listing, BaseError> {
+        let base = name.to_string();
+        let (place, top) = match name {
+            BaseName::Static | BaseName::Scratch => {
+                return Ok(Listing { name: name.clone(), digest: None, platforms: None });
+            }
+            BaseName::Layout { folder, tag } => {
+                (Place::Layout(folder.clone()), layout_entries(&base, folder, tag.as_deref())?)
+            }
+            BaseName::Registry(reference) => {
+                let fetched = self.client.resolve(reference).await;
+                let fetched =
+                    fetched.map_err(|source| BaseError::Registry { base: base.clone(), source: Box::new(source) })?;
+                let size = fetched.bytes.len() as u64;
+                (
+                    Place::Registry(reference.repository.clone()),
+                    vec![Descriptor::new(&fetched.media_type, fetched.digest, size)],
+                )
+            }
+        };
+        let digest = if let [only] = top.as_slice() { Some(only.digest) } else { None };
+        let mut platforms: Vec<(Platform, Descriptor)> = Vec::new();
+        for descriptor in self.flatten(&base, &place, top).await? {
+            let Some(platform) = self.platform_of(&base, &place, &descriptor).await? else { continue };
+            // The first entry for a platform is the one that every runtime takes.
+            if !platforms.iter().any(|(there, _)| *there == platform) {
+                platforms.push((platform, descriptor));
+            }
+        }
+        if platforms.is_empty() {
+            return Err(BaseError::NoPlatform { base });
+        }
+        Ok(Listing { name: name.clone(), digest, platforms: Some(platforms) })
+    }
+
+    /// Replaces every index among `top` by what it holds.
+    async fn flatten(&self, base: &str, place: &Place, top: Vec<Descriptor>) -> Result<Vec<Descriptor>, BaseError> {
+        let mut flat = Vec::new();
+        let mut pending: Vec<(usize, Descriptor)> = top.into_iter().rev().map(|descriptor| (0, descriptor)).collect();
+        while let Some((depth, descriptor)) = pending.pop() {
+            match descriptor.media_type.as_str() {
+                MEDIA_TYPE_MANIFEST | MEDIA_TYPE_DOCKER_MANIFEST => flat.push(descriptor),
+                MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX if depth < DEEPEST_INDEX => {
+                    let bytes = self.document(base, place, "index", &descriptor).await?;
+                    let index: oci::ImageIndex = parse(base, "index", &descriptor.digest, &bytes)?;
+                    let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
+                    let entries: Vec<Descriptor> =
+                        entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
+                    pending.extend(entries.into_iter().rev().map(|entry| (depth + 1, entry)));
+                }
+                // Whatever else an index holds beside images is not for us; alone it is an error.
+                _ if depth > 0 => {}
+                other => return Err(BaseError::MediaType { base: base.to_owned(), media_type: other.to_owned() }),
+            }
+        }
+        Ok(flat)
+    }
+
+    /// The platform that an entry says, else that of its config; `None` when it is not one that we know.
+    async fn platform_of(&self, base: &str, place: &Place, entry: &Descriptor) -> Result<Option<Platform>, BaseError> {
+        if let Some(said) = &entry.platform {
+            return Ok(Platform::from_parts(&said.os, &said.architecture, said.variant.as_deref()).ok());
+        }
+        let (_, config) = self.manifest_and_config(base, place, entry).await?;
+        let field = |name: &str| config.get(name).and_then(serde_json::Value::as_str);
+        let (os, architecture) = (field("os").unwrap_or_default(), field("architecture").unwrap_or_default());
+        Ok(Platform::from_parts(os, architecture, field("variant")).ok())
+    }
+
+    async fn manifest_and_config(
+        &self,
+        base: &str,
+        place: &Place,
+        entry: &Descriptor,
+    ) -> Result<(Vec<Descriptor>, serde_json::Value), BaseError> {
+        let bytes = self.document(base, place, "manifest", entry).await?;
+        let manifest: oci::ImageManifest = parse(base, "manifest", &entry.digest, &bytes)?;
+        let config = described(base, manifest.config())?;
+        let layers = manifest.layers().iter().map(|layer| described(base, layer)).collect::<Result<_, _>>()?;
+        let bytes = self.document(base, place, "config", &config).await?;
+        Ok((layers, parse(base, "config", &config.digest, &bytes)?))
+    }
+
+    /// Reads the images of some of a listing's platforms.
+    ///
+    /// # Errors
+    /// When a manifest or a config cannot be read.
+    pub async fn images(&self, listing: &Listing, wanted: &[Platform]) -> Result<Vec<BaseImage>, BaseError> {
+        let base = listing.name.to_string();
+        let place = place_of(&listing.name);
+        let chosen = listing.platforms.iter().flatten().filter(|(platform, _)| wanted.contains(platform));
+        let reads = chosen.map(|(platform, entry)| {
+            let (base, place) = (&base, place.as_ref());
+            async move {
+                let Some(place) = place else { return Ok(None) };
+                let (layers, config) = self.manifest_and_config(base, place, entry).await?;
+                Ok(Some(BaseImage { platform: *platform, manifest: Some(entry.digest), config, layers }))
+            }
+        });
+        let images: Result<Vec<Option<BaseImage>>, BaseError> = futures_util::future::try_join_all(reads).await;
+        Ok(images?.into_iter().flatten().collect())
+    }
+
+    /// The image of `static` or `scratch`, for any platform; `None` for other bases. Makes the layer of `static` when the store lacks it.
+    ///
+    /// # Errors
+    /// When the layer cannot be written.
+    pub fn built_in(&self, name: &BaseName, mtime: u64) -> Result<Option<BaseImage>, BaseError> {
+        // Replaced for each platform by whoever takes it.
+        let any = Platform::linux(crate::platform::Architecture::Amd64);
+        match name {
+            BaseName::Scratch => Ok(Some(BaseImage::scratch(any))),
+            BaseName::Static => self.static_image(any, mtime).map(Some),
+            BaseName::Layout { .. } | BaseName::Registry(_) => Ok(None),
+        }
+    }
+
+    fn static_image(&self, any: Platform, mtime: u64) -> Result<BaseImage, BaseError> {
+        let kept = |source| BaseError::Store { base: "static".to_owned(), source };
+        let entries = static_base::entries();
+        let no_files = |path: &Path| Err(io::Error::new(io::ErrorKind::NotFound, path.display().to_string()));
+        let key = layer::key(&entries, mtime, &no_files).map_err(BaseError::Static)?;
+        let recorded: Option<(Descriptor, Digest)> = self.store.record("layer", &key);
+        let (descriptor, diff_id) = match recorded.filter(|(layer, _)| self.store.has(&layer.digest, layer.size)) {
+            Some(found) => found,
+            None => {
+                let mut blob = self.store.writer().map_err(kept)?;
+                let made = layer::write(&entries, mtime, &|_| Err(io::ErrorKind::NotFound.into()), &mut blob)
+                    .map_err(BaseError::Static)?;
+                let (digest, size) = blob.finish().map_err(kept)?;
+                let found = (Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size), made.diff_id);
+                self.store.set_record("layer", &key, &found).map_err(kept)?;
+                found
+            }
+        };
+        let config = serde_json::json!({
+            "config": static_base::config(),
+            "rootfs": {"type": "layers", "diff_ids": [diff_id]},
+            "history": [{"created": "1970-01-01T00:00:00Z", "created_by": "anyarch static"}],
+        });
+        Ok(BaseImage { platform: any, manifest: None, config, layers: vec![descriptor] })
+    }
+
+    /// Brings a layer of a base into the store; `progress` is told of bytes as they come.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not what was announced, or cannot be kept.
+    pub async fn fetch_layer(
+        &self,
+        name: &BaseName,
+        layer: &Descriptor,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), BaseError> {
+        if self.store.has(&layer.digest, layer.size) {
+            return Ok(());
+        }
+        let base = name.to_string();
+        match place_of(name) {
+            None => Ok(()),
+            Some(Place::Registry(repository)) => {
+                let fetched = self.client.fetch_blob(&repository, layer, progress).await;
+                fetched.map_err(|source| BaseError::Registry { base, source: Box::new(source) })
+            }
+            Some(Place::Layout(folder)) => self.copy_layer(&base, &folder, layer),
+        }
+    }
+
+    fn copy_layer(&self, base: &str, folder: &Path, layer: &Descriptor) -> Result<(), BaseError> {
+        let read = |source| BaseError::Read { base: base.to_owned(), source };
+        let kept = |source| BaseError::Store { base: base.to_owned(), source };
+        let file = fs::File::open(blob_path(folder, &layer.digest)).map_err(read)?;
+        let mut blob = self.store.writer().map_err(kept)?;
+        io::copy(&mut BufReader::with_capacity(1 << 17, file), &mut blob).and_then(|_| blob.flush()).map_err(read)?;
+        match blob.finish_as(layer) {
+            Err(StoreError::WrongDigest { .. }) => {
+                Err(BaseError::Damaged { base: base.to_owned(), digest: layer.digest })
+            }
+            other => other.map_err(kept),
+        }
+    }
+
+    async fn document(
+        &self,
+        base: &str,
+        place: &Place,
+        what: &'static str,
+        descriptor: &Descriptor,
+    ) -> Result<Vec<u8>, BaseError> {
+        let (digest, size) = (descriptor.digest, descriptor.size);
+        if size > LONGEST_DOCUMENT {
+            return Err(BaseError::TooLong { base: base.to_owned(), what, digest, size });
+        }
+        let remote = |source| BaseError::Registry { base: base.to_owned(), source: Box::new(source) };
+        match place {
+            Place::Layout(folder) => {
+                let path = blob_path(folder, &digest);
+                let bytes = fs::read(path).map_err(|source| BaseError::Read { base: base.to_owned(), source })?;
+                if Digest::of(&bytes) != digest {
+                    return Err(BaseError::Damaged { base: base.to_owned(), digest });
+                }
+                Ok(bytes)
+            }
+            Place::Registry(repository) if what == "config" => {
+                let kept = |source| BaseError::Store { base: base.to_owned(), source };
+                if let Some(bytes) = self.store.read(&digest).map_err(kept)? {
+                    return Ok(bytes);
+                }
+                let config = Descriptor::new(MEDIA_TYPE_CONFIG, digest, size);
+                self.client.fetch_blob(repository, &config, &|_| ()).await.map_err(remote)?;
+                let read = self.store.read(&digest).map_err(kept)?;
+                read.ok_or_else(|| BaseError::Damaged { base: base.to_owned(), digest })
+            }
+            Place::Registry(repository) => {
+                Ok(self.client.manifest(repository, &digest).await.map_err(remote)?.bytes.to_vec())
+            }
+        }
+    }
+}
+
+fn place_of(name: &BaseName) -> Option<Place> {
+    match name {
+        BaseName::Static | BaseName::Scratch => None,
+        BaseName::Layout { folder, .. } => Some(Place::Layout(folder.clone())),
+        BaseName::Registry(reference) => Some(Place::Registry(reference.repository.clone())),
+    }
+}
+
+fn blob_path(folder: &Path, digest: &Digest) -> PathBuf {
+    folder.join("blobs").join("sha256").join(digest.hex())
+}
+
+/// The entries of a layout's `index.json` that make up one image.
+fn layout_entries(base: &str, folder: &Path, tag: Option<&str>) -> Result<Vec<Descriptor>, BaseError> {
+    let read = |source| BaseError::Read { base: base.to_owned(), source };
+    let bytes = fs::read(folder.join("index.json")).map_err(read)?;
+    let index: oci::ImageIndex = parse(base, "index", &Digest::of(&bytes), &bytes)?;
+    let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
+    let entries: Vec<Descriptor> = entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
+    let name_of = |entry: &Descriptor| entry.annotations.get(REF_NAME).cloned();
+    let mut tags: Vec<String> = entries.iter().filter_map(name_of).collect();
+    tags.dedup();
+    match tag {
+        Some(tag) => {
+            let chosen: Vec<Descriptor> =
+                entries.into_iter().filter(|entry| name_of(entry).as_deref() == Some(tag)).collect();
+            if chosen.is_empty() {
+                return Err(BaseError::NoImage { base: base.to_owned(), tag: tag.to_owned(), tags });
+            }
+            Ok(chosen)
+        }
+        None if tags.len() > 1 => Err(BaseError::SeveralImages { base: base.to_owned(), tags }),
+        None => Ok(entries),
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(
+    base: &str,
+    what: &'static str,
+    digest: &Digest,
+    bytes: &[u8],
+) -> Result<T, BaseError> {
+    serde_json::from_slice(bytes).map_err(|source| BaseError::Document {
+        base: base.to_owned(),
+        what,
+        digest: digest.to_string(),
+        source: Box::new(source),
+    })
+}
+
+/// BuildKit stores provenance beside images, marked so or for the platform `unknown/unknown`.
+fn is_attestation(entry: &oci::Descriptor) -> bool {
+    let marked =
+        entry.annotations().as_ref().is_some_and(|annotations| annotations.contains_key("vnd.docker.reference.type"));
+    let unknown = entry.platform().as_ref().is_some_and(|platform| platform.os().to_string() == "unknown");
+    marked || unknown
+}
+
+fn described(base: &str, entry: &oci::Descriptor) -> Result<Descriptor, BaseError> {
+    let digest: Digest = entry.digest().to_string().parse().map_err(|source: DigestError| BaseError::Document {
+        base: base.to_owned(),
+        what: "descriptor",
+        digest: entry.digest().to_string(),
+        source: Box::new(source),
+    })?;
+    let platform = entry.platform().as_ref().map(|platform| crate::blob::DescriptorPlatform {
+        os: platform.os().to_string(),
+        architecture: platform.architecture().to_string(),
+        variant: platform.variant().clone(),
+    });
+    Ok(Descriptor {
+        media_type: entry.media_type().to_string(),
+        digest,
+        size: entry.size(),
+        annotations: entry.annotations().clone().unwrap_or_default().into_iter().collect(),
+        platform,
+    })
+}

@@ -1,0 +1,106 @@
+//! What the user calls a base: `static`, `scratch`, `oci:DIR` or a registry reference.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::hint::Hint;
+use crate::reference::{Reference, ReferenceError};
+
+/// The name of a base.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BaseName {
+    /// the one that anyarch brings: certificates, time zones, users; the same for every platform
+    Static,
+    /// nothing at all
+    Scratch,
+    /// an image in an OCI layout
+    Layout {
+        /// the layout's folder
+        folder: PathBuf,
+        /// its `org.opencontainers.image.ref.name`, where the layout holds several
+        tag: Option<String>,
+    },
+    /// an image in a registry
+    Registry(Reference),
+}
+
+/// Why a text names no base.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BaseNameError {
+    /// `oci:` without a folder.
+    #[error("`{text}` names no folder")]
+    NoFolder {
+        /// what was given
+        text: String,
+    },
+    /// Not a reference.
+    #[error("the base is no image")]
+    Reference(#[source] ReferenceError),
+}
+
+impl Hint for BaseNameError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NoFolder { .. } => vec!["--base oci:path/to/layout".to_owned()],
+            Self::Reference(error) => error.hints(),
+        }
+    }
+}
+
+impl FromStr for BaseName {
+    type Err = BaseNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "static" => return Ok(Self::Static),
+            "scratch" => return Ok(Self::Scratch),
+            _ => {}
+        }
+        let Some(place) = text.strip_prefix("oci:") else {
+            return text.parse().map(Self::Registry).map_err(BaseNameError::Reference);
+        };
+        // A colon in a folder's name is taken for a tag, as skopeo does; `oci:./a:b:latest` still names it.
+        let (folder, tag) = match place.rsplit_once(':') {
+            Some((folder, tag)) if !tag.contains('/') => (folder, Some(tag.to_owned())),
+            _ => (place, None),
+        };
+        if folder.is_empty() {
+            return Err(BaseNameError::NoFolder { text: text.to_owned() });
+        }
+        Ok(Self::Layout { folder: folder.into(), tag })
+    }
+}
+
+impl fmt::Display for BaseName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Static => formatter.write_str("static"),
+            Self::Scratch => formatter.write_str("scratch"),
+            Self::Layout { folder, tag: None } => write!(formatter, "oci:{}", folder.display()),
+            Self::Layout { folder, tag: Some(tag) } => write!(formatter, "oci:{}:{tag}", folder.display()),
+            Self::Registry(reference) => write!(formatter, "{reference}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bases_are_called_so() {
+        for (text, printed) in [
+            ("static", "static"),
+            ("scratch", "scratch"),
+            ("oci:base", "oci:base"),
+            ("oci:../base/dir:v1", "oci:../base/dir:v1"),
+            ("debian:12-slim", "docker.io/library/debian:12-slim"),
+            ("localhost:5000/static", "localhost:5000/static"),
+        ] {
+            assert_eq!(text.parse::<BaseName>().unwrap().to_string(), printed);
+        }
+        assert_eq!("oci:".parse::<BaseName>().unwrap_err().to_string(), "`oci:` names no folder");
+        assert!("Debian".parse::<BaseName>().is_err());
+    }
+}

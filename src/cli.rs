@@ -1,0 +1,140 @@
+//! The command line. Doc comments are the help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Build a Go or Rust project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
+///
+/// Every platform's binary is compiled natively on this machine, checked against its platform, layered on that
+/// platform's own base image, and published as one OCI index.
+#[derive(Debug, Parser)]
+#[command(name = "anyarch", version, max_term_width = 110, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compile for every platform and write or push one OCI index
+    Build(Build),
+    /// Show what build would do, before any compiler runs
+    Plan(Plan),
+    /// List every platform, what each compiler calls it, and what this machine has
+    Platforms(Platforms),
+}
+
+/// `anyarch build`
+#[derive(Debug, Args)]
+pub struct Build {
+    /// What to build
+    #[command(flatten)]
+    pub request: Request,
+    /// What to do with the result
+    #[command(flatten)]
+    pub destination: Destination,
+    /// Write the digest of the published image to FILE
+    #[arg(long, value_name = "FILE")]
+    pub iidfile: Option<PathBuf>,
+    /// Show the output of compilers that succeed, too
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// `anyarch plan`
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// What to build
+    #[command(flatten)]
+    pub request: Request,
+    /// What to do with the result
+    #[command(flatten)]
+    pub destination: Destination,
+}
+
+/// `anyarch platforms`
+#[derive(Debug, Args)]
+pub struct Platforms {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Lay the toolchain rows of FILE over the built-in ones
+    #[arg(long, value_name = "FILE")]
+    pub toolchain: Vec<PathBuf>,
+}
+
+/// What to build.
+#[derive(Debug, Default, Args)]
+pub struct Request {
+    /// A project, a package in it, or Go's ./cmd/... ; the folder you are in when left out
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Platforms, as os/arch or os/arch/variant; `all` those of the base, `host` linux on this machine's architecture
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    pub platform: Vec<String>,
+    /// The base image: a reference, oci:DIR, `static` or `scratch`
+    #[arg(long, value_name = "REF")]
+    pub base: Option<String>,
+    /// Build the binary B of a Rust package
+    #[arg(long, value_name = "B")]
+    pub bin: Vec<String>,
+    /// Build every binary of a Rust package
+    #[arg(long, conflicts_with = "bin")]
+    pub bins: bool,
+    /// Build the package P of a Rust workspace
+    #[arg(long, value_name = "P")]
+    pub package: Option<String>,
+    /// Put all programs into one image
+    #[arg(long)]
+    pub one_image: bool,
+    /// Set a label of the image
+    #[arg(long, value_name = "K=V")]
+    pub label: Vec<String>,
+    /// Set an annotation of the manifests
+    #[arg(long, value_name = "K=V")]
+    pub annotation: Vec<String>,
+    /// How many compiler processes may work at once; the number of cores when left out
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Leave out platforms that the base or the toolchains lack
+    #[arg(long)]
+    pub skip_missing: bool,
+    /// Never take a base of a lower variant
+    #[arg(long)]
+    pub strict_platform: bool,
+    /// Leave out the build triggers of a base
+    #[arg(long)]
+    pub ignore_onbuild: bool,
+    /// Lay the toolchain rows of FILE over the built-in ones
+    #[arg(long, value_name = "FILE")]
+    pub toolchain: Vec<PathBuf>,
+    /// Let the project's own toolchain rows say which program is run
+    #[arg(long)]
+    pub allow_project_toolchains: bool,
+    /// Speak http, or https without verification, to this registry
+    #[arg(long, value_name = "HOST")]
+    pub insecure_registry: Vec<String>,
+    /// Print JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with the result.
+#[derive(Debug, Default, Args)]
+pub struct Destination {
+    /// Name the image
+    #[arg(short, long = "tag", value_name = "REF")]
+    pub tag: Vec<String>,
+    /// Push to the registries of the tags
+    #[arg(long)]
+    pub push: bool,
+    /// Where the image goes: type=oci,dest=FILE[,tar=false] or type=registry
+    #[arg(short, long, value_name = "SPEC", conflicts_with = "push")]
+    pub output: Option<String>,
+    /// Publish the manifest itself, without an index; for one platform
+    #[arg(long)]
+    pub single_manifest: bool,
+}

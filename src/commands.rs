@@ -1,0 +1,158 @@
+//! One file a command: it turns arguments into a run and what comes out of it into lines.
+
+pub mod build;
+pub mod plan;
+pub mod platforms;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::BaseError;
+use crate::cli::{Destination, Request};
+use crate::exec::Children;
+use crate::exit::Exit;
+use crate::hint::Hint;
+use crate::registry::CredentialEnvironment;
+use crate::run::error::Error;
+use crate::run::flags::Flags;
+use crate::run::prepare::Session;
+use crate::store::Store;
+use crate::ui::Ui;
+
+/// The environment variable that names the cache folder.
+pub const CACHE_DIR: &str = "ANYARCH_CACHE_DIR";
+/// The environment variable that names the folder of the user's own toolchain rows.
+pub const CONFIG_DIR: &str = "ANYARCH_CONFIG_DIR";
+
+/// The edges that every command stands on.
+///
+/// # Errors
+/// When there is no folder to work in, or the cache cannot be used.
+fn session(ui: &Arc<Ui>) -> Result<Session, Error> {
+    let directory = std::env::current_dir().map_err(|source| Error::Read { path: ".".into(), source })?;
+    let strategy = etcetera::choose_base_strategy().ok();
+    let folder = |variable: &str, default: Option<PathBuf>| {
+        let given = std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+        given.map(|given| directory.join(given)).or_else(|| default.map(|default| default.join("anyarch")))
+    };
+    let cache = folder(CACHE_DIR, strategy.as_ref().map(etcetera::BaseStrategy::cache_dir));
+    let cache = cache.unwrap_or_else(|| std::env::temp_dir().join("anyarch"));
+    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let proxies = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    Ok(Session {
+        store: Store::open(cache)?,
+        children: Children::default(),
+        watch: ui.clone(),
+        epoch: std::env::var("SOURCE_DATE_EPOCH").ok(),
+        configuration_folder: folder(CONFIG_DIR, strategy.as_ref().map(etcetera::BaseStrategy::config_dir)),
+        credentials: credentials(),
+        proxied: proxies.iter().any(is_set),
+        directory,
+    })
+}
+
+fn credentials() -> CredentialEnvironment {
+    let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    CredentialEnvironment {
+        home: path("HOME"),
+        docker_config: path("DOCKER_CONFIG"),
+        registry_auth_file: path("REGISTRY_AUTH_FILE"),
+        xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
+    }
+}
+
+fn flags(request: Request, destination: Destination) -> Flags {
+    Flags {
+        paths: request.paths,
+        platforms: request.platform,
+        base: request.base,
+        bins: request.bin,
+        all_bins: request.bins,
+        package: request.package,
+        one_image: request.one_image,
+        labels: request.label,
+        annotations: request.annotation,
+        jobs: request.jobs,
+        skip_missing: request.skip_missing,
+        strict_platform: request.strict_platform,
+        ignore_onbuild: request.ignore_onbuild,
+        toolchain_files: request.toolchain,
+        allow_project_toolchains: request.allow_project_toolchains,
+        insecure_registries: request.insecure_registry,
+        tags: destination.tag,
+        push: destination.push,
+        output: destination.output,
+        single_manifest: destination.single_manifest,
+    }
+}
+
+/// One runtime a process: it waits for children and sockets, so it needs few threads.
+///
+/// # Errors
+/// When the system gives no threads.
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|_| Error::Thread)
+}
+
+/// Runs `work` until it is done or a signal asks us to stop; then every child ends, too.
+async fn until_interrupted<T>(children: Children, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).map_err(|_| Error::Thread);
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    tokio::select! {
+        done = work => return done,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    children.stop();
+    // Compilers remove their temporary files when they are asked to end; who does not end is made to.
+    for _ in 0..30 {
+        if children.is_empty() {
+            return Err(Error::Interrupted);
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    children.kill();
+    Err(Error::Interrupted)
+}
+
+/// How a run that failed ends.
+fn exit_of(error: &Error) -> Exit {
+    match error {
+        Error::Interrupted => Exit::Interrupted,
+        Error::NoProgram { .. } | Error::Unfit { .. } => Exit::Check,
+        Error::Compile { .. } => Exit::Compile,
+        Error::Toolchain(_) | Error::Host(_) | Error::ProjectToolchain { .. } | Error::MissingLibrary(_) => {
+            Exit::Toolchain
+        }
+        Error::Base(BaseError::Static(_) | BaseError::Store { .. }) => Exit::Failure,
+        Error::Base(_) | Error::Push { .. } | Error::Client(_) => Exit::Registry,
+        Error::Read { .. }
+        | Error::Write { .. }
+        | Error::Thread
+        | Error::Exec(_)
+        | Error::Store(_)
+        | Error::Layer(_)
+        | Error::Sink(_)
+        | Error::Image(_)
+        | Error::CrateRows(_) => Exit::Failure,
+        _ => Exit::Usage,
+    }
+}
+
+/// Says why a run failed, and how it ends.
+fn failed(ui: &Ui, error: &Error) -> Exit {
+    ui.error(error);
+    debug_assert!(error.hints().iter().all(|hint| !hint.contains('\n')), "a hint is one line");
+    exit_of(error)
+}
+
+/// Says why a call of ours that was none of the user's failed: its output is shown as a compiler's.
+#[must_use]
+pub fn child_failed(error: &crate::zigbuild::ZigbuildError) -> Exit {
+    Ui::new(false).error(error);
+    Exit::Failure
+}

@@ -1,0 +1,75 @@
+//! `anyarch plan`: the whole plan before any compiler runs, as a table or as JSON.
+
+use std::sync::Arc;
+
+use comfy_table::{Table, TableStyle};
+
+use serde_json::json;
+
+use crate::cli::Plan as Arguments;
+use crate::exit::Exit;
+use crate::plan::{Plan, PlannedProgram};
+use crate::run::error::Error;
+use crate::run::prepare;
+use crate::ui::Ui;
+
+/// Runs the command.
+#[must_use]
+pub fn run(arguments: Arguments) -> Exit {
+    let ui = Arc::new(Ui::new(false));
+    match plan(&ui, arguments) {
+        Ok(()) => Exit::Success,
+        Err(error) => super::failed(&ui, &error),
+    }
+}
+
+fn plan(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
+    let session = super::session(ui)?;
+    let as_json = arguments.request.json;
+    let flags = super::flags(arguments.request, arguments.destination);
+    let work = prepare::prepare(&session, flags);
+    let prepared = super::runtime()?.block_on(super::until_interrupted(session.children.clone(), work))?;
+    if as_json {
+        let references: Vec<Vec<String>> =
+            prepared.references.iter().map(|names| names.iter().map(ToString::to_string).collect()).collect();
+        ui.data(&json!({"plan": prepared.plan, "references": references}).to_string());
+        return Ok(());
+    }
+    ui.data(&units(&prepared.plan).to_string());
+    for (position, job) in prepared.plan.jobs.iter().enumerate() {
+        ui.data("");
+        ui.data(&format!("# job {position}, in {}", job.invocation.cwd.display()));
+        ui.data(&job.line);
+    }
+    Ok(())
+}
+
+fn units(plan: &Plan) -> Table {
+    let mut table = Table::new();
+    table.load_style(TableStyle::new());
+    table.set_header(["IMAGE", "PLATFORM", "PROGRAM", "TOOLCHAIN", "BASE", "JOB", "OUTPUT"]);
+    for image in &plan.images {
+        for unit in &image.units {
+            let digest = unit.base.digest.map_or_else(String::new, |digest| format!("@{digest}"));
+            for program in &unit.programs {
+                table.add_row([
+                    image.name.clone(),
+                    unit.platform.to_string(),
+                    format!("{} -> {}", program.name, program.destination),
+                    toolchain(program),
+                    format!("{}{digest}", unit.base.name),
+                    program.job.map_or_else(|| "-".to_owned(), |job| job.to_string()),
+                    program.binary.display().to_string(),
+                ]);
+            }
+        }
+    }
+    table
+}
+
+fn toolchain(program: &PlannedProgram) -> String {
+    let Some(chosen) = &program.toolchain else { return program.language.to_string() };
+    let target = chosen.target.as_ref().map_or_else(String::new, |target| format!(" {target}"));
+    let c = chosen.c.as_ref().map_or_else(String::new, |c| format!(", C by {c}"));
+    format!("{}{target} ({}{c})", chosen.name, chosen.origin)
+}

@@ -1,0 +1,159 @@
+//! What must hold between the values of a configuration file, and what a value that is no template can be held to at
+//! once. A template is held to the same rules by whoever renders it.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+
+use super::error::ConfigError;
+use super::file::{ConfigFile, FileEntry};
+use super::place::Source;
+use super::program::{ProgramFile, WrittenKey};
+use super::template::is_template;
+use super::value_error::ValueError;
+use super::values::{Language, absolute, destination};
+
+/// Holds a whole file to the rules.
+///
+/// # Errors
+/// The first rule that is broken, with its place.
+pub(super) fn file(file: &ConfigFile) -> Result<(), ConfigError> {
+    let source = &file.source;
+    if let Some(platforms) = file.platforms.as_ref().filter(|platforms| platforms.get_ref().is_empty()) {
+        return Err(ConfigError::bad_value(source, "platforms", platforms, &ValueError::Empty));
+    }
+    let texts =
+        [("base", &file.base), ("repository", &file.repository), ("user", &file.user), ("workdir", &file.workdir)];
+    for (key, value) in texts {
+        literal(source, key, value.as_ref(), not_empty)?;
+    }
+    literal(source, "workdir", file.workdir.as_ref(), absolute)?;
+    for base in file.bases.0.values() {
+        literal(source, "bases", Some(base), not_empty)?;
+    }
+    for volume in file.volumes.iter().flat_map(|volumes| volumes.get_ref().iter()) {
+        literal(source, "volumes", Some(volume), absolute)?;
+    }
+    for tag in file.tags.iter().flat_map(|tags| tags.get_ref().iter()) {
+        literal(source, "tags", Some(tag), not_empty)?;
+    }
+    for entry in &file.file {
+        let FileEntry { source: from, destination: to, .. } = entry.get_ref();
+        literal(source, "source", Some(from), not_empty)?;
+        literal(source, "destination", Some(to), destination)?;
+    }
+    for entry in &file.program {
+        program(source, entry)?;
+    }
+    destinations(file)
+}
+
+/// Applies a rule to a value that is no template.
+fn literal(
+    source: &Source,
+    key: &'static str,
+    value: Option<&Spanned<String>>,
+    rule: fn(&str) -> Result<(), ValueError>,
+) -> Result<(), ConfigError> {
+    match value.filter(|value| !is_template(value.get_ref())) {
+        Some(value) => rule(value.get_ref()).map_err(|error| ConfigError::bad_value(source, key, value, &error)),
+        None => Ok(()),
+    }
+}
+
+fn not_empty(text: &str) -> Result<(), ValueError> {
+    if text.is_empty() { Err(ValueError::Empty) } else { Ok(()) }
+}
+
+fn program(source: &Source, entry: &Spanned<ProgramFile>) -> Result<(), ConfigError> {
+    let program = entry.get_ref();
+    literal(source, "destination", program.destination.as_ref(), destination)?;
+    let texts = [
+        ("package", &program.package),
+        ("bin", &program.bin),
+        ("profile", &program.profile),
+        ("toolchain", &program.toolchain),
+        ("path", &program.path),
+    ];
+    for (key, value) in texts {
+        literal(source, key, value.as_ref(), not_empty)?;
+    }
+    if let (Some(bin), Some(bins)) = (&program.bin, program.bins.as_ref().filter(|bins| *bins.get_ref())) {
+        return Err(ConfigError::Together {
+            key: "bin",
+            place: source.place_of(bin),
+            other: "bins",
+            other_place: source.place_of(bins),
+        });
+    }
+    match &program.language {
+        Some(language) => language_keys(source, entry, *language.get_ref()),
+        None => Ok(()),
+    }
+}
+
+/// Holds a program to the keys that its language has. [`load`](super::load) does so where the file names the language;
+/// whoever finds it out otherwise calls this.
+///
+/// # Errors
+/// When a key is written that belongs to another language, or a prebuilt program lacks its `path`.
+pub fn language_keys(source: &Source, entry: &Spanned<ProgramFile>, language: Language) -> Result<(), ConfigError> {
+    let program = entry.get_ref();
+    let mut written: Vec<WrittenKey> = program.written();
+    written.extend(program.platform.0.values().flat_map(|special| special.get_ref().written()));
+    let misplaced =
+        written.into_iter().filter(|key| !key.languages.contains(&language)).min_by_key(|key| key.span.start);
+    if let Some(WrittenKey { key, span, languages }) = misplaced {
+        return Err(ConfigError::OtherLanguage { key, place: source.place(span.start), language, languages });
+    }
+    let has_path =
+        program.path.is_some() || program.platform.0.values().any(|special| special.get_ref().path.is_some());
+    if language == Language::Prebuilt && !has_path {
+        return Err(ConfigError::MissingKey {
+            table: "program".into(),
+            place: source.place(entry.span().start),
+            key: "path".into(),
+        });
+    }
+    Ok(())
+}
+
+/// Two sources for one path of the image are an error. Programs are held to it only where they share an image.
+fn destinations(file: &ConfigFile) -> Result<(), ConfigError> {
+    let source = &file.source;
+    let one_image = file.one_image.as_ref().is_none_or(|one_image| *one_image.get_ref());
+    let mut taken: BTreeMap<String, (usize, bool)> = BTreeMap::new();
+    let files = file.file.iter().map(|entry| {
+        let to = &entry.get_ref().destination;
+        (to.get_ref().clone(), to.span().start, false)
+    });
+    let programs = file.program.iter().filter_map(|entry| {
+        let program = entry.get_ref();
+        match (&program.destination, &program.name) {
+            (Some(to), _) => Some((to.get_ref().clone(), to.span().start, true)),
+            (None, Some(name)) => Some((default_destination(&name.get_ref().0), name.span().start, true)),
+            (None, None) => None,
+        }
+    });
+    for (destination, offset, is_program) in files.chain(programs) {
+        match taken.get(&destination) {
+            Some((first, first_is_program)) if one_image || !(is_program && *first_is_program) => {
+                return Err(ConfigError::DestinationTwice {
+                    destination,
+                    place: source.place(offset.max(*first)),
+                    first: source.place(offset.min(*first)),
+                });
+            }
+            _ => {
+                taken.insert(destination, (offset, is_program));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where a program goes that names no destination.
+#[must_use]
+pub fn default_destination(name: &str) -> String {
+    format!("/usr/local/bin/{name}")
+}

@@ -1,0 +1,180 @@
+//! `[[program]]`: one binary to build, and `[program.platform."..."]`: what is different for one platform.
+
+use std::ops::Range;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::collections::{ByPlatform, OneOrMany, Variables};
+use super::values::{Language, Libc, ProgramName};
+use crate::platform::Platform;
+
+const EVERY: &[Language] = &[Language::Go, Language::Rust, Language::Prebuilt];
+const COMPILED: &[Language] = &[Language::Go, Language::Rust];
+const GO: &[Language] = &[Language::Go];
+const RUST: &[Language] = &[Language::Rust];
+const PREBUILT: &[Language] = &[Language::Prebuilt];
+
+/// A key of a program as it was written: its name, its value's span, the languages that know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenKey {
+    /// as in the file
+    pub key: &'static str,
+    /// of the value
+    pub span: Range<usize>,
+    /// the languages that have this key
+    pub languages: &'static [Language],
+}
+
+/// How the value for one platform joins the value for all.
+trait Overlay: Clone {
+    fn over(&self, below: &Self) -> Self;
+}
+
+macro_rules! replaces {
+    ($($type:ty),* $(,)?) => {$(
+        impl Overlay for Spanned<$type> {
+            fn over(&self, _below: &Self) -> Self {
+                self.clone()
+            }
+        }
+    )*};
+}
+replaces!(String, bool, Libc, Vec<Spanned<String>>, OneOrMany<String>);
+
+impl Overlay for Spanned<Variables> {
+    /// Variables are joined by name: the others stay.
+    fn over(&self, below: &Self) -> Self {
+        let mut variables = below.get_ref().0.clone();
+        variables.extend(self.get_ref().0.clone());
+        Spanned::new(self.span(), Variables(variables))
+    }
+}
+
+impl<T: Overlay> Overlay for Option<T> {
+    fn over(&self, below: &Self) -> Self {
+        match (self, below) {
+            (Some(value), Some(below)) => Some(value.over(below)),
+            (value, below) => value.clone().or_else(|| below.clone()),
+        }
+    }
+}
+
+/// Makes both tables of one list of keys, so that a key, its type, its meaning and its languages stand in one place.
+macro_rules! program {
+    (
+        identity { $($(#[$identity_doc:meta])* $identity:ident: $identity_type:ty => $identity_languages:ident,)* }
+        settings { $($(#[$setting_doc:meta])* $setting:ident: $setting_type:ty => $setting_languages:ident,)* }
+    ) => {
+        /// One binary to build: what it is, and how it is built.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct ProgramFile {
+            $($(#[$identity_doc])* pub $identity: Option<Spanned<$identity_type>>,)*
+            $($(#[$setting_doc])* pub $setting: Option<Spanned<$setting_type>>,)*
+            /// settings for one platform, over those for all
+            pub platform: ByPlatform<ProgramSettings>,
+        }
+
+        /// How a program is built: what `[program.platform."..."]` may set.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct ProgramSettings {
+            $($(#[$setting_doc])* pub $setting: Option<Spanned<$setting_type>>,)*
+        }
+
+        impl ProgramSettings {
+            /// The keys that were written.
+            #[must_use]
+            pub fn written(&self) -> Vec<WrittenKey> {
+                let mut written = Vec::new();
+                $(written.extend(written_key(stringify!($setting), self.$setting.as_ref(), $setting_languages));)*
+                written
+            }
+
+            fn over(&self, below: &Self) -> Self {
+                Self { $($setting: self.$setting.over(&below.$setting),)* }
+            }
+        }
+
+        impl ProgramFile {
+            /// The settings for all platforms.
+            #[must_use]
+            pub fn settings(&self) -> ProgramSettings {
+                ProgramSettings { $($setting: self.$setting.clone(),)* }
+            }
+
+            /// The keys that were written, without those for one platform.
+            #[must_use]
+            pub fn written(&self) -> Vec<WrittenKey> {
+                let mut written = self.settings().written();
+                $(written.extend(written_key(stringify!($identity), self.$identity.as_ref(), $identity_languages));)*
+                written
+            }
+        }
+    };
+}
+
+fn written_key<T>(key: &'static str, value: Option<&Spanned<T>>, languages: &'static [Language]) -> Option<WrittenKey> {
+    value.map(|value| WrittenKey { key, span: value.span(), languages })
+}
+
+program! {
+    identity {
+        /// Go: an import path or folder (`./cmd/app`); Rust: a package of the workspace. Found when not given.
+        package: String => COMPILED,
+        /// what the program is called in the image
+        name: ProgramName => EVERY,
+        /// found when not given
+        language: Language => EVERY,
+        /// its path in the image, `/usr/local/bin/NAME` when not given; a template
+        destination: String => EVERY,
+        /// the binary target of the package
+        bin: String => RUST,
+        /// every binary target of the package
+        bins: bool => RUST,
+    }
+    settings {
+        /// Go's `-ldflags`; templates
+        ldflags: OneOrMany<String> => GO,
+        /// Go's `-gcflags`; templates
+        gcflags: OneOrMany<String> => GO,
+        /// Go's build tags
+        tags: OneOrMany<String> => GO,
+        /// false: Go stamps no commit into the binary (`-buildvcs=false`)
+        buildvcs: bool => GO,
+        /// variables for the compiler; templates
+        env: Variables => COMPILED,
+        /// cargo's `--features`
+        features: OneOrMany<String> => RUST,
+        /// cargo's `--all-features`
+        all_features: bool => RUST,
+        /// cargo's `--no-default-features`
+        no_default_features: bool => RUST,
+        /// cargo's `--profile`, `release` when not given
+        profile: String => RUST,
+        /// `musl`, `gnu` or `gnu.2.28`
+        libc: Libc => RUST,
+        /// the name of a toolchain row: `rust-lld`, `zig`, `gcc`
+        toolchain: String => RUST,
+        /// whether some crate compiles C; found when not given
+        c: bool => RUST,
+        /// whether symbols are taken out
+        strip: bool => RUST,
+        /// the binary that something else built; a template
+        path: String => PREBUILT,
+    }
+}
+
+impl ProgramFile {
+    /// The settings that hold for `platform`: those for all, and over them those for exactly this platform.
+    /// Variables of `env` are joined by name.
+    #[must_use]
+    pub fn settings_for(&self, platform: Platform) -> ProgramSettings {
+        let common = self.settings();
+        match self.platform.0.get(&platform) {
+            Some(special) => special.get_ref().over(&common),
+            None => common,
+        }
+    }
+}

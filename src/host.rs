@@ -1,0 +1,182 @@
+//! What this machine is and has: its platform, its package manager, the tools that toolchain rows ask for, and the
+//! Rust targets whose standard library is there.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::exec::{Children, ExecError};
+use crate::hint::Hint;
+use crate::invocation::Invocation;
+use crate::platform::{Platform, PlatformError};
+use crate::toolchain::Tool;
+
+/// What a plan needs and this machine lacks.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The machine's own architecture is not one that we know.
+    #[error("this machine's own platform is unknown to anyarch")]
+    Platform(#[source] PlatformError),
+    /// A tool that is not in PATH.
+    #[error("{} needs `{tool}`, which is not in PATH; looked for {}", wanted_for.join(", "), looked_for.join(", "))]
+    Tool {
+        /// the tool
+        tool: String,
+        /// the platforms that need it
+        wanted_for: Vec<String>,
+        /// every way to call it
+        looked_for: Vec<String>,
+        /// lines that help
+        ways_out: Vec<String>,
+    },
+    /// Rust targets without a standard library.
+    #[error("the Rust standard library for {} is not installed; looked in `{folder}`", targets.join(", "))]
+    Targets {
+        /// the targets
+        targets: Vec<String>,
+        /// where
+        folder: PathBuf,
+        /// true when rustup is there
+        rustup: bool,
+    },
+    /// rustc that does not answer.
+    #[error("`rustc --print sysroot` failed: {output}")]
+    Sysroot {
+        /// what it said
+        output: String,
+    },
+    /// A process that cannot be run.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+}
+
+impl Hint for HostError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Tool { ways_out, .. } => ways_out.clone(),
+            Self::Targets { targets, rustup: true, .. } => {
+                targets.iter().map(|target| format!("rustup target add {target}")).collect()
+            }
+            Self::Targets { rustup: false, .. } => {
+                vec!["install Rust by rustup, which brings other targets: see https://rustup.rs".to_owned()]
+            }
+            Self::Exec(error) => error.hints(),
+            Self::Platform(_) | Self::Sysroot { .. } => Vec::new(),
+        }
+    }
+}
+
+/// A tool that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// how to call it
+    pub command: Vec<String>,
+    /// the first line of what it says its version is
+    pub version: String,
+}
+
+/// Linux on this machine's architecture: what `--platform host` means.
+///
+/// # Errors
+/// When the architecture is unknown.
+pub fn platform() -> Result<Platform, HostError> {
+    std::env::consts::ARCH.parse().map_err(HostError::Platform)
+}
+
+/// Looks for a tool, in the order of its commands. A command of several words is run, since its first word alone says
+/// nothing: `python3 -m ziglang`.
+#[must_use]
+pub fn find(tool: &Tool) -> Option<Vec<String>> {
+    tool.commands.iter().find(|command| is_there(command, tool)).cloned()
+}
+
+fn is_there(command: &[String], tool: &Tool) -> bool {
+    match command {
+        [] => false,
+        [program] => which::which(program).is_ok(),
+        [program, ..] => which::which(program).is_ok() && version_of(command, tool).is_some(),
+    }
+}
+
+fn version_of(command: &[String], tool: &Tool) -> Option<String> {
+    let (program, args) = command.split_first()?;
+    let call = Invocation::new(program, ".").args(args.iter().chain(&tool.version).map(String::as_str));
+    let finished = Children::default().ask(&call).ok().filter(|finished| finished.status.success())?;
+    let text = String::from_utf8_lossy(&finished.stdout);
+    Some(text.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+/// Looks for a tool and asks for its version.
+#[must_use]
+pub fn find_with_version(tool: &Tool) -> Option<Found> {
+    let command = find(tool)?;
+    let version = version_of(&command, tool).unwrap_or_default();
+    Some(Found { command, version })
+}
+
+/// The line of this machine's package manager that installs a tool.
+#[must_use]
+pub fn install_line(tool: &Tool) -> Option<String> {
+    let manager = [("apt", "apt-get"), ("dnf", "dnf"), ("apk", "apk"), ("brew", "brew")]
+        .into_iter()
+        .find(|(manager, program)| tool.install.contains_key(*manager) && which::which(program).is_ok())
+        .map(|(manager, _)| manager);
+    tool.install.get(manager.unwrap_or("any")).or_else(|| tool.install.get("any")).cloned()
+}
+
+/// Fails when a tool is missing. `wanted_for` names platforms and `alternatives` other toolchains that would do.
+///
+/// # Errors
+/// [`HostError::Tool`] with the line that installs it.
+pub fn require(tool: &Tool, wanted_for: &[Platform], alternatives: &[String]) -> Result<Vec<String>, HostError> {
+    if let Some(command) = find(tool) {
+        return Ok(command);
+    }
+    let others =
+        alternatives.iter().map(|name| format!("or set toolchain = \"{name}\" for the program in anyarch.toml"));
+    Err(HostError::Tool {
+        tool: tool.name.clone(),
+        wanted_for: wanted_for.iter().map(ToString::to_string).collect(),
+        looked_for: tool.commands.iter().map(|command| format!("`{}`", command.join(" "))).collect(),
+        ways_out: install_line(tool).into_iter().chain(others).collect(),
+    })
+}
+
+/// The folder of rustc's own libraries, as the toolchain of `project` has it.
+///
+/// # Errors
+/// When rustc cannot be asked.
+pub fn rust_libraries(children: &Children, project: &Path) -> Result<PathBuf, HostError> {
+    let finished = children.ask(&Invocation::new("rustc", project).args(["--print", "sysroot"]))?;
+    if !finished.status.success() {
+        return Err(HostError::Sysroot { output: String::from_utf8_lossy(&finished.stderr).trim().to_owned() });
+    }
+    let sysroot = String::from_utf8_lossy(&finished.stdout).trim().to_owned();
+    Ok(Path::new(&sysroot).join("lib").join("rustlib"))
+}
+
+/// Fails when the standard library of a Rust target is missing.
+///
+/// # Errors
+/// [`HostError::Targets`] with a line for each.
+pub fn require_targets(children: &Children, project: &Path, targets: &BTreeSet<String>) -> Result<(), HostError> {
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let folder = rust_libraries(children, project)?;
+    let missing: Vec<String> = targets.iter().filter(|target| !has_target(&folder, target)).cloned().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(HostError::Targets { targets: missing, folder, rustup: which::which("rustup").is_ok() })
+}
+
+/// True when `folder`, the answer of [`rust_libraries`], holds a target's standard library.
+#[must_use]
+pub fn has_target(folder: &Path, target: &str) -> bool {
+    let is_std = |name: std::ffi::OsString| name.to_string_lossy().starts_with("libstd-");
+    let library = folder.join(target).join("lib");
+    fs::read_dir(library)
+        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_std(entry.file_name()))))
+}

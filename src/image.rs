@@ -1,0 +1,438 @@
+//! A base's config and layers of ours become an image: its config, its manifest, and the index over all of them.
+//!
+//! A base's config is edited as JSON, so that what we do not know (Healthcheck, Shell) is kept.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::blob::{
+    Descriptor, Digest, MEDIA_TYPE_CONFIG, MEDIA_TYPE_DOCKER_LAYER, MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER,
+    MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_LAYER_ZSTD, MEDIA_TYPE_MANIFEST, canonical_json,
+};
+use crate::hint::Hint;
+use crate::platform::Platform;
+
+/// Fields of a config that describe the container it was committed from, and nothing of the image.
+const CONTAINER_FIELDS: [&str; 4] = ["container", "container_config", "id", "parent"];
+const CONTAINER_CONFIG_FIELDS: [&str; 9] =
+    ["Hostname", "Domainname", "Image", "AttachStdin", "AttachStdout", "AttachStderr", "OpenStdin", "StdinOnce", "Tty"];
+
+/// What the user says of the image beyond its programs and files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSettings {
+    /// replaces the base's
+    pub entrypoint: Option<Vec<String>>,
+    /// replaces the base's
+    pub cmd: Option<Vec<String>>,
+    /// laid over the base's, by name
+    pub env: BTreeMap<String, String>,
+    /// replaces the base's
+    pub user: Option<String>,
+    /// replaces the base's
+    pub workdir: Option<String>,
+    /// laid over the base's
+    pub labels: BTreeMap<String, String>,
+    /// of every manifest
+    pub annotations: BTreeMap<String, String>,
+    /// `8080/tcp`, added to the base's
+    pub ports: Vec<String>,
+    /// added to the base's
+    pub volumes: Vec<String>,
+    /// replaces the base's
+    pub stop_signal: Option<String>,
+    /// true drops the base's build triggers
+    pub ignore_onbuild: bool,
+}
+
+/// A layer of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnLayer {
+    /// its blob
+    pub descriptor: Descriptor,
+    /// digest of its uncompressed tar
+    pub diff_id: Digest,
+    /// what history says of it
+    pub created_by: String,
+}
+
+/// One platform of a base image, as far as an image on top of it has to know it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BaseImage {
+    /// the platform that it was made for
+    pub platform: Platform,
+    /// its manifest, `None` for `scratch` and `static`
+    pub manifest: Option<Digest>,
+    /// its config, whole
+    pub config: Value,
+    /// its layers, lowest first
+    pub layers: Vec<Descriptor>,
+}
+
+/// Why an image cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The base wants something to be run at build time.
+    #[error("the base has build triggers (ONBUILD), which need a Dockerfile build: {}", triggers.join("; "))]
+    OnBuild {
+        /// the triggers
+        triggers: Vec<String>,
+    },
+    /// A layer in a format that is not known.
+    #[error("the base has a layer of the unknown media type `{media_type}`")]
+    MediaType {
+        /// the media type
+        media_type: String,
+    },
+    /// A base config that does not fit its manifest.
+    #[error("the base's config lists {diff_ids} diff_ids, its manifest {layers} layers")]
+    Layers {
+        /// entries of `rootfs.diff_ids`
+        diff_ids: usize,
+        /// entries of `layers`
+        layers: usize,
+    },
+}
+
+impl Hint for ImageError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::OnBuild { .. } => vec!["leave the triggers out: anyarch build --ignore-onbuild".to_owned()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl BaseImage {
+    /// An empty base for a platform.
+    #[must_use]
+    pub fn scratch(platform: Platform) -> Self {
+        Self {
+            platform,
+            manifest: None,
+            config: json!({"rootfs": {"type": "layers", "diff_ids": []}}),
+            layers: Vec::new(),
+        }
+    }
+
+    /// Fails early on a base that no image can be put on.
+    ///
+    /// # Errors
+    /// Build triggers, layers that are not counted right, unknown layer formats.
+    pub fn check(&self, ignore_onbuild: bool) -> Result<(), ImageError> {
+        let triggers = self.config.pointer("/config/OnBuild").and_then(Value::as_array);
+        if let Some(triggers) = triggers.filter(|triggers| !triggers.is_empty() && !ignore_onbuild) {
+            let triggers = triggers.iter().map(|trigger| trigger.as_str().unwrap_or("?").to_owned()).collect();
+            return Err(ImageError::OnBuild { triggers });
+        }
+        let diff_ids = self.config.pointer("/rootfs/diff_ids").and_then(Value::as_array).map_or(0, Vec::len);
+        if diff_ids != self.layers.len() {
+            return Err(ImageError::Layers { diff_ids, layers: self.layers.len() });
+        }
+        self.layers.iter().try_for_each(|layer| oci_layer_type(&layer.media_type).map(drop))
+    }
+
+    /// True when a layer is compressed in a way that older readers do not know.
+    #[must_use]
+    pub fn has_zstd_layers(&self) -> bool {
+        self.layers.iter().any(|layer| layer.media_type == MEDIA_TYPE_LAYER_ZSTD)
+    }
+}
+
+/// The OCI name of a layer's format: the same bytes under Docker's name break umoci inside an OCI manifest.
+fn oci_layer_type(media_type: &str) -> Result<&'static str, ImageError> {
+    match media_type {
+        MEDIA_TYPE_LAYER_GZIP | MEDIA_TYPE_DOCKER_LAYER => Ok(MEDIA_TYPE_LAYER_GZIP),
+        MEDIA_TYPE_LAYER | "application/vnd.docker.image.rootfs.diff.tar" => Ok(MEDIA_TYPE_LAYER),
+        MEDIA_TYPE_LAYER_ZSTD | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Ok(MEDIA_TYPE_LAYER_ZSTD),
+        other => Err(ImageError::MediaType { media_type: other.to_owned() }),
+    }
+}
+
+/// A whole image as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// the platform it is for
+    pub platform: Platform,
+    /// its config blob
+    pub config: Vec<u8>,
+    /// its manifest blob
+    pub manifest: Vec<u8>,
+    /// every layer, lowest first
+    pub layers: Vec<Descriptor>,
+}
+
+impl Image {
+    /// The manifest's descriptor, with its platform.
+    #[must_use]
+    pub fn descriptor(&self) -> Descriptor {
+        let mut descriptor = Descriptor::of(MEDIA_TYPE_MANIFEST, &self.manifest);
+        descriptor.platform = Some(self.platform.into());
+        descriptor
+    }
+
+    /// The config's descriptor.
+    #[must_use]
+    pub fn config_descriptor(&self) -> Descriptor {
+        Descriptor::of(MEDIA_TYPE_CONFIG, &self.config)
+    }
+
+    /// Bytes that a pull of this platform moves.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.size).sum::<u64>() + (self.config.len() + self.manifest.len()) as u64
+    }
+}
+
+/// Puts layers of ours on a base.
+///
+/// `created` is RFC 3339 and stands in the config and in each history entry of ours. `annotations` are those of the manifest
+/// beside the user's own.
+///
+/// # Errors
+/// When the base fails [`BaseImage::check`].
+pub fn assemble(
+    base: &BaseImage,
+    platform: Platform,
+    settings: &ImageSettings,
+    own: &[OwnLayer],
+    created: &str,
+    annotations: &BTreeMap<String, String>,
+) -> Result<Image, ImageError> {
+    base.check(settings.ignore_onbuild)?;
+    let config = canonical_json(&config(base, platform, settings, own, created));
+    let mut layers = Vec::with_capacity(base.layers.len() + own.len());
+    for layer in &base.layers {
+        let mut layer = layer.clone();
+        oci_layer_type(&layer.media_type)?.clone_into(&mut layer.media_type);
+        layers.push(layer);
+    }
+    layers.extend(own.iter().map(|layer| layer.descriptor.clone()));
+    let mut all: BTreeMap<&str, &str> = annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    all.extend(settings.annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let mut manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MEDIA_TYPE_MANIFEST,
+        "config": Descriptor::of(MEDIA_TYPE_CONFIG, &config),
+        "layers": layers,
+    });
+    if !all.is_empty() {
+        manifest["annotations"] = json!(all);
+    }
+    Ok(Image { platform, config, manifest: canonical_json(&manifest), layers })
+}
+
+fn config(base: &BaseImage, platform: Platform, settings: &ImageSettings, own: &[OwnLayer], created: &str) -> Value {
+    let mut config = base.config.as_object().cloned().unwrap_or_default();
+    CONTAINER_FIELDS.iter().for_each(|field| drop(config.remove(*field)));
+    config.insert("created".into(), created.into());
+    config.insert("architecture".into(), platform.architecture().to_string().into());
+    config.insert("os".into(), platform.os().to_string().into());
+    match platform.variant() {
+        Some(variant) => drop(config.insert("variant".into(), variant.to_string().into())),
+        None => drop(config.remove("variant")),
+    }
+    let mut inner = match config.remove("config") {
+        Some(Value::Object(inner)) => inner,
+        _ => Map::new(),
+    };
+    overlay(&mut inner, settings);
+    config.insert("config".into(), Value::Object(inner));
+
+    let rootfs = config.entry("rootfs").or_insert_with(|| json!({"type": "layers", "diff_ids": []}));
+    if let Some(diff_ids) = rootfs.get_mut("diff_ids").and_then(Value::as_array_mut) {
+        diff_ids.extend(own.iter().map(|layer| json!(layer.diff_id)));
+    }
+    let history = config.entry("history").or_insert_with(|| json!([]));
+    if let Some(history) = history.as_array_mut() {
+        history.extend(own.iter().map(|layer| json!({"created": created, "created_by": layer.created_by})));
+    }
+    Value::Object(config)
+}
+
+fn overlay(inner: &mut Map<String, Value>, settings: &ImageSettings) {
+    CONTAINER_CONFIG_FIELDS.iter().for_each(|field| drop(inner.remove(*field)));
+    if settings.ignore_onbuild {
+        inner.remove("OnBuild");
+    }
+    if let Some(entrypoint) = &settings.entrypoint {
+        inner.insert("Entrypoint".into(), json!(entrypoint));
+        // The base's arguments were meant for the base's entrypoint.
+        inner.remove("Cmd");
+        inner.remove("ArgsEscaped");
+    }
+    if let Some(cmd) = &settings.cmd {
+        inner.insert("Cmd".into(), json!(cmd));
+    }
+    merge_env(inner, &settings.env);
+    let plain = [("User", &settings.user), ("WorkingDir", &settings.workdir), ("StopSignal", &settings.stop_signal)];
+    for (field, value) in plain {
+        if let Some(value) = value {
+            inner.insert(field.into(), json!(value));
+        }
+    }
+    let labels = settings.labels.iter().map(|(key, value)| (key.clone(), json!(value)));
+    merge_object(inner, "Labels", labels.collect());
+    merge_object(inner, "ExposedPorts", settings.ports.iter().map(|port| (port.clone(), json!({}))).collect());
+    merge_object(inner, "Volumes", settings.volumes.iter().map(|volume| (volume.clone(), json!({}))).collect());
+}
+
+fn merge_object(inner: &mut Map<String, Value>, field: &str, added: Map<String, Value>) {
+    if added.is_empty() {
+        return;
+    }
+    match inner.get_mut(field) {
+        Some(Value::Object(there)) => there.extend(added),
+        _ => drop(inner.insert(field.into(), Value::Object(added))),
+    }
+}
+
+/// A variable that the base has keeps its place, new ones follow in the order of their names.
+fn merge_env(inner: &mut Map<String, Value>, ours: &BTreeMap<String, String>) {
+    if ours.is_empty() {
+        return;
+    }
+    let there = inner.get("Env").and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut merged: Vec<(String, String)> = there
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|variable| variable.split_once('=').unwrap_or((variable, "")))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    for (name, value) in ours {
+        match merged.iter_mut().find(|(there, _)| there == name) {
+            Some((_, there)) => there.clone_from(value),
+            None => merged.push((name.clone(), value.clone())),
+        }
+    }
+    let merged: Vec<String> = merged.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    inner.insert("Env".into(), json!(merged));
+}
+
+/// Puts manifests into a flat index, in the order that was asked for. It always carries its `mediaType`.
+#[must_use]
+pub fn index(images: &[Descriptor], annotations: &BTreeMap<String, String>) -> Vec<u8> {
+    let mut index = json!({"schemaVersion": 2, "mediaType": MEDIA_TYPE_INDEX, "manifests": images});
+    if !annotations.is_empty() {
+        index["annotations"] = json!(annotations);
+    }
+    canonical_json(&index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own(name: &str) -> OwnLayer {
+        OwnLayer {
+            descriptor: Descriptor::of(MEDIA_TYPE_LAYER_GZIP, name.as_bytes()),
+            diff_id: Digest::of(b"tar"),
+            created_by: format!("anyarch {name}"),
+        }
+    }
+
+    fn base() -> BaseImage {
+        let layer = Descriptor::of(MEDIA_TYPE_DOCKER_LAYER, b"base");
+        BaseImage {
+            platform: "linux/arm/v6".parse().unwrap(),
+            manifest: Some(Digest::of(b"manifest")),
+            config: json!({
+                "architecture": "arm", "os": "linux", "variant": "v6", "created": "2020-01-01T00:00:00Z",
+                "container": "abc", "docker_version": "20", "container_config": {"Cmd": ["x"]},
+                "config": {"Hostname": "abc", "Image": "sha256:1", "Env": ["PATH=/bin", "A=1"], "Cmd": ["sh"], "Healthcheck": {"Test": ["NONE"]}, "Labels": {"l": "base"}},
+                "rootfs": {"type": "layers", "diff_ids": [Digest::of(b"base tar")]},
+                "history": [{"created_by": "base"}],
+            }),
+            layers: vec![layer],
+        }
+    }
+
+    fn settings() -> ImageSettings {
+        ImageSettings {
+            entrypoint: Some(vec!["/usr/local/bin/app".into()]),
+            env: [("A".to_owned(), "2".to_owned()), ("B".to_owned(), "3".to_owned())].into(),
+            labels: [("k".to_owned(), "v".to_owned())].into(),
+            ports: vec!["8080/tcp".into()],
+            ..ImageSettings::default()
+        }
+    }
+
+    fn parsed(image: &Image) -> (Value, Value) {
+        (serde_json::from_slice(&image.config).unwrap(), serde_json::from_slice(&image.manifest).unwrap())
+    }
+
+    #[test]
+    fn the_base_is_carried_whole_and_ours_laid_over_it() {
+        let image = assemble(
+            &base(),
+            "linux/arm/v7".parse().unwrap(),
+            &settings(),
+            &[own("app")],
+            "1970-01-01T00:00:00Z",
+            &BTreeMap::new(),
+        )
+        .unwrap();
+        let (config, manifest) = parsed(&image);
+        assert_eq!(config["variant"], "v7");
+        assert_eq!(config["docker_version"], "20", "what we do not know is kept");
+        assert_eq!(config.get("container"), None);
+        assert_eq!(config.get("container_config"), None);
+        assert_eq!(
+            config["config"],
+            json!({
+                "Entrypoint": ["/usr/local/bin/app"], "Env": ["PATH=/bin", "A=2", "B=3"], "ExposedPorts": {"8080/tcp": {}},
+                "Healthcheck": {"Test": ["NONE"]}, "Labels": {"l": "base", "k": "v"},
+            }),
+            "the base's Cmd goes with its entrypoint"
+        );
+        assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 2);
+        assert_eq!(config["history"][1]["created_by"], "anyarch app");
+        assert_eq!(
+            manifest["layers"][0]["mediaType"], MEDIA_TYPE_LAYER_GZIP,
+            "Docker's name for the same bytes is rewritten"
+        );
+        assert_eq!(manifest["layers"][0]["digest"], json!(base().layers[0].digest));
+        assert_eq!(image.descriptor().platform.unwrap().variant.as_deref(), Some("v7"));
+    }
+
+    #[test]
+    fn build_triggers_are_an_error_unless_ignored() {
+        let mut base = base();
+        base.config["config"]["OnBuild"] = json!(["RUN make"]);
+        let error = base.check(false).unwrap_err();
+        assert_eq!(error.to_string(), "the base has build triggers (ONBUILD), which need a Dockerfile build: RUN make");
+        let ignoring = ImageSettings { ignore_onbuild: true, ..settings() };
+        let image = assemble(&base, base.platform, &ignoring, &[], "1970-01-01T00:00:00Z", &BTreeMap::new()).unwrap();
+        assert_eq!(parsed(&image).0["config"].get("OnBuild"), None);
+    }
+
+    #[test]
+    fn a_config_that_does_not_fit_its_manifest_is_refused() {
+        let mut base = base();
+        base.layers.clear();
+        assert_eq!(
+            base.check(false).unwrap_err().to_string(),
+            "the base's config lists 1 diff_ids, its manifest 0 layers"
+        );
+    }
+
+    #[test]
+    fn an_index_keeps_the_order_that_was_asked_for() {
+        let images = ["linux/arm64", "linux/amd64"].map(|platform| {
+            assemble(
+                &BaseImage::scratch(platform.parse().unwrap()),
+                platform.parse().unwrap(),
+                &settings(),
+                &[],
+                "1970-01-01T00:00:00Z",
+                &BTreeMap::new(),
+            )
+            .unwrap()
+            .descriptor()
+        });
+        let index: Value = serde_json::from_slice(&index(&images, &BTreeMap::new())).unwrap();
+        assert_eq!(index["mediaType"], MEDIA_TYPE_INDEX);
+        assert_eq!(index["manifests"][0]["platform"], json!({"architecture": "arm64", "os": "linux"}));
+    }
+}

@@ -1,0 +1,350 @@
+//! Platforms x programs become a [`Plan`]: a value that says, before any compiler runs, which binary is made by
+//! which call and on which base it goes.
+
+mod make;
+mod rust_program;
+mod schedule;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::blob::Digest;
+use crate::cargo::Machine;
+use crate::golang::{GoPackage, GoSettings};
+use crate::hint::Hint;
+use crate::image::{BaseImage, ImageSettings};
+use crate::invocation::{Invocation, Joins};
+use crate::layer_entry::Entry;
+use crate::platform::Platform;
+use crate::toolchain::{Language, Request, ToolchainError};
+
+pub use make::make;
+pub use rust_program::RustProgram;
+
+/// What a program is built from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// a Go main package
+    Go {
+        /// the package
+        package: GoPackage,
+        /// how it is built
+        settings: GoSettings,
+    },
+    /// a binary of a Cargo package
+    Rust(Box<RustProgram>),
+    /// a binary that something else built
+    Prebuilt {
+        /// the file
+        path: PathBuf,
+    },
+}
+
+/// What the machine and the environment add to a plan.
+pub struct Context<'context> {
+    /// what cargo has to be told of this machine, when there is a Rust program
+    pub machine: Option<Machine>,
+    /// the environment that children inherit
+    pub environment: &'context dyn Fn(&str) -> Option<String>,
+}
+
+impl Source {
+    /// The language of the program.
+    #[must_use]
+    pub fn language(&self) -> Language {
+        match self {
+            Self::Go { .. } => Language::Go,
+            Self::Rust(_) => Language::Rust,
+            Self::Prebuilt { .. } => Language::Prebuilt,
+        }
+    }
+
+    fn request(&self, platform: Platform) -> Request {
+        match self {
+            Self::Go { .. } | Self::Prebuilt { .. } => {
+                Request { language: self.language(), platform, libc: None, c: false, row: None }
+            }
+            Self::Rust(program) => program.request(platform),
+        }
+    }
+
+    /// What it is built from, in a word: a package or a path.
+    fn origin(&self) -> String {
+        match self {
+            Self::Go { package, .. } => package.import_path.clone(),
+            Self::Rust(program) => format!("{}#{}", program.binary.package, program.binary.name),
+            Self::Prebuilt { path } => path.display().to_string(),
+        }
+    }
+}
+
+/// A program for one platform.
+#[derive(Clone, Debug)]
+pub struct ProgramInput {
+    /// its name in the image
+    pub name: String,
+    /// its path in the image, with the leading slash
+    pub destination: String,
+    /// what it is built from
+    pub source: Source,
+}
+
+/// What a base has to offer.
+#[derive(Debug)]
+pub struct BaseOffer {
+    /// the name the user gave it
+    pub name: String,
+    /// the digest of its index, or of its manifest when it has none; `None` for `scratch` and `static`
+    pub digest: Option<Digest>,
+    /// every platform it has
+    pub platforms: Vec<Platform>,
+    /// the images of those that may be taken
+    pub images: Vec<BaseImage>,
+    /// the image for any platform, of `scratch` and `static`
+    pub any: Option<BaseImage>,
+}
+
+/// One platform of an image that was asked for.
+#[derive(Clone, Debug)]
+pub struct UnitInput {
+    /// the platform
+    pub platform: Platform,
+    /// its programs, in the order of the configuration
+    pub programs: Vec<ProgramInput>,
+    /// its base
+    pub base: Arc<BaseOffer>,
+}
+
+/// An image that was asked for.
+#[derive(Clone, Debug)]
+pub struct ImageInput {
+    /// its name
+    pub name: String,
+    /// what its config says
+    pub settings: ImageSettings,
+    /// files beside its programs
+    pub files: Vec<Entry>,
+    /// its platforms, in the order that was asked for
+    pub units: Vec<UnitInput>,
+}
+
+/// What holds for the whole plan.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// only the exact platform of a base will do
+    pub strict_platform: bool,
+    /// platforms that are missing are left out
+    pub skip_missing: bool,
+}
+
+/// What will be done.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// the images
+    pub images: Vec<ImagePlan>,
+    /// the compiler calls
+    pub jobs: Vec<Job>,
+    /// platforms that were left out, with the reason
+    pub skipped: Vec<Missing>,
+}
+
+/// An image of the plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct ImagePlan {
+    /// its name
+    pub name: String,
+    /// what its config says
+    pub settings: ImageSettings,
+    /// files beside its programs
+    #[serde(skip)]
+    pub files: Vec<Entry>,
+    /// its platforms
+    pub units: Vec<Unit>,
+}
+
+/// One platform of an image.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unit {
+    /// the platform
+    pub platform: Platform,
+    /// the base it goes on
+    pub base: BaseChoice,
+    /// its programs
+    pub programs: Vec<PlannedProgram>,
+}
+
+/// The base of a unit.
+#[derive(Clone, Debug, Serialize)]
+pub struct BaseChoice {
+    /// the name the user gave it
+    pub name: String,
+    /// the platform of the base that was taken
+    pub platform: Platform,
+    /// the digest of its manifest
+    pub digest: Option<Digest>,
+    /// the digest of its index
+    pub index: Option<Digest>,
+    /// why another platform than the unit's own was taken
+    pub note: Option<String>,
+    /// the image itself
+    #[serde(skip)]
+    pub image: BaseImage,
+}
+
+/// A program of a unit.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedProgram {
+    /// its name
+    pub name: String,
+    /// its path in the image
+    pub destination: String,
+    /// its language
+    pub language: Language,
+    /// the toolchain that compiles it
+    pub toolchain: Option<ChosenToolchain>,
+    /// where its binary is, or will be
+    pub binary: PathBuf,
+    /// the position in [`Plan::jobs`] of the call that makes it
+    pub job: Option<usize>,
+}
+
+/// The row that compiles a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChosenToolchain {
+    /// its name
+    pub name: String,
+    /// the file it stands in
+    pub origin: String,
+    /// the Rust target
+    pub target: Option<String>,
+    /// the libc
+    pub libc: Option<String>,
+    /// the dependency whose C made this the row
+    pub c: Option<String>,
+    /// whether the binary will be static
+    #[serde(rename = "static")]
+    pub static_binary: bool,
+}
+
+/// One compiler call.
+#[derive(Clone, Debug, Serialize)]
+pub struct Job {
+    /// the language
+    pub language: Language,
+    /// the platforms it compiles for
+    pub platforms: Vec<Platform>,
+    /// the call
+    pub invocation: Invocation,
+    /// the call as a line for a shell
+    pub line: String,
+    /// how it uses job tokens
+    pub joins: Joins,
+    /// the binaries it makes
+    pub outputs: Vec<PathBuf>,
+    /// what has to be on the machine
+    #[serde(skip)]
+    pub tools: Vec<crate::toolchain::Tool>,
+    /// Rust targets that have to be on the machine
+    #[serde(skip)]
+    pub targets: Vec<String>,
+    /// names of other toolchains that would do
+    #[serde(skip)]
+    pub alternatives: Vec<String>,
+    /// where cargo builds, which its messages are read by
+    #[serde(skip)]
+    pub build_directory: Option<PathBuf>,
+}
+
+/// A platform that cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// the image
+    pub image: String,
+    /// the platform
+    pub platform: Platform,
+    /// why
+    pub reason: String,
+    /// ways out beside leaving it out
+    #[serde(skip)]
+    pub hints: Vec<String>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Platforms that a base or the toolchains lack.
+    #[error("{}", describe(.missing))]
+    Platforms {
+        /// each with its reason
+        missing: Vec<Missing>,
+        /// the platforms that can be built
+        left: Vec<Platform>,
+    },
+    /// The same platform twice.
+    #[error("the platform {0} is asked for twice")]
+    Twice(Platform),
+    /// No platform at all.
+    #[error("no platform is left to build `{image}` for")]
+    Nothing {
+        /// the image
+        image: String,
+    },
+    /// Two programs of one name.
+    #[error("two programs are called `{name}`: {first} and {second}")]
+    SameName {
+        /// the name
+        name: String,
+        /// what one is built from
+        first: String,
+        /// what the other is built from
+        second: String,
+    },
+    /// Two things at one place in an image.
+    #[error("the image `{image}` has two things at `{destination}`")]
+    SameDestination {
+        /// the image
+        image: String,
+        /// the path
+        destination: String,
+    },
+    /// A toolchain that cannot be chosen.
+    #[error(transparent)]
+    Toolchain(ToolchainError),
+}
+
+fn describe(missing: &[Missing]) -> String {
+    let lines: Vec<String> =
+        missing.iter().map(|missing| format!("{}: {}", missing.platform, missing.reason)).collect();
+    match lines.as_slice() {
+        [only] => format!("cannot build for {only}"),
+        several => format!("cannot build for {} platforms:\n  {}", several.len(), several.join("\n  ")),
+    }
+}
+
+impl Hint for PlanError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Platforms { missing, left } => {
+                let mut hints: Vec<String> = missing.iter().flat_map(|missing| missing.hints.clone()).collect();
+                if !left.is_empty() {
+                    let left: Vec<String> = left.iter().map(ToString::to_string).collect();
+                    hints.push(format!("--platform {}", left.join(",")));
+                    hints.push("--skip-missing".to_owned());
+                }
+                hints.dedup();
+                hints
+            }
+            Self::Twice(_) => vec!["name each platform once; linux/arm64 and linux/arm64/v8 are the same".to_owned()],
+            Self::Nothing { .. } => vec!["--platform linux/amd64,linux/arm64".to_owned()],
+            Self::SameName { name, .. } => {
+                vec![format!("give one another name in anyarch.toml: [[program]] name = \"{name}-2\"")]
+            }
+            Self::SameDestination { .. } => vec!["set `destination` in anyarch.toml".to_owned()],
+            Self::Toolchain(error) => error.hints(),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Groups what has to be compiled into as few compiler calls as share their settings.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::cargo::{CargoJob, Machine, Target};
+use crate::golang::{self, GoPackage, GoSettings};
+use crate::invocation::Joins;
+use crate::platform::Platform;
+use crate::toolchain::{Language, Toolchain};
+
+use super::{Context, Job, Plan, PlanError, RustProgram, Source};
+
+/// A program that some job has to make.
+pub(super) struct Pending {
+    pub(super) image: usize,
+    pub(super) unit: usize,
+    pub(super) program: usize,
+    pub(super) platform: Platform,
+    pub(super) name: String,
+    pub(super) source: Source,
+    pub(super) toolchain: Toolchain,
+    /// names of other toolchains that would do
+    pub(super) alternatives: Vec<String>,
+}
+
+/// Groups pending programs into compiler calls and enters them into the plan.
+pub(super) fn schedule(
+    plan: &mut Plan,
+    pending: &[Pending],
+    build: &Path,
+    context: &Context<'_>,
+) -> Result<(), PlanError> {
+    distinct_names(pending)?;
+    let mut by_platform: BTreeMap<Platform, Vec<&Pending>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for program in pending.iter().filter(|program| matches!(program.source, Source::Go { .. })) {
+        if !by_platform.contains_key(&program.platform) {
+            order.push(program.platform);
+        }
+        by_platform.entry(program.platform).or_default().push(program);
+    }
+    for platform in order {
+        schedule_go(plan, platform, &by_platform[&platform], build);
+    }
+    if let Some(machine) = &context.machine {
+        schedule_rust(plan, pending, machine, context.environment);
+    }
+    Ok(())
+}
+
+/// Programs that share settings are built for all their targets by one call; what differs is left to [`CargoJob::split`].
+fn schedule_rust(
+    plan: &mut Plan,
+    pending: &[Pending],
+    machine: &Machine,
+    environment: &dyn Fn(&str) -> Option<String>,
+) {
+    let mut groups: Vec<Vec<(&Pending, &RustProgram)>> = Vec::new();
+    for program in pending {
+        let Source::Rust(rust) = &program.source else { continue };
+        match groups.iter_mut().find(|group| group[0].1.shares_call_with(rust)) {
+            Some(group) => group.push((program, rust)),
+            None => groups.push(vec![(program, rust)]),
+        }
+    }
+    for group in groups {
+        let mut whole = group[0].1.job();
+        for (program, rust) in &group {
+            if !whole.binaries.contains(&rust.binary) {
+                whole.binaries.push(rust.binary.clone());
+            }
+            whole.sources.extend(
+                rust.sources.iter().filter(|source| !whole.sources.contains(source)).cloned().collect::<Vec<_>>(),
+            );
+            let target = Target::new(program.platform, program.toolchain.clone(), rust.c.is_some(), rust.flags.clone());
+            match (target, whole.targets.iter_mut().find(|target| target.platform == program.platform)) {
+                (Some(target), None) => whole.targets.push(target),
+                // One target compiles C as soon as one of its programs has some.
+                (Some(target), Some(there)) if target.c && !there.c => *there = target,
+                _ => {}
+            }
+        }
+        for job in whole.split(machine) {
+            enter_rust(plan, &group, &job, machine, environment);
+        }
+    }
+}
+
+fn enter_rust(
+    plan: &mut Plan,
+    group: &[(&Pending, &RustProgram)],
+    job: &CargoJob,
+    machine: &Machine,
+    environment: &dyn Fn(&str) -> Option<String>,
+) {
+    let position = plan.jobs.len();
+    let folder = job.build_directory();
+    let mut invocation = job.invocation(machine, environment);
+    let (mut outputs, mut tools, mut alternatives) = (Vec::new(), Vec::new(), Vec::new());
+    for (program, rust) in group {
+        let Some(target) = job.targets.iter().find(|target| target.platform == program.platform) else { continue };
+        let binary = folder.join(&target.triple).join(rust.profile_folder()).join(&rust.binary.name);
+        let planned = &mut plan.images[program.image].units[program.unit].programs[program.program];
+        planned.binary.clone_from(&binary);
+        planned.job = Some(position);
+        outputs.push(binary);
+        tools.extend(target.toolchain.tools.clone());
+        alternatives.extend(program.alternatives.clone());
+        invocation.env.extend(rust.env.clone());
+    }
+    outputs.sort();
+    outputs.dedup();
+    tools.sort();
+    tools.dedup();
+    alternatives.sort();
+    alternatives.dedup();
+    plan.jobs.push(Job {
+        language: Language::Rust,
+        platforms: job.targets.iter().map(|target| target.platform).collect(),
+        line: invocation.to_line(),
+        invocation,
+        joins: Joins::Jobserver,
+        outputs,
+        tools,
+        targets: job.targets.iter().map(|target| target.triple.clone()).collect(),
+        alternatives,
+        build_directory: Some(folder),
+    });
+}
+
+fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build: &Path) {
+    // The same program in two images is compiled once.
+    let mut distinct: Vec<(&str, &GoPackage, &GoSettings, &Toolchain)> = Vec::new();
+    for program in programs {
+        if let Source::Go { package, settings } = &program.source {
+            if !distinct.iter().any(|other| other.0 == program.name) {
+                distinct.push((&program.name, package, settings, &program.toolchain));
+            }
+        }
+    }
+    let named: Vec<_> = distinct.iter().map(|(name, package, settings, _)| (*name, *package, *settings)).collect();
+    let folder = build.join(platform.as_folder());
+    for batch in golang::batches(&named) {
+        let packages: Vec<&GoPackage> = batch.iter().map(|position| named[*position].1).collect();
+        let output = match batch.as_slice() {
+            [only] => folder.join(named[*only].0).display().to_string(),
+            _ => format!("{}/", folder.display()),
+        };
+        let (_, _, settings, toolchain) = distinct[batch[0]];
+        let invocation = golang::build_invocation(&packages, settings, &toolchain.env, &output);
+        let names: Vec<&str> = batch.iter().map(|position| named[*position].0).collect();
+        let job = plan.jobs.len();
+        for program in programs.iter().filter(|program| names.contains(&program.name.as_str())) {
+            plan.images[program.image].units[program.unit].programs[program.program].job = Some(job);
+        }
+        plan.jobs.push(Job {
+            language: Language::Go,
+            platforms: vec![platform],
+            line: invocation.to_line(),
+            invocation,
+            joins: Joins::AtStart,
+            outputs: names.iter().map(|name| folder.join(name)).collect(),
+            tools: toolchain.tools.clone(),
+            targets: Vec::new(),
+            alternatives: Vec::new(),
+            build_directory: None,
+        });
+    }
+}
+
+/// Binaries are found by platform and name, so one name may not stand for two programs.
+fn distinct_names(pending: &[Pending]) -> Result<(), PlanError> {
+    let mut seen: BTreeMap<(Platform, &str), &Pending> = BTreeMap::new();
+    for program in pending {
+        let Some(first) = seen.insert((program.platform, &program.name), program) else { continue };
+        let same = match (&first.source, &program.source) {
+            (Source::Go { package, settings }, Source::Go { package: other, settings: theirs }) => {
+                package == other && settings == theirs
+            }
+            (Source::Rust(one), Source::Rust(other)) => one == other,
+            _ => false,
+        };
+        if !same {
+            let (first, second) = (first.source.origin(), program.source.origin());
+            return Err(PlanError::SameName { name: program.name.clone(), first, second });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+use std::path::Path;
+
+use super::*;
+use crate::toolchain::Toolchains;
+
+fn platform(text: &str) -> Platform {
+    text.parse().unwrap()
+}
+
+fn program(name: &str) -> ProgramInput {
+    let package = GoPackage {
+        import_path: format!("m/cmd/{name}"),
+        directory: format!("/src/cmd/{name}").into(),
+        module: "m".into(),
+        module_directory: "/src".into(),
+    };
+    ProgramInput {
+        name: name.into(),
+        destination: format!("/usr/local/bin/{name}"),
+        source: Source::Go { package, settings: GoSettings::default() },
+    }
+}
+
+fn offer(platforms: &[&str]) -> Arc<BaseOffer> {
+    let images = platforms.iter().map(|text| BaseImage::scratch(platform(text))).collect();
+    let platforms = platforms.iter().map(|text| platform(text)).collect();
+    Arc::new(BaseOffer { name: "debian:12".into(), digest: None, platforms, images, any: None })
+}
+
+fn image(name: &str, platforms: &[&str], base: &Arc<BaseOffer>, programs: &[&str]) -> ImageInput {
+    let units = platforms.iter().map(|text| UnitInput {
+        platform: platform(text),
+        programs: programs.iter().map(|name| program(name)).collect(),
+        base: base.clone(),
+    });
+    ImageInput { name: name.into(), settings: ImageSettings::default(), files: Vec::new(), units: units.collect() }
+}
+
+fn make(images: Vec<ImageInput>, options: Options) -> Result<Plan, PlanError> {
+    let context = Context { machine: None, environment: &|_| None };
+    super::make(&Toolchains::built_in().unwrap(), Path::new("/src/.anyarch/build"), &context, images, options)
+}
+
+#[test]
+fn one_call_a_platform_makes_the_programs_of_all_images() {
+    let base = offer(&["linux/amd64", "linux/arm64"]);
+    let both = ["linux/amd64", "linux/arm64"];
+    let plan =
+        make(vec![image("app", &both, &base, &["app"]), image("tool", &both, &base, &["tool"])], Options::default())
+            .unwrap();
+    assert_eq!(plan.jobs.len(), 2);
+    assert_eq!(
+        plan.jobs[1].line,
+        "CGO_ENABLED=0 GOARCH=arm64 GOARM64=v8.0 GOOS=linux go build -trimpath -o /src/.anyarch/build/linux_arm64/ ./cmd/app ./cmd/tool"
+    );
+    let jobs: Vec<_> = plan.images.iter().flat_map(|image| &image.units).map(|unit| unit.programs[0].job).collect();
+    assert_eq!(jobs, [Some(0), Some(1), Some(0), Some(1)]);
+    assert_eq!(plan.images[1].units[1].programs[0].binary, Path::new("/src/.anyarch/build/linux_arm64/tool"));
+}
+
+#[test]
+fn platforms_are_a_contract() {
+    let base = offer(&["linux/amd64", "linux/arm64"]);
+    let wanted = ["linux/amd64", "linux/riscv64", "windows/amd64"];
+    let error = make(vec![image("app", &wanted, &base, &["app"])], Options::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot build for 2 platforms:\n  linux/riscv64: the base `debian:12` lacks it; it offers linux/amd64, linux/arm64\n  windows/amd64: go has no toolchain for windows/amd64"
+    );
+    assert_eq!(error.hints().last().unwrap(), "--skip-missing");
+    assert!(error.hints().contains(&"--platform linux/amd64".to_owned()));
+    let plan = make(vec![image("app", &wanted, &base, &["app"])], Options { skip_missing: true, ..Options::default() })
+        .unwrap();
+    assert_eq!(plan.images[0].units.len(), 1);
+    assert_eq!(plan.skipped.len(), 2);
+    let nothing = image("app", &["linux/riscv64"], &base, &["app"]);
+    let error = make(vec![nothing], Options { skip_missing: true, ..Options::default() }).unwrap_err();
+    assert_eq!(error.to_string(), "no platform is left to build `app` for");
+}
+
+#[test]
+fn a_lower_variant_serves_and_is_said() {
+    let base = offer(&["linux/arm/v6"]);
+    let plan = make(vec![image("app", &["linux/arm/v7"], &base, &["app"])], Options::default()).unwrap();
+    let choice = &plan.images[0].units[0].base;
+    assert_eq!(
+        choice.note.as_deref(),
+        Some("the base `debian:12` has no linux/arm/v7; its linux/arm/v6 is the nearest lower variant")
+    );
+    let strict = Options { strict_platform: true, ..Options::default() };
+    assert!(make(vec![image("app", &["linux/arm/v7"], &base, &["app"])], strict).is_err());
+}
+
+#[test]
+fn names_do_not_collide_silently() {
+    let base = offer(&["linux/amd64"]);
+    let twice = image("app", &["linux/amd64", "linux/x86_64"], &base, &["app"]);
+    assert_eq!(
+        make(vec![twice], Options::default()).unwrap_err().to_string(),
+        "the platform linux/amd64 is asked for twice"
+    );
+    let mut same = image("app", &["linux/amd64"], &base, &["app", "tool"]);
+    same.units[0].programs[1].destination = "/usr/local/bin/app".into();
+    assert_eq!(
+        make(vec![same], Options::default()).unwrap_err().to_string(),
+        "the image `app` has two things at `/usr/local/bin/app`"
+    );
+    let mut renamed = image("app", &["linux/amd64"], &base, &["app", "tool"]);
+    renamed.units[0].programs[1].name = "app".into();
+    assert_eq!(
+        make(vec![renamed], Options::default()).unwrap_err().to_string(),
+        "two programs are called `app`: m/cmd/app and m/cmd/tool"
+    );
+}

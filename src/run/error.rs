@@ -1,0 +1,219 @@
+//! Everything that can end a run, with the ways out.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::base::BaseError;
+use crate::base_name::BaseNameError;
+use crate::cargo::{CargoError, MissingLibrary};
+use crate::cargo_flags::CargoConfigError;
+use crate::config::ConfigError;
+use crate::config::template::TemplateError;
+use crate::elf::{ElfError, Mismatch};
+use crate::exec::ExecError;
+use crate::golang::GoError;
+use crate::hint::Hint;
+use crate::host::HostError;
+use crate::image::ImageError;
+use crate::layer::LayerError;
+use crate::output_spec::OutputError;
+use crate::plan::PlanError;
+use crate::platform::{Platform, PlatformError};
+use crate::reference::ReferenceError;
+use crate::registry;
+use crate::sink::SinkError;
+use crate::store::StoreError;
+use crate::toolchain::ToolchainError;
+
+/// Why a run ended.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the words of each variant are its documentation")]
+pub enum Error {
+    #[error("there is no project in `{path}`: no go.mod, Cargo.toml or anyarch.toml there or above")]
+    NoProject { path: PathBuf },
+    #[error("`{path}` does not exist")]
+    NoPath { path: PathBuf },
+    #[error("`{path}` holds both a go.mod and a Cargo.toml")]
+    TwoLanguages { path: PathBuf },
+    #[error("{place}: the language of this program cannot be found: {looked_for}")]
+    NoLanguage { place: String, looked_for: String },
+    #[error("`{path}` is a {found} project, and `{flag}` is for Rust")]
+    RustFlag { path: PathBuf, found: &'static str, flag: &'static str },
+    #[error("`{text}` should read KEY=VALUE")]
+    KeyValue { flag: &'static str, text: String },
+    #[error("`--platform` and `platforms` name nothing")]
+    NoPlatforms,
+    #[error("pushing needs a name for the image, and there is none")]
+    NoTag,
+    #[error("several images ({}) cannot go to one place", images.join(", "))]
+    OnePlace { images: Vec<String> },
+    #[error("`--single-manifest` is for one platform, and `{image}` has {platforms}")]
+    SingleManifest { image: String, platforms: usize },
+    #[error("`{text}` has a digest, and what is published gets its own")]
+    DigestTag { text: String },
+    #[error("{}: `{program}` has the destination `{destination}`, which is no absolute path", origin)]
+    Destination { origin: String, program: String, destination: String },
+    #[error("{place}: `{path}` is not there")]
+    NoFile { place: String, path: PathBuf },
+    #[error("{place}: `{path}` leads out of the project")]
+    Outside { place: String, path: PathBuf },
+    #[error("{place}: `{path}` is no regular file")]
+    NotAFile { place: String, path: PathBuf },
+    #[error("for {platform}, {place}: the prebuilt `{path}` is not there")]
+    NoPrebuilt { place: String, platform: Platform, path: PathBuf },
+    #[error("`SOURCE_DATE_EPOCH` is `{text}`, which is no number of seconds")]
+    Epoch { text: String },
+    #[error("{place}: `created = \"commit\"` needs the time of the commit")]
+    CommitTime {
+        place: String,
+        #[source]
+        source: crate::config::git::GitError,
+    },
+    #[error("`{path}` cannot be read")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("`{path}` cannot be written")]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("`{program}` for {platform} is no program")]
+    NoProgram {
+        program: String,
+        platform: Platform,
+        #[source]
+        source: Box<ElfError>,
+    },
+    #[error("`{program}` does not fit {platform}: {source}")]
+    Unfit { program: String, platform: Platform, path: PathBuf, source: Box<Mismatch> },
+    #[error("{}", describe_failures(.failed))]
+    Compile { failed: Vec<String> },
+    #[error("the project's toolchain rows say which program is run ({}), and that was not allowed", tools.join(", "))]
+    ProjectToolchain { tools: Vec<String> },
+    #[error("interrupted")]
+    Interrupted,
+    #[error("a thread of anyarch ended early")]
+    Thread,
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    #[error("{origin}: the base `{text}` cannot be used")]
+    BaseName {
+        origin: String,
+        text: String,
+        #[source]
+        source: BaseNameError,
+    },
+    #[error("{origin}: {source}")]
+    Reference { origin: String, source: ReferenceError },
+    #[error("{origin}: {source}")]
+    Output { origin: String, source: OutputError },
+    #[error("cannot push to `{target}`")]
+    Push {
+        target: String,
+        #[source]
+        source: Box<registry::Error>,
+    },
+    #[error("registries cannot be spoken to")]
+    Client(#[source] Box<registry::Error>),
+    #[error(transparent)]
+    Go(#[from] GoError),
+    #[error(transparent)]
+    Cargo(#[from] CargoError),
+    #[error(transparent)]
+    MissingLibrary(#[from] MissingLibrary),
+    #[error(transparent)]
+    CargoFlags(#[from] CargoConfigError),
+    #[error("anyarch's own rows of crates cannot be read")]
+    CrateRows(#[source] Box<toml::de::Error>),
+    #[error(transparent)]
+    Toolchain(#[from] ToolchainError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    Exec(ExecError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+impl From<ExecError> for Error {
+    fn from(error: ExecError) -> Self {
+        match error {
+            ExecError::Interrupted => Self::Interrupted,
+            other => Self::Exec(other),
+        }
+    }
+}
+
+fn describe_failures(failed: &[String]) -> String {
+    match failed {
+        [only] => format!("{only} was not built, so nothing was published"),
+        several => format!("{} were not built, so nothing was published", several.join(" and ")),
+    }
+}
+
+impl Hint for Error {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NoProject { .. } => vec!["name the folder of a project: anyarch build path/to/project".to_owned()],
+            Self::TwoLanguages { .. } => {
+                vec!["say which in anyarch.toml: [[program]] language = \"go\" or \"rust\"".to_owned()]
+            }
+            Self::NoLanguage { .. } => vec!["language = \"go\"".to_owned(), "language = \"rust\"".to_owned()],
+            Self::KeyValue { flag, .. } => vec![format!("{flag} key=value")],
+            Self::NoPlatforms => vec!["--platform linux/amd64,linux/arm64".to_owned()],
+            Self::NoTag => vec!["-t registry.example.com/app:latest --push".to_owned()],
+            Self::OnePlace { .. } => {
+                vec![
+                    "--one-image".to_owned(),
+                    "leave -o away: each image gets its own folder below .anyarch/out/".to_owned(),
+                ]
+            }
+            Self::SingleManifest { .. } => vec!["--platform linux/amd64 --single-manifest".to_owned()],
+            Self::Epoch { .. } => vec!["SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build".to_owned()],
+            Self::Unfit { source, .. } => source.hints(),
+            Self::NoProgram { source, .. } => source.hints(),
+            Self::ProjectToolchain { .. } => {
+                vec!["look at the rows, then: anyarch build --allow-project-toolchains".to_owned()]
+            }
+            Self::Config(error) => error.hints(),
+            Self::Template(error) => error.hints(),
+            Self::Platform(error) => error.hints(),
+            Self::Base(error) => error.hints(),
+            Self::BaseName { source, .. } => source.hints(),
+            Self::Reference { source, .. } => source.hints(),
+            Self::Output { source, .. } => source.hints(),
+            Self::Push { source, .. } | Self::Client(source) => source.hints(),
+            Self::Go(error) => error.hints(),
+            Self::Cargo(error) => error.hints(),
+            Self::MissingLibrary(error) => error.hints(),
+            Self::CargoFlags(error) => error.hints(),
+            Self::Toolchain(error) => error.hints(),
+            Self::Plan(error) => error.hints(),
+            Self::Host(error) => error.hints(),
+            Self::Exec(error) => error.hints(),
+            Self::Store(error) => error.hints(),
+            Self::Image(error) => error.hints(),
+            Self::Sink(error) => error.hints(),
+            Self::CommitTime { source, .. } => source.hints(),
+            _ => Vec::new(),
+        }
+    }
+}

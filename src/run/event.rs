@@ -1,0 +1,91 @@
+//! What a run tells whoever watches it. Nothing here says how it is shown.
+
+use std::time::Duration;
+
+use crate::platform::Platform;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Something that a person should know and that changes nothing.
+    Note(String),
+    /// A compiler started; `job` is its position in the plan.
+    CompileStarted {
+        /// position in the plan
+        job: usize,
+        /// what it compiles for
+        platforms: Vec<Platform>,
+        /// the programs it makes
+        programs: Vec<String>,
+    },
+    /// A binary is there.
+    Compiled {
+        /// its platform
+        platform: Platform,
+        /// its program
+        program: String,
+        /// since its compiler started
+        elapsed: Duration,
+    },
+    /// A compiler ended.
+    CompileEnded {
+        /// position in the plan
+        job: usize,
+    },
+    /// A compiler failed.
+    CompileFailed {
+        /// what it compiled for
+        platforms: Vec<Platform>,
+        /// the programs it was to make
+        programs: Vec<String>,
+        /// `exit code 1`
+        ending: String,
+        /// all that it said
+        output: String,
+    },
+    /// What a compiler that succeeded said.
+    CompilerOutput {
+        /// what it compiled for
+        platforms: Vec<Platform>,
+        /// all that it said
+        output: String,
+    },
+    /// A unit is an image.
+    Packed {
+        /// its image
+        image: String,
+        /// its platform
+        platform: Platform,
+        /// bytes of the layers of ours
+        size: u64,
+        /// for checking, compressing and hashing
+        elapsed: Duration,
+    },
+    /// Bytes start to move.
+    TransferStarted {
+        /// names the transfer
+        id: u64,
+        /// what moves, for people
+        what: String,
+        /// how many bytes there are
+        size: u64,
+    },
+    /// Bytes moved.
+    Transferred {
+        /// names the transfer
+        id: u64,
+        /// how many so far; falls when a transfer begins anew
+        bytes: u64,
+    },
+    /// All bytes moved.
+    TransferEnded {
+        /// names the transfer
+        id: u64,
+    },
+}
+
+/// Watches a run.
+pub trait Watch: Send + Sync {
+    /// Takes an event; called from many threads.
+    fn event(&self, event: Event);
+}

@@ -1,0 +1,281 @@
+//! A plan is carried out: compilers run under one pool of tokens, a unit goes on as soon as its binaries are there,
+//! and what is published comes last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::cargo::{Message, MessageReader};
+use crate::exec::{ExecError, Finished, Jobs};
+use crate::image::{self, Image};
+use crate::output_spec::Output;
+use crate::plan::Job;
+use crate::platform::Platform;
+use crate::sink::Bundle;
+use crate::toolchain::Language;
+
+use super::error::Error;
+use super::event::Event;
+use super::pack;
+use super::prepare::{Prepared, Session};
+use super::publish::{self, Published, Uploads};
+
+/// What a thread that does one thing reports.
+enum Report {
+    /// a binary is there
+    Made { path: PathBuf, elapsed: Duration },
+    /// a compiler ended
+    Ended { job: usize, result: Result<Finished, ExecError> },
+    /// a unit is an image
+    Packed { image: usize, unit: usize, result: Box<Result<(Image, u64), Error>>, elapsed: Duration },
+}
+
+/// Carries the plan out.
+///
+/// # Errors
+/// When anything fails; nothing was published then.
+pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
+    let output = prepared.settings.output(&crate::config::template::Scope::default())?;
+    check_output(&prepared, &output)?;
+    make_own_folder(&prepared)?;
+    let prepared = Arc::new(prepared);
+    let uploads = (output == Output::Registry).then(|| Uploads::new(session, &prepared));
+    let fetches = publish::prefetch(session, &prepared, &output);
+    let (sender, receiver) = unbounded_channel();
+    let jobs = Jobs::new(prepared.settings.jobs())?;
+    start_jobs(session, &prepared, &jobs, &sender);
+    let mut run = Run::new(session, prepared.clone(), sender, uploads);
+    run.start_ready_units();
+    run.follow(receiver).await?;
+    fetches.finish().await?;
+    let bundles = run.bundles();
+    let uploads = run.uploads.take();
+    publish::publish(session, &prepared, bundles, &output, uploads).await
+}
+
+/// What cannot work is said before anything is compiled.
+fn check_output(prepared: &Prepared, output: &Output) -> Result<(), Error> {
+    let images = &prepared.plan.images;
+    if *output == Output::Registry && prepared.references.iter().any(Vec::is_empty) {
+        return Err(Error::NoTag);
+    }
+    if images.len() > 1 && matches!(output, Output::Archive(_) | Output::Folder(_) | Output::Stdout) {
+        return Err(Error::OnePlace { images: images.iter().map(|image| image.name.clone()).collect() });
+    }
+    if prepared.settings.single_manifest()
+        && let Some(image) = images.iter().find(|image| image.units.len() != 1)
+    {
+        return Err(Error::SingleManifest { image: image.name.clone(), platforms: image.units.len() });
+    }
+    Ok(())
+}
+
+/// Our folder must never show in `git status`, or Go would stamp the build as modified: its `.gitignore` comes first.
+fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {
+    let folder = prepared.settings.own_folder();
+    let written = |source| Error::Write { path: folder.clone(), source };
+    fs::create_dir_all(&folder).map_err(written)?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.is_file() {
+        fs::write(&ignore, "*\n").map_err(written)?;
+    }
+    for output in prepared.plan.jobs.iter().filter(|job| job.language == Language::Go).flat_map(|job| &job.outputs) {
+        if let Some(parent) = output.parent() {
+            fs::create_dir_all(parent).map_err(written)?;
+        }
+    }
+    Ok(())
+}
+
+fn programs_of(job: &Job) -> Vec<String> {
+    let names = job.outputs.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());
+    names.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// One thread a compiler call: it waits for a token, then for the child.
+fn start_jobs(session: &Session, prepared: &Arc<Prepared>, jobs: &Jobs, sender: &UnboundedSender<Report>) {
+    jobs.announce(prepared.plan.jobs.len());
+    for position in 0..prepared.plan.jobs.len() {
+        let (session, prepared, jobs, sender) = (session.clone(), prepared.clone(), jobs.clone(), sender.clone());
+        std::thread::spawn(move || {
+            let job = &prepared.plan.jobs[position];
+            let mut start = Instant::now();
+            let started = || {
+                let (platforms, programs) = (job.platforms.clone(), programs_of(job));
+                session.watch.event(Event::CompileStarted { job: position, platforms, programs });
+                start = Instant::now();
+            };
+            let reader = job.build_directory.as_deref().map(MessageReader::new);
+            let made = |path: PathBuf, elapsed| drop(sender.send(Report::Made { path, elapsed }));
+            let mut told = BTreeSet::new();
+            let begin = Instant::now();
+            let mut line = |line: &str| {
+                if let Some(Message::Artifact(artifact)) = reader.as_ref().map(|reader| reader.read(line))
+                    && job.outputs.contains(&artifact.path)
+                {
+                    told.insert(artifact.path.clone());
+                    made(artifact.path, begin.elapsed());
+                }
+            };
+            let result = jobs.run(&session.children, &job.invocation, job.joins, started, &mut line);
+            if result.as_ref().is_ok_and(|finished| finished.status.success()) {
+                let untold = job.outputs.iter().filter(|path| !told.contains(*path));
+                untold.for_each(|path| made(path.clone(), start.elapsed()));
+            }
+            // The receiver is gone only when the run has ended already.
+            let _ = sender.send(Report::Ended { job: position, result });
+        });
+    }
+}
+
+struct Run<'session> {
+    session: &'session Session,
+    prepared: Arc<Prepared>,
+    sender: UnboundedSender<Report>,
+    uploads: Option<Uploads>,
+    /// binaries that are still missing, by image and unit
+    awaited: BTreeMap<(usize, usize), BTreeSet<PathBuf>>,
+    packing: usize,
+    running: usize,
+    images: BTreeMap<(usize, usize), Image>,
+    failed: Vec<String>,
+    error: Option<Error>,
+}
+
+impl<'session> Run<'session> {
+    fn new(
+        session: &'session Session,
+        prepared: Arc<Prepared>,
+        sender: UnboundedSender<Report>,
+        uploads: Option<Uploads>,
+    ) -> Self {
+        let mut awaited = BTreeMap::new();
+        for (image, plan) in prepared.plan.images.iter().enumerate() {
+            for (position, unit) in plan.units.iter().enumerate() {
+                awaited.insert((image, position), pack::awaited(unit));
+            }
+        }
+        let running = prepared.plan.jobs.len();
+        Self {
+            session,
+            prepared,
+            sender,
+            uploads,
+            awaited,
+            packing: 0,
+            running,
+            images: BTreeMap::new(),
+            failed: Vec::new(),
+            error: None,
+        }
+    }
+
+    fn start_ready_units(&mut self) {
+        let ready: Vec<(usize, usize)> =
+            self.awaited.iter().filter(|(_, missing)| missing.is_empty()).map(|(key, _)| *key).collect();
+        for key in ready {
+            self.awaited.remove(&key);
+            self.packing += 1;
+            let (prepared, store, sender) = (self.prepared.clone(), self.session.store.clone(), self.sender.clone());
+            rayon::spawn(move || {
+                let (image, unit) = key;
+                let plan = &prepared.plan.images[image];
+                let start = Instant::now();
+                let result = Box::new(pack::unit(&store, plan, &plan.units[unit], &prepared.times));
+                // The receiver is gone only when the run has ended already.
+                let _ = sender.send(Report::Packed { image, unit, result, elapsed: start.elapsed() });
+            });
+        }
+    }
+
+    /// Takes reports until nothing runs any more. Other platforms finish when one fails.
+    async fn follow(&mut self, mut receiver: UnboundedReceiver<Report>) -> Result<(), Error> {
+        while self.running > 0 || self.packing > 0 {
+            match receiver.recv().await.ok_or(Error::Thread)? {
+                Report::Made { path, elapsed } => self.made(&path, elapsed),
+                Report::Ended { job, result } => self.ended(job, result)?,
+                Report::Packed { image, unit, result, elapsed } => self.packed(image, unit, *result, elapsed),
+            }
+            self.start_ready_units();
+        }
+        if !self.failed.is_empty() {
+            return Err(Error::Compile { failed: std::mem::take(&mut self.failed) });
+        }
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    fn made(&mut self, path: &PathBuf, elapsed: Duration) {
+        let mut named: BTreeSet<(Platform, String)> = BTreeSet::new();
+        for ((image, unit), missing) in &mut self.awaited {
+            if missing.remove(path) {
+                let unit = &self.prepared.plan.images[*image].units[*unit];
+                let program = unit.programs.iter().find(|program| program.binary == *path);
+                named.extend(program.map(|program| (unit.platform, program.name.clone())));
+            }
+        }
+        for (platform, program) in named {
+            self.session.watch.event(Event::Compiled { platform, program, elapsed });
+        }
+    }
+
+    fn ended(&mut self, position: usize, result: Result<Finished, ExecError>) -> Result<(), Error> {
+        self.running -= 1;
+        self.session.watch.event(Event::CompileEnded { job: position });
+        let finished = result?;
+        let job = &self.prepared.plan.jobs[position];
+        let output = String::from_utf8_lossy(&finished.stderr).trim_end().to_owned();
+        let platforms = job.platforms.clone();
+        if finished.status.success() {
+            if !output.is_empty() {
+                self.session.watch.event(Event::CompilerOutput { platforms, output });
+            }
+            return Ok(());
+        }
+        let programs = programs_of(job);
+        let missing: BTreeSet<&PathBuf> = self.awaited.values().flatten().collect();
+        let lost = job.outputs.iter().any(|path| missing.contains(path));
+        let shown: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+        if lost || platforms.len() == 1 {
+            self.failed.push(format!("{} for {}", programs.join(", "), shown.join(", ")));
+        } else {
+            self.failed.push(programs.join(", "));
+        }
+        // Units that wait for what is never made are not waited for.
+        self.awaited.retain(|_, missing| !job.outputs.iter().any(|path| missing.contains(path)));
+        self.session.watch.event(Event::CompileFailed { platforms, programs, ending: finished.ending(), output });
+        Ok(())
+    }
+
+    fn packed(&mut self, image: usize, unit: usize, result: Result<(Image, u64), Error>, elapsed: Duration) {
+        self.packing -= 1;
+        match result {
+            Ok((made, size)) => {
+                let plan = &self.prepared.plan.images[image];
+                let platform = plan.units[unit].platform;
+                self.session.watch.event(Event::Packed { image: plan.name.clone(), platform, size, elapsed });
+                if let Some(uploads) = &mut self.uploads {
+                    uploads.start(image, &plan.units[unit], &made);
+                }
+                self.images.insert((image, unit), made);
+            }
+            Err(error) => self.error = self.error.take().or(Some(error)),
+        }
+    }
+
+    fn bundles(&mut self) -> Vec<Bundle> {
+        let mut bundles = Vec::new();
+        for (position, plan) in self.prepared.plan.images.iter().enumerate() {
+            let images: Vec<Image> =
+                (0..plan.units.len()).filter_map(|unit| self.images.remove(&(position, unit))).collect();
+            let descriptors: Vec<_> = images.iter().map(Image::descriptor).collect();
+            let index =
+                (!self.prepared.settings.single_manifest()).then(|| image::index(&descriptors, &BTreeMap::new()));
+            bundles.push(Bundle { images, index });
+        }
+        bundles
+    }
+}

@@ -1,0 +1,49 @@
+//! What the command line said, before it is laid over the configuration file.
+
+use std::path::PathBuf;
+
+/// Flags as they were typed; empty where nothing was.
+#[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct Flags {
+    /// the PATH arguments
+    pub paths: Vec<String>,
+    /// `--platform`
+    pub platforms: Vec<String>,
+    /// `--base`
+    pub base: Option<String>,
+    /// `--bin`
+    pub bins: Vec<String>,
+    /// `--bins`
+    pub all_bins: bool,
+    /// `--package`
+    pub package: Option<String>,
+    /// `--one-image`
+    pub one_image: bool,
+    /// `--label`
+    pub labels: Vec<String>,
+    /// `--annotation`
+    pub annotations: Vec<String>,
+    /// `--jobs`
+    pub jobs: Option<usize>,
+    /// `--skip-missing`
+    pub skip_missing: bool,
+    /// `--strict-platform`
+    pub strict_platform: bool,
+    /// `--ignore-onbuild`
+    pub ignore_onbuild: bool,
+    /// `--toolchain`
+    pub toolchain_files: Vec<PathBuf>,
+    /// `--allow-project-toolchains`
+    pub allow_project_toolchains: bool,
+    /// `--insecure-registry`
+    pub insecure_registries: Vec<String>,
+    /// `--tag`
+    pub tags: Vec<String>,
+    /// `--push`
+    pub push: bool,
+    /// `--output`
+    pub output: Option<String>,
+    /// `--single-manifest`
+    pub single_manifest: bool,
+}

@@ -1,0 +1,141 @@
+//! A unit whose binaries are there becomes an image: each binary is checked against its platform, put into a layer
+//! of its own (made once, then found again), and laid on the base.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+use rayon::prelude::*;
+
+use crate::blob::{Descriptor, Digest, Hasher, MEDIA_TYPE_LAYER_GZIP};
+use crate::elf::{self, ElfFacts};
+use crate::image::{self, Image, OwnLayer};
+use crate::layer::{self, Uncompressed};
+use crate::layer_entry::{Contents, Entry, EntryKind};
+use crate::plan::{ImagePlan, PlannedProgram, Unit};
+use crate::store::Store;
+
+use super::error::Error;
+use super::settings::Times;
+
+/// Reads whole binaries through a buffer of this many bytes.
+const BUFFER: usize = 1 << 17;
+
+/// Turns a unit into an image. CPU work only: called on a thread of rayon's.
+///
+/// # Errors
+/// When a binary does not fit its platform, or a layer cannot be made.
+pub fn unit(store: &Store, plan: &ImagePlan, unit: &Unit, times: &Times) -> Result<(Image, u64), Error> {
+    unit.programs.iter().try_for_each(|program| check(program, unit))?;
+    let mut contents: Vec<(Vec<Entry>, String)> = Vec::new();
+    if !plan.files.is_empty() {
+        contents.push((plan.files.clone(), "anyarch files".to_owned()));
+    }
+    for program in &unit.programs {
+        contents.push((vec![program_entry(program)?], format!("anyarch {}", program.name)));
+    }
+    if unit.base.digest.is_none() {
+        add_parents(&mut contents);
+    }
+    let layers: Vec<OwnLayer> = contents
+        .into_par_iter()
+        .map(|(entries, created_by)| own_layer(store, &entries, times.mtime, created_by))
+        .collect::<Result<_, _>>()?;
+    let mut annotations = BTreeMap::new();
+    if let Some(digest) = unit.base.index.or(unit.base.digest) {
+        annotations.insert("org.opencontainers.image.base.digest".to_owned(), digest.to_string());
+        // A folder's path is nobody else's business, and would make the digest depend on it.
+        if !unit.base.name.starts_with("oci:") {
+            annotations.insert("org.opencontainers.image.base.name".to_owned(), unit.base.name.clone());
+        }
+    }
+    let size = layers.iter().map(|layer| layer.descriptor.size).sum();
+    let image =
+        image::assemble(&unit.base.image, unit.platform, &plan.settings, &layers, &times.created, &annotations)?;
+    Ok((image, size))
+}
+
+fn check(program: &PlannedProgram, unit: &Unit) -> Result<(), Error> {
+    let path = &program.binary;
+    let file = fs::File::open(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+    let (name, platform) = (program.name.clone(), unit.platform);
+    let facts = ElfFacts::read(file).map_err(|source| Error::NoProgram {
+        program: name.clone(),
+        platform,
+        source: Box::new(source),
+    })?;
+    elf::check(&facts, platform).map_err(|source| Error::Unfit {
+        program: name,
+        platform,
+        path: path.clone(),
+        source: Box::new(source),
+    })
+}
+
+fn program_entry(program: &PlannedProgram) -> Result<Entry, Error> {
+    let path = program.binary.clone();
+    let size = fs::metadata(&path).map_err(|source| Error::Read { path: path.clone(), source })?.len();
+    Ok(Entry {
+        path: program.destination.trim_start_matches('/').to_owned(),
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+        kind: EntryKind::File(Contents::Path { path, size }),
+    })
+}
+
+/// On a base that has no folders of its own, or only a few, the parents of what we add are written once, in the first
+/// layer that needs them. On any other base they must not be: `bin/` would replace a link of a merged /usr.
+fn add_parents(contents: &mut [(Vec<Entry>, String)]) {
+    let mut written: BTreeSet<String> = BTreeSet::new();
+    for (entries, _) in contents {
+        let mut parents = BTreeSet::new();
+        for entry in entries.iter() {
+            let ancestors = Path::new(&entry.path).ancestors().skip(1).map(|ancestor| ancestor.display().to_string());
+            parents.extend(ancestors.filter(|ancestor| !ancestor.is_empty()));
+        }
+        for parent in parents {
+            if written.insert(parent.clone()) {
+                let mode = if parent == "tmp" { 0o1777 } else { 0o755 };
+                entries.push(Entry { path: parent, mode, uid: 0, gid: 0, kind: EntryKind::Directory });
+            }
+        }
+    }
+}
+
+fn own_layer(store: &Store, entries: &[Entry], mtime: u64, created_by: String) -> Result<OwnLayer, Error> {
+    let key = layer::key(entries, mtime, &file_digest)?;
+    let known: Option<(Descriptor, Uncompressed)> = store.record("own-layer", &key);
+    if let Some((descriptor, inside)) = known.filter(|(descriptor, _)| store.has(&descriptor.digest, descriptor.size)) {
+        return Ok(OwnLayer { descriptor, diff_id: inside.diff_id, created_by });
+    }
+    let mut blob = store.writer()?;
+    let open = |path: &Path| -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(BufReader::with_capacity(BUFFER, fs::File::open(path)?)))
+    };
+    let inside = layer::write(entries, mtime, &open, &mut blob)?;
+    let (digest, size) = blob.finish()?;
+    let descriptor = Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size);
+    store.set_record("own-layer", &key, &(&descriptor, inside))?;
+    Ok(OwnLayer { descriptor, diff_id: inside.diff_id, created_by })
+}
+
+fn file_digest(path: &Path) -> io::Result<Digest> {
+    let mut file = fs::File::open(path)?;
+    let mut hasher = Hasher::default();
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(hasher.finish().0);
+        }
+        hasher.update(&buffer[..read]);
+    }
+}
+
+/// The binaries of a unit that compilers have yet to make.
+#[must_use]
+pub fn awaited(unit: &Unit) -> BTreeSet<PathBuf> {
+    unit.programs.iter().filter(|program| program.job.is_some()).map(|program| program.binary.clone()).collect()
+}

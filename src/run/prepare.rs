@@ -1,0 +1,458 @@
+//! Flags, configuration, project, toolchains and bases become a [`Plan`]. Compilers are asked questions here, and
+//! nothing is compiled.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fs_err as fs;
+
+use crate::base::{Bases, Listing};
+use crate::base_name::BaseName;
+use crate::config::template::Scope;
+use crate::config::values::PlatformWish;
+use crate::config::{self, ConfigFile};
+use crate::exec::Children;
+use crate::golang::GoSettings;
+use crate::host;
+use crate::image::ImageSettings;
+use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Source, UnitInput};
+use crate::platform::{self, Platform};
+use crate::reference::Reference;
+use crate::registry;
+use crate::store::Store;
+use crate::toolchain::{Language, Toolchains};
+
+use super::detect::{Detector, Kind, Location, Program, locate};
+use super::error::Error;
+use super::event::{Event, Watch};
+use super::files;
+use super::flags::Flags;
+use super::rust::Workspaces;
+use super::settings::{Settings, Times, platform_scope};
+
+/// What a run stands on.
+#[derive(Clone)]
+pub struct Session {
+    /// the folder we are in
+    pub directory: PathBuf,
+    /// the cache
+    pub store: Store,
+    /// every process that runs
+    pub children: Children,
+    /// who watches
+    pub watch: Arc<dyn Watch>,
+    /// the text of `SOURCE_DATE_EPOCH`
+    pub epoch: Option<String>,
+    /// the user's own folder of toolchain rows
+    pub configuration_folder: Option<PathBuf>,
+    /// where credentials are looked for
+    pub credentials: registry::CredentialEnvironment,
+    /// true when the environment names a proxy
+    pub proxied: bool,
+}
+
+/// A plan with all that carrying it out needs.
+pub struct Prepared {
+    /// what is done
+    pub plan: Plan,
+    /// the project
+    pub settings: Settings,
+    /// what each image of the plan is called
+    pub references: Vec<Vec<Reference>>,
+    /// created and modification times
+    pub times: Times,
+    /// reads bases
+    pub bases: Bases,
+    /// speaks to registries
+    pub client: registry::Client,
+    /// the base of each image's units, by its printed name
+    pub base_names: BTreeMap<String, BaseName>,
+}
+
+/// A group of programs that make one image.
+struct Group {
+    name: String,
+    programs: Vec<Program>,
+    /// the name below the repository, where there are several images
+    below: Option<String>,
+}
+
+/// Reads the rows: ours, the user's folder, `--toolchain` files, the project's.
+///
+/// # Errors
+/// When a file cannot be read or holds no rows, or the project's rows name programs without leave.
+pub fn toolchains(
+    session: &Session,
+    files: &[PathBuf],
+    project: Option<(&ConfigFile, bool)>,
+) -> Result<Toolchains, Error> {
+    let mut rows = Toolchains::built_in()?;
+    let mut all: Vec<PathBuf> = Vec::new();
+    if let Some(folder) =
+        session.configuration_folder.as_ref().map(|folder| folder.join("toolchains")).filter(|folder| folder.is_dir())
+    {
+        let read = |source| Error::Read { path: folder.clone(), source };
+        for entry in fs::read_dir(&folder).map_err(read)? {
+            let path = entry.map_err(read)?.path();
+            if path.extension().is_some_and(|extension| extension == "toml") {
+                all.push(path);
+            }
+        }
+        all.sort();
+    }
+    all.extend(files.iter().map(|file| session.directory.join(file)));
+    for path in all {
+        let text = fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
+        rows = rows.overlay(&path.display().to_string(), &text)?;
+    }
+    if let Some((file, allowed)) = project.filter(|(file, _)| !file.toolchain.is_empty() || !file.platform.is_empty()) {
+        rows = project_rows(rows, file, allowed)?;
+    }
+    Ok(rows)
+}
+
+/// A project that is only looked at must not choose the programs that run, so its `tools` need leave.
+fn project_rows(rows: Toolchains, file: &ConfigFile, allowed: bool) -> Result<Toolchains, Error> {
+    let tools = |table: &toml::Table| table.get("tools").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    let new: Vec<String> = file
+        .toolchain
+        .iter()
+        .flat_map(|table| tools(table.get_ref()))
+        .filter_map(|tool| tool.as_str().map(str::to_owned))
+        .filter(|tool| !rows.rows().any(|row| row.tools.contains(tool)))
+        .collect();
+    let environment = file.toolchain.iter().any(|table| table.get_ref().contains_key("env"));
+    if !allowed && (!new.is_empty() || environment) {
+        let tools = if new.is_empty() { vec!["env".to_owned()] } else { new };
+        return Err(Error::ProjectToolchain { tools });
+    }
+    let mut table = toml::Table::new();
+    let values = |list: &[toml::Spanned<toml::Table>]| {
+        list.iter().map(|row| toml::Value::Table(row.get_ref().clone())).collect()
+    };
+    table.insert("toolchain".into(), toml::Value::Array(values(&file.toolchain)));
+    table.insert("platform".into(), toml::Value::Array(values(&file.platform)));
+    Ok(rows.overlay(&file.source.path().display().to_string(), &table.to_string())?)
+}
+
+/// Makes the plan.
+///
+/// # Errors
+/// Whatever stands in its way; nothing was compiled or written then.
+pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error> {
+    let location = locate(&session.directory, flags.paths.first().map_or(".", String::as_str))?;
+    let file = read_config(&session.directory, &location)?;
+    let toolchains = toolchains(session, &flags.toolchain_files, Some((&file, flags.allow_project_toolchains)))?;
+    let mut workspaces = Workspaces::new(session.children.clone(), session.store.root())?;
+    let mut detector =
+        Detector { children: &session.children, workspaces: &mut workspaces, directory: &session.directory };
+    let programs = detector.programs(&location, &file, &flags)?;
+    let settings =
+        Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
+    let times = settings.times()?;
+    let client = registry::Client::new(registry::Options {
+        insecure_hosts: settings.insecure_registries(),
+        proxied: session.proxied,
+        ..registry::Options::new(session.store.clone(), session.credentials.clone())
+    })
+    .map_err(|error| Error::Client(Box::new(error)))?;
+    let bases = Bases::new(session.store.clone(), client.clone());
+    let mut preparation = Preparation {
+        session,
+        settings: &settings,
+        toolchains: &toolchains,
+        workspaces: &mut workspaces,
+        bases: &bases,
+        listings: BTreeMap::new(),
+        offers: BTreeMap::new(),
+        mtime: times.mtime,
+    };
+    let mut inputs = Vec::new();
+    let mut references = Vec::new();
+    for group in groups(&settings, programs) {
+        let (input, names) = preparation.image(&group).await?;
+        inputs.push(input);
+        references.push(names);
+    }
+    let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();
+    let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };
+    let build = settings.own_folder().join("build");
+    let environment = |name: &str| std::env::var(name).ok();
+    let context = workspaces.context(&environment)?;
+    let plan = plan::make(&toolchains, &build, &context, inputs, options)?;
+    note_choices(session, &plan);
+    check_machine(session, &settings, &plan)?;
+    Ok(Prepared { plan, settings, references, times, bases, client, base_names })
+}
+
+fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Error> {
+    let path = config::path_in(&location.root);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ConfigFile::default()),
+        Err(source) => return Err(Error::Read { path, source }),
+    };
+    let here = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+    let shown = path.strip_prefix(here).unwrap_or(&path);
+    Ok(config::load(&text, shown)?)
+}
+
+/// Programs of the configuration file make one image; several that were named on the command line one each.
+fn groups(settings: &Settings, programs: Vec<Program>) -> Vec<Group> {
+    let configured = programs.iter().all(|program| program.table.is_some()) && settings.flags.paths.is_empty();
+    if programs.len() == 1 || configured || settings.one_image() {
+        let name = programs.first().map(|program| program.name.clone()).unwrap_or_default();
+        return vec![Group { name, programs, below: None }];
+    }
+    let alone = |program: Program| Group {
+        name: program.name.clone(),
+        below: Some(program.name.clone()),
+        programs: vec![program],
+    };
+    programs.into_iter().map(alone).collect()
+}
+
+fn note_choices(session: &Session, plan: &Plan) {
+    let mut notes = BTreeSet::new();
+    for unit in plan.images.iter().flat_map(|image| &image.units) {
+        notes.extend(unit.base.note.clone());
+        if unit.base.image.has_zstd_layers() {
+            notes.insert(format!(
+                "the base `{}` has zstd layers, which older Docker and umoci cannot read",
+                unit.base.name
+            ));
+        }
+    }
+    notes.extend(
+        plan.skipped
+            .iter()
+            .map(|missing| format!("left out {} of `{}`: {}", missing.platform, missing.image, missing.reason)),
+    );
+    notes.into_iter().for_each(|note| session.watch.event(Event::Note(note)));
+}
+
+fn check_machine(session: &Session, settings: &Settings, plan: &Plan) -> Result<(), Error> {
+    let mut wanted: BTreeMap<&crate::toolchain::Tool, (BTreeSet<Platform>, BTreeSet<String>)> = BTreeMap::new();
+    for job in &plan.jobs {
+        for tool in &job.tools {
+            let entry = wanted.entry(tool).or_default();
+            entry.0.extend(&job.platforms);
+            entry.1.extend(job.alternatives.clone());
+        }
+    }
+    for (tool, (platforms, alternatives)) in wanted {
+        let platforms: Vec<Platform> = platforms.into_iter().collect();
+        let alternatives: Vec<String> = alternatives.into_iter().collect();
+        host::require(tool, &platforms, &alternatives)?;
+    }
+    let targets = plan.jobs.iter().flat_map(|job| job.targets.clone()).collect();
+    host::require_targets(&session.children, &settings.root, &targets)?;
+    Ok(())
+}
+
+struct Preparation<'run> {
+    session: &'run Session,
+    settings: &'run Settings,
+    toolchains: &'run Toolchains,
+    workspaces: &'run mut Workspaces,
+    bases: &'run Bases,
+    listings: BTreeMap<String, Listing>,
+    offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
+    mtime: u64,
+}
+
+impl Preparation<'_> {
+    async fn image(&mut self, group: &Group) -> Result<(ImageInput, Vec<Reference>), Error> {
+        let first_rust = group.programs.iter().find_map(|program| match &program.kind {
+            Kind::Rust(binary) => Some(binary.version.clone()),
+            _ => None,
+        });
+        let scope = Scope { image: Some(group.name.clone()), cargo_version: first_rust, ..Scope::default() };
+        let references = self.settings.references(group.below.as_deref(), &scope)?;
+        let mut image = self.settings.image(&scope)?;
+        self.settle_entrypoint(&mut image, group, &scope)?;
+        let platforms = self.platforms(group, &scope).await?;
+        let files = files::entries(self.settings, &scope)?;
+        let mut units = Vec::with_capacity(platforms.len());
+        for platform in &platforms {
+            let scope = Scope { platform: Some(platform_scope(*platform, self.toolchains)), ..scope.clone() };
+            let base = self.settings.base(Some(*platform), &Scope { platform: None, ..scope.clone() })?;
+            let base = self.offer(&base, &platforms).await?;
+            let mut programs = Vec::with_capacity(group.programs.len());
+            for program in &group.programs {
+                programs.push(self.program(program, *platform, &scope)?);
+            }
+            units.push(UnitInput { platform: *platform, programs, base });
+        }
+        Ok((ImageInput { name: group.name.clone(), settings: image, files, units }, references))
+    }
+
+    /// One program is the entrypoint; with several, `entrypoint` says which, else the first.
+    fn settle_entrypoint(&self, image: &mut ImageSettings, group: &Group, scope: &Scope) -> Result<(), Error> {
+        if image.entrypoint.is_none()
+            && let Some(first) = group.programs.first()
+        {
+            image.entrypoint = Some(vec![self.destination(first, scope)?]);
+        }
+        Ok(())
+    }
+
+    fn destination(&self, program: &Program, scope: &Scope) -> Result<String, Error> {
+        let table = program.table.map(|table| self.settings.file.program[table].get_ref());
+        let Some(value) = table.and_then(|table| table.destination.as_ref()) else {
+            return Ok(format!("/usr/local/bin/{}", program.name));
+        };
+        let scope = Scope { program: Some(program.name.clone()), ..scope.clone() };
+        let destination = self.settings.text(value, &scope)?.value;
+        if crate::config::values::destination(&destination).is_err() {
+            let origin = self.settings.file.source.place_of(value).to_string();
+            return Err(Error::Destination { origin, program: program.name.clone(), destination });
+        }
+        Ok(destination)
+    }
+
+    /// The platforms of an image, `all` and `host` spelled out, each once unless it was named twice.
+    async fn platforms(&mut self, group: &Group, scope: &Scope) -> Result<Vec<Platform>, Error> {
+        let mut platforms = Vec::new();
+        for wish in self.settings.platforms()? {
+            match wish {
+                PlatformWish::One(platform) => platforms.push(platform),
+                PlatformWish::Host => platforms.push(host::platform()?),
+                PlatformWish::All => {
+                    for platform in self.all(group, scope).await? {
+                        if !platforms.contains(&platform) {
+                            platforms.push(platform);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(platforms)
+    }
+
+    /// Every platform of the base that has a default row for every program.
+    async fn all(&mut self, group: &Group, scope: &Scope) -> Result<Vec<Platform>, Error> {
+        let mut common: Option<Vec<Platform>> = None;
+        for program in &group.programs {
+            let language = match program.kind {
+                Kind::Go(_) => Language::Go,
+                Kind::Rust(_) => Language::Rust,
+                Kind::Prebuilt => Language::Prebuilt,
+            };
+            let known = self.toolchains.default_platforms(language);
+            common = Some(common.map_or(known.clone(), |common| {
+                common.into_iter().filter(|platform| known.contains(platform)).collect()
+            }));
+        }
+        let mut platforms = Vec::new();
+        for platform in common.unwrap_or_default() {
+            let base = self.settings.base(Some(platform), scope)?;
+            let listing = self.listing(&base).await?;
+            if listing.platforms.as_ref().is_none_or(|offered| offered.iter().any(|(there, _)| *there == platform)) {
+                platforms.push(platform);
+            }
+        }
+        Ok(platforms)
+    }
+
+    async fn listing(&mut self, base: &BaseName) -> Result<Listing, Error> {
+        let key = base.to_string();
+        if let Some(listing) = self.listings.get(&key) {
+            return Ok(listing.clone());
+        }
+        let listing = self.bases.list(base).await?;
+        self.listings.insert(key, listing.clone());
+        Ok(listing)
+    }
+
+    /// What a base offers, with the images that `wanted` platforms may take.
+    async fn offer(&mut self, base: &BaseName, wanted: &[Platform]) -> Result<Arc<BaseOffer>, Error> {
+        let key = (base.to_string(), wanted.to_vec());
+        if let Some(offer) = self.offers.get(&key) {
+            return Ok(offer.clone());
+        }
+        let listing = self.listing(base).await?;
+        let offered: Vec<Platform> = listing.platforms.iter().flatten().map(|(platform, _)| *platform).collect();
+        let candidates: Vec<Platform> = wanted
+            .iter()
+            .flat_map(|wanted| {
+                [true, false].map(|static_binary| platform::select(*wanted, &offered, static_binary, false))
+            })
+            .flatten()
+            .collect();
+        let offer = Arc::new(BaseOffer {
+            name: base.to_string(),
+            digest: listing.digest,
+            images: self.bases.images(&listing, &candidates).await?,
+            any: self.bases.built_in(base, self.mtime)?,
+            platforms: offered,
+        });
+        self.offers.insert(key, offer.clone());
+        Ok(offer)
+    }
+
+    fn program(&mut self, program: &Program, platform: Platform, scope: &Scope) -> Result<ProgramInput, Error> {
+        let scope = Scope { program: Some(program.name.clone()), ..scope.clone() };
+        let table = program.table.map(|table| &self.settings.file.program[table]);
+        let settings = table.map(|table| table.get_ref().settings_for(platform)).unwrap_or_default();
+        let words = |list: Option<&toml::Spanned<config::collections::OneOrMany<String>>>| {
+            list.iter()
+                .flat_map(|list| list.get_ref().iter())
+                .map(|value| self.settings.word(value, &scope))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let source = match &program.kind {
+            Kind::Go(package) => Source::Go {
+                package: package.clone(),
+                settings: GoSettings {
+                    tags: words(settings.tags.as_ref())?.iter().map(|word| word.value().to_owned()).collect(),
+                    ldflags: words(settings.ldflags.as_ref())?,
+                    gcflags: words(settings.gcflags.as_ref())?,
+                    buildvcs: settings.buildvcs.as_ref().map(|value| *value.get_ref()),
+                    strip: settings.strip.as_ref().is_some_and(|value| *value.get_ref()),
+                    env: self.variables(&settings, &scope)?,
+                },
+            },
+            Kind::Rust(binary) => {
+                let env = self.variables(&settings, &scope)?;
+                Source::Rust(Box::new(self.workspaces.program(self.toolchains, binary, platform, &settings, env)?))
+            }
+            Kind::Prebuilt => self.prebuilt(program, platform, &settings, &scope)?,
+        };
+        Ok(ProgramInput { name: program.name.clone(), destination: self.destination(program, &scope)?, source })
+    }
+
+    fn variables(
+        &self,
+        settings: &config::ProgramSettings,
+        scope: &Scope,
+    ) -> Result<BTreeMap<String, crate::invocation::Word>, Error> {
+        let variables = settings.env.iter().flat_map(|env| &env.get_ref().0);
+        variables.map(|(name, value)| Ok((name.clone(), self.settings.word(value, scope)?))).collect()
+    }
+
+    fn prebuilt(
+        &self,
+        program: &Program,
+        platform: Platform,
+        settings: &config::ProgramSettings,
+        scope: &Scope,
+    ) -> Result<Source, Error> {
+        let place = |value: Option<&toml::Spanned<String>>| {
+            let table =
+                program.table.map(|table| self.settings.file.source.place_of(&self.settings.file.program[table]));
+            value
+                .map(|value| self.settings.file.source.place_of(value))
+                .or(table)
+                .map(|place| place.to_string())
+                .unwrap_or_default()
+        };
+        let value = settings.path.as_ref();
+        let missing = |path| Error::NoPrebuilt { place: place(value), platform, path };
+        let Some(value) = value else { return Err(missing(PathBuf::new())) };
+        let path = self.session.directory.join(self.settings.root.join(self.settings.text(value, scope)?.value));
+        let path = fs::canonicalize(&path).map_err(|_| missing(path))?;
+        if path.is_file() { Ok(Source::Prebuilt { path }) } else { Err(missing(path)) }
+    }
+}

@@ -1,0 +1,66 @@
+//! An image as an OCI layout in a tar: to a file, or to whatever reads our stdout.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use fs_err as fs;
+use tar::{Builder, EntryType, Header};
+
+use super::{Bundle, LAYOUT_VERSION, SinkError};
+use crate::store::{Store, beside};
+
+/// Writes `bundle` as the tar `file`, put in place once it is whole.
+///
+/// # Errors
+/// When it cannot be written; what was there is then still there.
+pub fn write(bundle: &Bundle, tag: &str, store: &Store, file: &Path) -> Result<(), SinkError> {
+    let put = || -> io::Result<()> {
+        let mut fresh = beside(file)?;
+        stream(bundle, tag, store, BufWriter::new(fresh.as_file_mut()))?;
+        readable(fresh.path())?;
+        fresh.persist(file).map_err(|error| error.error)?;
+        Ok(())
+    };
+    put().map_err(|source| SinkError::Write { path: file.to_owned(), source })
+}
+
+/// A temporary file is closed to others; an archive is as open as any file that the user makes.
+fn readable(fresh: &Path) -> io::Result<()> {
+    let probe = fresh.with_extension("mode");
+    let permissions = fs::File::create_new(&probe)?.metadata()?.permissions();
+    fs::remove_file(&probe)?;
+    fs::set_permissions(fresh, permissions)
+}
+
+/// Writes `bundle` as a tar to `out`: the same bytes for the same image.
+///
+/// # Errors
+/// When a layer cannot be read or `out` not be written.
+pub fn stream(bundle: &Bundle, tag: &str, store: &Store, out: impl Write) -> io::Result<()> {
+    let mut tar = Builder::new(out);
+    let mut documents: Vec<_> = bundle.documents().collect();
+    documents.sort_by_key(|(descriptor, _)| descriptor.digest);
+    documents.dedup_by_key(|(descriptor, _)| descriptor.digest);
+    append(&mut tar, "oci-layout", LAYOUT_VERSION.len() as u64, LAYOUT_VERSION)?;
+    let index = bundle.layout_index(tag);
+    append(&mut tar, "index.json", index.len() as u64, index.as_slice())?;
+    for (descriptor, bytes) in documents {
+        append(&mut tar, &format!("blobs/sha256/{}", descriptor.digest.hex()), descriptor.size, bytes)?;
+    }
+    for layer in bundle.layers() {
+        let blob = fs::File::open(store.blob_path(&layer.digest))?;
+        append(&mut tar, &format!("blobs/sha256/{}", layer.digest.hex()), layer.size, blob)?;
+    }
+    tar.into_inner()?.flush()
+}
+
+fn append(tar: &mut Builder<impl Write>, name: &str, size: u64, contents: impl io::Read) -> io::Result<()> {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_size(size);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    tar.append_data(&mut header, name, contents)
+}

@@ -1,0 +1,89 @@
+//! An image as an OCI layout in a folder, put in place as a whole.
+
+use std::io;
+use std::path::Path;
+
+use fs_err as fs;
+
+use super::{Bundle, LAYOUT_VERSION, SinkError};
+use crate::store::Store;
+
+/// Writes `bundle` as the layout `folder`, replacing the layout that is there.
+///
+/// # Errors
+/// When the folder is something else than a layout or cannot be written; what was there is then still there.
+pub fn write(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> Result<(), SinkError> {
+    let not_empty = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if not_empty && !folder.join("oci-layout").is_file() || folder.is_file() {
+        return Err(SinkError::NotALayout { path: folder.to_owned() });
+    }
+    fill_and_swap(bundle, tag, store, folder).map_err(|source| SinkError::Write { path: folder.to_owned(), source })
+}
+
+fn fill_and_swap(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> io::Result<()> {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent)?;
+    let fresh = tempfile::Builder::new().prefix(".anyarch-").tempdir_in(parent)?;
+    open_to_others(fresh.path())?;
+    let blobs = fresh.path().join("blobs").join("sha256");
+    fs::create_dir_all(&blobs)?;
+    for (descriptor, bytes) in bundle.documents() {
+        fs::write(blobs.join(descriptor.digest.hex()), bytes)?;
+    }
+    for layer in bundle.layers() {
+        let target = blobs.join(layer.digest.hex());
+        // A blob of the layout that is replaced costs no copy; one of the store must not share its bytes with a
+        // folder that the user may write to.
+        let before = folder.join("blobs").join("sha256").join(layer.digest.hex());
+        let same = fs::metadata(&before).is_ok_and(|metadata| metadata.len() == layer.size);
+        if !(same && fs::hard_link(&before, &target).is_ok()) {
+            fs::copy(store.blob_path(&layer.digest), &target)?;
+        }
+    }
+    fs::write(fresh.path().join("oci-layout"), LAYOUT_VERSION)?;
+    fs::write(fresh.path().join("index.json"), bundle.layout_index(tag))?;
+    let fresh = fresh.keep();
+    if folder.exists() {
+        let old = tempfile::Builder::new().prefix(".anyarch-old-").tempdir_in(parent)?;
+        fs::rename(folder, old.path().join("layout"))?;
+    }
+    fs::rename(fresh, folder)
+}
+
+/// A temporary folder is closed to others; a layout is as open as any folder that the user makes.
+fn open_to_others(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::create_dir(folder.join("blobs"))?;
+    let mode = fs::metadata(folder.join("blobs"))?.permissions().mode();
+    fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle() -> Bundle {
+        Bundle { images: Vec::new(), index: Some(b"{}".to_vec()) }
+    }
+
+    #[test]
+    fn a_layout_is_replaced_and_anything_else_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("store")).unwrap();
+        let target = folder.path().join("out");
+        write(&bundle(), "a", &store, &target).unwrap();
+        write(&bundle(), "b", &store, &target).unwrap();
+        assert!(std::fs::read_to_string(target.join("index.json")).unwrap().contains(r#"name":"b""#));
+        let mut left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["out", "store"]);
+
+        let other = folder.path().join("mine");
+        std::fs::create_dir(&other).unwrap();
+        std::fs::write(other.join("letter.txt"), "dear").unwrap();
+        let error = write(&bundle(), "a", &store, &other).unwrap_err();
+        assert_eq!(error.to_string(), format!("`{}` is there already and is no OCI layout", other.display()));
+        assert!(other.join("letter.txt").exists());
+    }
+}
