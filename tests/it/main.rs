@@ -1,6 +1,5 @@
 //! The one integration binary: it runs the real program, real compilers, registries and readers.
-
-#![expect(clippy::disallowed_methods, reason = "tests start programs themselves; the rule is for the library")]
+#![expect(clippy::disallowed_methods, reason = "tests start programs themselves")]
 
 #[path = "../support/mod.rs"]
 mod support;

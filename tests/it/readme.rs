@@ -172,7 +172,7 @@ fn blocks<'text>(text: &'text str, kind: &str) -> impl Iterator<Item = Block> + 
 /// Runs the blocks of one kind and holds them to what they show.
 fn run_blocks(kind: &str) {
     let readme = Readme::read();
-    let registry = Registry::start();
+    let registry = Registry::start(&crate::support::registry::Options::default());
     let project = Project::new();
     let examples = Project::copy_of(&repository().join("examples"));
     fs::rename(examples.path(), project.path().join("examples")).expect("temporary folders lie on one file system");
@@ -199,9 +199,9 @@ fn run_block(block: &str, root: &Path, registry: &Registry) -> String {
             folder = root.join(path);
             continue;
         }
-        let mut shell = shell(&command.replace("localhost:5000", registry.host()), &folder);
+        let mut shell = shell(&command.replace("localhost:5000", &registry.host()), &folder);
         let output = process::text(&mut shell);
-        let output = output.replace(registry.host(), "localhost:5000").replace(&*root.to_string_lossy(), "");
+        let output = output.replace(&registry.host(), "localhost:5000").replace(&*root.to_string_lossy(), "");
         if !output.is_empty() {
             writeln!(shown, "{output}").expect("a text can be written to");
         }

@@ -113,8 +113,8 @@ pub fn words(error: &Error) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_pushed_is_resolved_and_fetched_and_not_pushed_again() {
-    let registry = Registry::start();
-    let target = repository(registry.host(), "team/app");
+    let registry = Registry::start(&registry::Options::default());
+    let target = repository(&registry.host(), "team/app");
     let pusher = Party::anonymous();
     let image = image(&pusher.store);
     assert_eq!(push_all(&pusher, &target, &image).await, [PushedHow::Uploaded; 4]);
@@ -155,8 +155,8 @@ async fn what_was_pushed_is_resolved_and_fetched_and_not_pushed_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blob_of_another_repository_is_mounted_and_not_uploaded() {
-    let registry = Registry::start();
-    let (source, target) = (repository(registry.host(), "base"), repository(registry.host(), "app"));
+    let registry = Registry::start(&registry::Options::default());
+    let (source, target) = (repository(&registry.host(), "base"), repository(&registry.host(), "app"));
     let party = Party::anonymous();
     let image = image(&party.store);
     push_all(&party, &source, &image).await;
@@ -176,13 +176,13 @@ async fn a_blob_of_another_repository_is_mounted_and_not_uploaded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn passwords_are_used_and_what_is_wrong_with_them_is_said() {
-    let registry = Registry::start_with(&registry::Options { login: Some(("me", "hunter2")), ..Default::default() });
+    let registry = Registry::start(&registry::Options { login: Some(("me", "hunter2")), ..Default::default() });
     let host = registry.host();
-    let target = repository(host, "app");
-    let party = Party::logged_in(host, "me", "hunter2");
+    let target = repository(&host, "app");
+    let party = Party::logged_in(&host, "me", "hunter2");
     let image = image(&party.store);
     assert_eq!(push_all(&party, &target, &image).await, [PushedHow::Uploaded; 4]);
-    let reader = Party::logged_in(host, "me", "hunter2");
+    let reader = Party::logged_in(&host, "me", "hunter2");
     for blob in &image.blobs {
         reader.client.fetch_blob(&target, blob, &|_| ()).await.unwrap();
     }
@@ -200,7 +200,7 @@ async fn passwords_are_used_and_what_is_wrong_with_them_is_said() {
              hint: registries say so of what does not exist, too: check the name `{host}/app`"
         )
     );
-    let wrong = Party::logged_in(host, "me", "wrong-word");
+    let wrong = Party::logged_in(&host, "me", "wrong-word");
     let error = wrong.client.push_manifest(&target, "v2", MEDIA_TYPE_MANIFEST, &image.manifest).await.unwrap_err();
     assert_eq!(
         words(&error),
@@ -216,9 +216,9 @@ async fn passwords_are_used_and_what_is_wrong_with_them_is_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_token_serves_all_who_want_the_same() {
     let tokens = TokenServer::start("me", "hunter2");
-    let registry = Registry::start_with(&registry::Options { tokens: Some(&tokens), ..Default::default() });
-    let (base, app) = (repository(registry.host(), "base"), repository(registry.host(), "app"));
-    let party = Party::logged_in(registry.host(), "me", "hunter2");
+    let registry = Registry::start(&registry::Options { tokens: Some(&tokens), ..Default::default() });
+    let (base, app) = (repository(&registry.host(), "base"), repository(&registry.host(), "app"));
+    let party = Party::logged_in(&registry.host(), "me", "hunter2");
     let image = image(&party.store);
     let party = Arc::new(party);
     let pushes = image.blobs.iter().map(|blob| {
@@ -237,7 +237,7 @@ async fn one_token_serves_all_who_want_the_same() {
             vec!["repository:app:pull,push".to_owned(), "repository:base:pull".to_owned()],
         ]
     );
-    let reader = Party::logged_in(registry.host(), "me", "hunter2");
+    let reader = Party::logged_in(&registry.host(), "me", "hunter2");
     for blob in &image.blobs {
         reader.client.fetch_blob(&base, blob, &|_| ()).await.unwrap();
     }
@@ -248,9 +248,9 @@ async fn one_token_serves_all_who_want_the_same() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_not_taken_is_renewed_once() {
     let tokens = TokenServer::start("me", "hunter2");
-    let registry = Registry::start_with(&registry::Options { tokens: Some(&tokens), ..Default::default() });
-    let app = repository(registry.host(), "app");
-    let party = Party::logged_in(registry.host(), "me", "hunter2");
+    let registry = Registry::start(&registry::Options { tokens: Some(&tokens), ..Default::default() });
+    let app = repository(&registry.host(), "app");
+    let party = Party::logged_in(&registry.host(), "me", "hunter2");
     let blob = party.store.put(MEDIA_TYPE_LAYER, b"content").unwrap();
     tokens.next_life(-1);
     assert_eq!(party.push(&app, &blob, None).await.unwrap(), PushedHow::Uploaded);
@@ -258,12 +258,12 @@ async fn a_token_that_is_not_taken_is_renewed_once() {
 
     tokens.next_life(-1);
     tokens.next_life(-1);
-    let other = Party::logged_in(registry.host(), "me", "hunter2");
+    let other = Party::logged_in(&registry.host(), "me", "hunter2");
     let error = other.client.has_blob(&app, &blob).await.unwrap_err();
     assert_eq!(error.status(), Some(401));
     assert_eq!(tokens.scopes().len(), 4, "not for ever");
 
-    let wrong = Party::logged_in(registry.host(), "me", "wrong-word");
+    let wrong = Party::logged_in(&registry.host(), "me", "wrong-word");
     let (host, realm) = (registry.host(), tokens.server.host());
     assert_eq!(
         words(&wrong.client.has_blob(&app, &blob).await.unwrap_err()),
@@ -295,7 +295,7 @@ async fn round_trip(party: &Party, target: &Repository) {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificates_are_verified_unless_the_registry_is_named_insecure() {
     let certificate = Certificate::make();
-    let registry = Registry::start_with(&registry::Options { certificate: Some(&certificate), ..Default::default() });
+    let registry = Registry::start(&registry::Options { certificate: Some(&certificate), ..Default::default() });
     let name = format!("{}:{}", Certificate::NAME, registry.port());
     let trusting = to_test_name(&registry, |options| options.root_files.push(certificate.authority()));
     round_trip(&trusting, &repository(&name, "trusted")).await;
@@ -303,7 +303,7 @@ async fn certificates_are_verified_unless_the_registry_is_named_insecure() {
     round_trip(&careless, &repository(&name, "careless")).await;
     // This machine's own registries may have any certificate, as with docker.
     let near = Party::anonymous();
-    round_trip(&near, &repository(registry.host(), "near")).await;
+    round_trip(&near, &repository(&registry.host(), "near")).await;
 
     let target = repository(&name, "app").with_tag("v1").unwrap();
     let error = to_test_name(&registry, |_| ()).client.resolve(&target).await.unwrap_err();
@@ -319,7 +319,7 @@ async fn certificates_are_verified_unless_the_registry_is_named_insecure() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn plain_http_is_spoken_to_this_machine_and_to_insecure_registries_only() {
-    let registry = Registry::start();
+    let registry = Registry::start(&registry::Options::default());
     let name = format!("{}:{}", Certificate::NAME, registry.port());
     let insecure = to_test_name(&registry, |options| options.insecure_hosts.push(Certificate::NAME.to_owned()));
     round_trip(&insecure, &repository(&name, "app")).await;
@@ -341,8 +341,8 @@ async fn a_registry_that_is_not_there_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_not_what_was_announced_is_not_pushed() {
-    let registry = Registry::start();
-    let target = repository(registry.host(), "app");
+    let registry = Registry::start(&registry::Options::default());
+    let target = repository(&registry.host(), "app");
     let party = Party::anonymous();
     let blob = Descriptor::of(MEDIA_TYPE_LAYER, b"content");
     let error = party.client.push_blob(&target, &blob, Path::new("/no/such/file"), None, &|_| ()).await.unwrap_err();

@@ -30,7 +30,7 @@ fn variable(name: &str) -> String {
 #[test]
 fn the_systems_certificates_are_those_of_ssl_cert_file() {
     let certificate = Certificate::make();
-    let registry = Registry::start_with(&Options { certificate: Some(&certificate), ..Default::default() });
+    let registry = Registry::start(&Options { certificate: Some(&certificate), ..Default::default() });
     run_myself(
         "registry_children::child_trusts_ssl_cert_file",
         &[
@@ -55,7 +55,7 @@ async fn child_trusts_ssl_cert_file() {
 
 #[test]
 fn this_machine_is_not_reached_through_a_proxy() {
-    let registry = Registry::start();
+    let registry = Registry::start(&Options::default());
     // Nothing can listen on port 0.
     let proxy = "http://127.0.0.1:0".to_owned();
     run_myself(

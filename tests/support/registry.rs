@@ -31,23 +31,15 @@ pub struct Options<'options> {
 pub struct Registry {
     child: Child,
     folder: TempDir,
-    host: String,
+    port: u16,
 }
 
 impl Registry {
-    /// Starts an empty registry that asks for no login and speaks plain http.
+    /// Starts a registry without any images.
     ///
     /// # Panics
-    /// When it is not installed or does not come up: the message holds its log.
-    pub fn start() -> Self {
-        Self::start_with(&Options::default())
-    }
-
-    /// Starts an empty registry that asks what `options` say.
-    ///
-    /// # Panics
-    /// When it is not installed or does not come up: the message holds its log.
-    pub fn start_with(options: &Options<'_>) -> Self {
+    /// When it is not installed or does not come up.
+    pub fn start(options: &Options<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path();
         let configuration = path.join("config.yml");
@@ -61,10 +53,10 @@ impl Registry {
             .stderr(log("messages.log"))
             .spawn()
             .unwrap_or_else(|error| {
-                panic!("`docker-registry` cannot be started: {error}\nhint: scripts/install-test-tools")
+                panic!("`docker-registry` cannot be started: {error}\nhint: apt-get install docker-registry")
             });
-        let mut registry = Self { child, folder, host: String::new() };
-        registry.host = format!("localhost:{}", registry.wait_for_port());
+        let mut registry = Self { child, folder, port: 0 };
+        registry.port = registry.wait_for_port();
         registry
     }
 
@@ -90,14 +82,14 @@ impl Registry {
         fs::read_to_string(self.folder.path().join(name)).expect("the log is readable")
     }
 
-    /// `localhost:PORT`
-    pub fn host(&self) -> &str {
-        &self.host
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
-    /// Its port on 127.0.0.1.
-    pub fn port(&self) -> &str {
-        self.host.trim_start_matches("localhost:")
+    /// `127.0.0.1:PORT`
+    pub fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// The lines of the access log so far, as the Combined Log Format has them.
