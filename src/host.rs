@@ -19,7 +19,7 @@ pub enum HostError {
     #[error("this machine's own platform is unknown to anyarch")]
     Platform(#[source] PlatformError),
     /// A tool that is not in PATH.
-    #[error("{} needs `{tool}`, which is not in PATH; looked for {}", wanted_for.join(", "), looked_for.join(", "))]
+    #[error("`{tool}` is not in PATH and is needed for {}; looked for {}", wanted_for.join(", "), looked_for.join(", "))]
     Tool {
         /// the tool
         tool: String,

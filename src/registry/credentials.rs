@@ -296,7 +296,7 @@ fn interpret(
         Err(_) if which::which(&program).is_err() => {
             Err(CredentialError::HelperMissing { program, path: path.to_owned() })
         }
-        Err(_) => Err(failed("it could not be talked to")),
+        Err(_) => Err(failed("it could not be run, or ended before it was asked")),
     }
 }
 

@@ -12,11 +12,11 @@ use crate::cargo::{
 use crate::cargo_flags::CargoConfig;
 use crate::config::ProgramSettings;
 use crate::exec::Children;
-use crate::host;
 use crate::invocation::{Invocation, Word};
 use crate::plan::{Context, RustProgram};
 use crate::platform::Platform;
 use crate::toolchain::{Driver, Libc, Request, Tool, Toolchains};
+use crate::{host, zigbuild};
 
 use super::error::Error;
 
@@ -208,8 +208,10 @@ impl Workspaces {
             let (_, value) = value.split_once('=').or_else(|| value.split_once(':'))?;
             Some(PathBuf::from(value.trim().trim_matches([',', '"', ' '])))
         });
-        let command = [path.display().to_string()].into_iter().chain(args.iter().cloned()).collect();
-        Some(Zig { command, version: found.version, library, cache: self.cache.join("zigbuild") })
+        let command: Vec<String> = [path.display().to_string()].into_iter().chain(args.iter().cloned()).collect();
+        let anyarch = std::env::current_exe().ok()?;
+        let cache = zigbuild::wrapper_directory(&self.cache, &anyarch, &command, &found.version);
+        Some(Zig { command, version: found.version, library, cache })
     }
 }
 

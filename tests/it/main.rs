@@ -1,4 +1,5 @@
 //! The one integration binary: it runs the real program, real compilers, registries and readers.
+#![expect(clippy::disallowed_methods, reason = "tests start programs themselves")]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -7,6 +8,9 @@ mod elf;
 mod licences;
 mod readme;
 mod real_programs;
+mod registry;
+mod registry_answers;
+mod registry_children;
 mod rings;
 mod same_digest;
 mod starts;

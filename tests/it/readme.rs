@@ -17,7 +17,7 @@ use anyarch::toolchain::{Language, PlatformRow, Toolchains};
 use crate::support::process;
 use crate::support::program::{Home, redact};
 use crate::support::project::Project;
-use crate::support::registry::Registry;
+use crate::support::registry::{Options, Registry};
 use crate::support::repository;
 
 /// The text of the README; it goes back to disk when the README is being updated and the text was changed.
@@ -173,7 +173,7 @@ fn blocks<'text>(text: &'text str, kind: &str) -> impl Iterator<Item = Block> + 
 /// Runs the blocks of one kind and holds them to what they show.
 fn run_blocks(kind: &str) {
     let readme = Readme::read();
-    let (registry, home) = (Registry::start(), Home::new());
+    let (registry, home) = (Registry::start(&Options::default()), Home::new());
     let project = Project::new();
     let examples = Project::copy_of(&repository().join("examples"));
     fs::rename(examples.path(), project.path().join("examples")).expect("temporary folders lie on one file system");
@@ -208,9 +208,9 @@ fn run_block(block: &str, root: &Path, home: &Home, registry: &Registry) -> Stri
             folder = root.join(path);
             continue;
         }
-        let mut shell = shell(&command.replace("localhost:5000", registry.host()), &folder, home);
+        let mut shell = shell(&command.replace("localhost:5000", &registry.host()), &folder, home);
         let output = process::text(&mut shell);
-        let output = output.replace(registry.host(), "localhost:5000").replace(&*root.to_string_lossy(), "/src");
+        let output = output.replace(&registry.host(), "localhost:5000").replace(&*root.to_string_lossy(), "/src");
         for line in output.lines() {
             writeln!(shown, "{}", line.trim_end()).expect("a text can be written to");
         }

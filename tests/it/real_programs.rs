@@ -46,9 +46,9 @@ const RUST_PROGRAM: (&str, &str) = ("ripgrep", "15.2.0");
 #[test]
 #[ignore = "full: real"]
 fn a_go_program_starts_on_every_platform_over_static_and_over_debian() {
-    let registry = Registry::start();
+    let registry = Registry::start(&crate::support::registry::Options::default());
     let project = go_program(GO_PROGRAM);
-    let debian = bases::push(Release::Trixie, registry.host(), "debian");
+    let debian = bases::push(Release::Trixie, &registry.host(), "debian");
     for (name, base) in [("yq-static", "static"), ("yq-debian", &*debian)] {
         let image = push(&project, &registry, name, base, GO_PLATFORMS);
         for platform in GO_PLATFORMS {
@@ -67,7 +67,7 @@ fn a_go_program_starts_on_every_platform_over_static_and_over_debian() {
 #[test]
 #[ignore = "full: real"]
 fn a_rust_program_starts_on_every_platform_over_static() {
-    let registry = Registry::start();
+    let registry = Registry::start(&crate::support::registry::Options::default());
     let project = rust_program(RUST_PROGRAM);
     let platforms = platforms_with_standard_library(|(_, musl, _)| *musl);
     let image = push(&project, &registry, "rg-static", "static", &platforms);
@@ -78,10 +78,10 @@ fn a_rust_program_starts_on_every_platform_over_static() {
 #[test]
 #[ignore = "full: real"]
 fn a_rust_program_with_a_glibc_starts_on_every_platform_of_debian() {
-    let registry = Registry::start();
+    let registry = Registry::start(&crate::support::registry::Options::default());
     let project = rust_program(RUST_PROGRAM)
         .file("anyarch.toml", "[[program]]\npackage = \"ripgrep\"\nlanguage = \"rust\"\nlibc = \"gnu.2.36\"\n");
-    let debian = bases::push(Release::Trixie, registry.host(), "debian");
+    let debian = bases::push(Release::Trixie, &registry.host(), "debian");
     let platforms = platforms_with_standard_library(|(_, _, gnu)| *gnu);
     let image = push(&project, &registry, "rg-debian", &debian, &platforms);
     assert_it_searches(&image, &platforms);
@@ -93,7 +93,7 @@ fn a_rust_program_with_a_glibc_starts_on_every_platform_of_debian() {
 
 /// Builds and pushes a project for `platforms`; returns the image by the digest that was printed.
 fn push(project: &Project, registry: &Registry, name: &str, base: &str, platforms: &[&str]) -> Source {
-    let repository = format!("{}/{name}", registry.host());
+    let repository = format!("{}/{name}", &registry.host());
     let output = project
         .anyarch()
         .args(["build", "--base", base, "--platform", &platforms.join(","), "--push", "--tag"])

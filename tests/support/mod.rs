@@ -7,6 +7,7 @@ pub mod process;
 pub mod program;
 pub mod project;
 pub mod registry;
+pub mod server;
 pub mod shims;
 pub mod source;
 pub mod start;
