@@ -86,6 +86,9 @@ fn one_call_serves_all_triples_that_share_settings() {
     assert_eq!(call.cwd, PathBuf::from("/w/app"));
 }
 
+/// A name, the targets, and the platforms of each call.
+type Split<'a> = (&'a str, Vec<Target>, &'a [&'a [&'a str]]);
+
 #[test]
 fn calls_are_apart_where_they_cannot_be_shared() {
     let flagged = |platform: &str, effective: &[&str], before: &[&str]| {
@@ -93,7 +96,7 @@ fn calls_are_apart_where_they_cannot_be_shared() {
         let flags = UserFlags { effective: words(effective), before: words(before), ..UserFlags::default() };
         Target { flags, ..target(platform, None, false) }
     };
-    let cases: [(&str, Vec<Target>, &[&[&str]]); 6] = [
+    let cases: [Split; 6] = [
         (
             "two platforms with one triple",
             vec![
