@@ -184,6 +184,9 @@ pub(super) mod tests {
         Graph::read(&json.to_string()).unwrap()
     }
 
+    /// A name, packages, edges, and the path that is expected.
+    type Case<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str, &'a str)], Option<&'a str>);
+
     /// The features of a few crates as crates.io has them.
     fn features_of(name: &str) -> serde_json::Value {
         match name {
@@ -196,7 +199,7 @@ pub(super) mod tests {
 
     #[test]
     fn c_is_what_build_scripts_of_the_target_compile() {
-        let cases: [(&str, &[&str], &[(&str, &str, &str)], Option<&str>); 8] = [
+        let cases: [Case; 8] = [
             ("pure", &["app", "serde"], &[("app", ">", "serde")], None),
             ("own build script", &["app", "cc"], &[("app", ">build", "cc")], Some("app -> cc")),
             (
