@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::bases::{self, Release};
 use crate::support::process;
 use crate::support::project::Project;
-use crate::support::registry::Registry;
+use crate::support::registry::{Options, Registry};
 use crate::support::start::Source;
 
 /// Every platform that a Go program is built for.
@@ -38,27 +38,25 @@ const RUST_PLATFORMS: &[Rust] = &[
     ("linux/riscv64", "riscv64gc-unknown-linux-musl", "riscv64gc-unknown-linux-gnu"),
 ];
 
-/// A well-known YAML processor in Go.
-const GO_PROGRAM: (&str, &str) = ("github.com/mikefarah/yq/v4", "v4.54.2");
+/// A well-known registry client in Go: one command of a module with several.
+const GO_PROGRAM: (&str, &str, &str) = ("github.com/google/go-containerregistry", "v0.22.1", "./cmd/crane");
 /// A well-known searcher in Rust; its allocator on 64-bit musl is C.
 const RUST_PROGRAM: (&str, &str) = ("ripgrep", "15.2.0");
 
 #[test]
 #[ignore = "full: real"]
 fn a_go_program_starts_on_every_platform_over_static_and_over_debian() {
-    let registry = Registry::start(&crate::support::registry::Options::default());
+    let registry = Registry::start(&Options::default());
     let project = go_program(GO_PROGRAM);
     let debian = bases::push(Release::Trixie, &registry.host(), "debian");
-    for (name, base) in [("yq-static", "static"), ("yq-debian", &*debian)] {
-        let image = push(&project, &registry, name, base, GO_PLATFORMS);
+    for (name, base) in [("crane-static", "static"), ("crane-debian", &*debian)] {
+        let image = push(&project, &registry, name, base, &[GO_PROGRAM.2], GO_PLATFORMS);
+        let Source::Registry(reference) = &image else { panic!("the image was pushed") };
+        let (repository, digest) = reference.split_once('@').expect("the reference has a digest");
         for platform in GO_PLATFORMS {
-            let ended = image.unpack(platform).start(&["--null-input", ".platform = \"it starts\""]);
-            assert_eq!(
-                (ended.code, &*ended.stdout),
-                (0, "platform: it starts\n"),
-                "{name} {platform}: {}",
-                ended.stderr
-            );
+            // The program asks the registry that it came from for its own image.
+            let ended = image.unpack(platform).start(&["digest", &format!("{repository}:real")]);
+            assert_eq!((ended.code, ended.stdout.trim_end()), (0, digest), "{name} {platform}: {}", ended.stderr);
         }
         assert_podman_reads(&image, "linux/s390x");
     }
@@ -67,10 +65,10 @@ fn a_go_program_starts_on_every_platform_over_static_and_over_debian() {
 #[test]
 #[ignore = "full: real"]
 fn a_rust_program_starts_on_every_platform_over_static() {
-    let registry = Registry::start(&crate::support::registry::Options::default());
+    let registry = Registry::start(&Options::default());
     let project = rust_program(RUST_PROGRAM);
     let platforms = platforms_with_standard_library(|(_, musl, _)| *musl);
-    let image = push(&project, &registry, "rg-static", "static", &platforms);
+    let image = push(&project, &registry, "rg-static", "static", &[], &platforms);
     assert_it_searches(&image, &platforms);
     assert_podman_reads(&image, "linux/arm64");
 }
@@ -78,12 +76,12 @@ fn a_rust_program_starts_on_every_platform_over_static() {
 #[test]
 #[ignore = "full: real"]
 fn a_rust_program_with_a_glibc_starts_on_every_platform_of_debian() {
-    let registry = Registry::start(&crate::support::registry::Options::default());
+    let registry = Registry::start(&Options::default());
     let project = rust_program(RUST_PROGRAM)
         .file("anyarch.toml", "[[program]]\npackage = \"ripgrep\"\nlanguage = \"rust\"\nlibc = \"gnu.2.36\"\n");
     let debian = bases::push(Release::Trixie, &registry.host(), "debian");
     let platforms = platforms_with_standard_library(|(_, _, gnu)| *gnu);
-    let image = push(&project, &registry, "rg-debian", &debian, &platforms);
+    let image = push(&project, &registry, "rg-debian", &debian, &[], &platforms);
     assert_it_searches(&image, &platforms);
     // The point of this base: its loader is what starts the program.
     let root = image.unpack("linux/amd64");
@@ -91,13 +89,21 @@ fn a_rust_program_with_a_glibc_starts_on_every_platform_of_debian() {
     assert!(dynamic.contains("/lib64/ld-linux-x86-64.so.2"), "{dynamic}");
 }
 
-/// Builds and pushes a project for `platforms`; returns the image by the digest that was printed.
-fn push(project: &Project, registry: &Registry, name: &str, base: &str, platforms: &[&str]) -> Source {
-    let repository = format!("{}/{name}", &registry.host());
+/// Builds and pushes `packages` of a project for `platforms`; returns the image by the digest that was printed.
+fn push(
+    project: &Project,
+    registry: &Registry,
+    name: &str,
+    base: &str,
+    packages: &[&str],
+    platforms: &[&str],
+) -> Source {
+    let repository = format!("{}/{name}", registry.host());
     let output = project
         .anyarch()
-        .args(["build", "--base", base, "--platform", &platforms.join(","), "--push", "--tag"])
-        .args([format!("{repository}:real")])
+        .args(["build"])
+        .args(packages)
+        .args(["--base", base, "--platform", &platforms.join(","), "--push", "--tag", &format!("{repository}:real")])
         .run();
     output.assert_success();
     let reference = output.stdout.trim_end();
@@ -147,7 +153,7 @@ fn platforms_with_standard_library(target: impl Fn(&Rust) -> &'static str) -> Ve
 }
 
 /// A Go program's source, writable, from the module proxy.
-fn go_program((module, version): (&str, &str)) -> Project {
+fn go_program((module, version, _): (&str, &str, &str)) -> Project {
     let answer = process::succeed(
         Command::new("go").args(["mod", "download", "-json", &format!("{module}@{version}")]).current_dir("/"),
     );
