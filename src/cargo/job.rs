@@ -196,7 +196,9 @@ impl CargoJob {
         }
     }
 
-    fn remaps(&self, machine: &Machine) -> Vec<Remap> {
+    /// The folders of this machine that no binary may name, and what stands for them there.
+    #[must_use]
+    pub fn remaps(&self, machine: &Machine) -> Vec<Remap> {
         let mut remaps = vec![
             Remap::new(&self.workspace_root, "/src"),
             Remap::new(&self.build_directory(), "/target"),

@@ -133,10 +133,10 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
     // The same program in two images is compiled once.
     let mut distinct: Vec<(&str, &GoPackage, &GoSettings, &Toolchain)> = Vec::new();
     for program in programs {
-        if let Source::Go { package, settings } = &program.source {
-            if !distinct.iter().any(|other| other.0 == program.name) {
-                distinct.push((&program.name, package, settings, &program.toolchain));
-            }
+        if let Source::Go { package, settings } = &program.source
+            && !distinct.iter().any(|other| other.0 == program.name)
+        {
+            distinct.push((&program.name, package, settings, &program.toolchain));
         }
     }
     let named: Vec<_> = distinct.iter().map(|(name, package, settings, _)| (*name, *package, *settings)).collect();

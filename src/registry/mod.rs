@@ -23,7 +23,7 @@ mod token;
 mod transport;
 mod upload;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -115,7 +115,7 @@ struct Inner {
     store: Store,
     policy: RetryPolicy,
     proxied: bool,
-    hosts: Mutex<HashMap<String, Arc<Host>>>,
+    hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     flights: Flights,
     begun: upload::Begun,
 }

@@ -1,6 +1,6 @@
 //! The HTTP clients: whom they trust, how close they may come, and what a failed connection means.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ impl Scheme {
 }
 
 /// What tells one HTTP client from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Kind {
     /// whether certificates are verified
     verified: bool,
@@ -55,7 +55,7 @@ pub(super) struct Transport {
     insecure_hosts: Vec<String>,
     roots: Vec<reqwest::Certificate>,
     pub(super) addresses: Addresses,
-    clients: Mutex<HashMap<Kind, reqwest::Client>>,
+    clients: Mutex<BTreeMap<Kind, reqwest::Client>>,
 }
 
 impl Transport {

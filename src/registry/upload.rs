@@ -4,7 +4,7 @@
 //! Over reqwest, not oci-client, which asks no source scope for a mount, takes the legal 202 to one for an error, and
 //! uploads in chunks, which some registries drop.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -30,7 +30,7 @@ const DIGESTION: Duration = Duration::from_mins(15);
 
 /// Uploads that a registry began in place of a mount, kept for the push of the same blob.
 #[derive(Default)]
-pub(super) struct Begun(Mutex<HashMap<(Repository, Digest), Url>>);
+pub(super) struct Begun(Mutex<BTreeMap<(Repository, Digest), Url>>);
 
 impl Begun {
     fn keep(&self, repository: &Repository, digest: &Digest, location: Url) {

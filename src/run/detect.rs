@@ -248,17 +248,16 @@ fn language_of(
     if has_path(&table.settings()) || table.platform.0.values().any(|settings| has_path(settings.get_ref())) {
         return Ok(Written::Prebuilt);
     }
-    // A key that only one language has tells, before any folder is looked at.
-    let telling = table.written().iter().map(|key| key.languages).find(|languages| languages.len() == 1);
-    if let Some([only]) = telling {
-        return Ok(*only);
-    }
     let start = folder.unwrap_or(root);
-    let looked_for = match start.ancestors().take_while(|ancestor| ancestor.starts_with(root)).find_map(marker_in) {
-        Some(Marker::Go(_)) => return Ok(Written::Go),
-        Some(Marker::Cargo(_)) => return Ok(Written::Rust),
-        Some(Marker::Both(folder)) => format!("`{}` holds both a go.mod and a Cargo.toml", folder.display()),
-        None => format!("there is no go.mod or Cargo.toml in `{}`", start.display()),
+    let marker = start.ancestors().take_while(|ancestor| ancestor.starts_with(root)).find_map(marker_in);
+    // Where the folder does not tell, a key that only one language has does.
+    let telling = table.written().iter().map(|key| key.languages).find(|languages| languages.len() == 1);
+    let looked_for = match (marker, telling) {
+        (Some(Marker::Go(_)), _) => return Ok(Written::Go),
+        (Some(Marker::Cargo(_)), _) => return Ok(Written::Rust),
+        (_, Some([only])) => return Ok(*only),
+        (Some(Marker::Both(folder)), _) => format!("`{}` holds both a go.mod and a Cargo.toml", folder.display()),
+        (None, _) => format!("there is no go.mod or Cargo.toml in `{}`", start.display()),
     };
     Err(Error::NoLanguage { place: file.source.place_of(entry).to_string(), looked_for })
 }

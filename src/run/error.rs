@@ -203,8 +203,8 @@ impl Hint for Error {
                 ]
             }
             Self::DigestTag { named, .. } => vec![format!("-t {named}")],
-            Self::NoPrebuilt { platform, .. } | Self::NoPrebuiltPath { platform, .. } => {
-                vec![format!("platform.\"{platform}\".path = \"dist/{}/NAME\"", platform.as_folder())]
+            Self::NoPrebuilt { program, platform, .. } | Self::NoPrebuiltPath { program, platform, .. } => {
+                vec![format!("platform.\"{platform}\".path = \"dist/{}/{program}\"", platform.as_folder())]
             }
             Self::Outside { .. } => vec!["copy the file into the project, and name the copy".to_owned()],
             Self::KeyValue { flag, .. } => vec![format!("{flag} key=value")],

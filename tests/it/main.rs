@@ -5,6 +5,7 @@
 mod support;
 
 mod elf;
+mod examples;
 mod licences;
 mod readme;
 mod real_programs;

@@ -6,6 +6,7 @@ pub mod layout;
 pub mod process;
 pub mod program;
 pub mod project;
+pub mod publish;
 pub mod registry;
 pub mod server;
 pub mod shims;
