@@ -16,3 +16,6 @@ mod rings;
 mod same_digest;
 mod starts;
 mod support_works;
+mod words;
+mod words_configuration;
+mod words_tools;
