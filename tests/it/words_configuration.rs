@@ -294,7 +294,8 @@ fn rows_that_choose_programs_are_told_from_rows_that_do_not() {
             "the tool `sh` of `own`",
         ),
         (
-            "[[toolchain]]\nname = \"rust-lld\"\nlanguage = \"rust\"\ntools = []\nrustflags = { musl = [] }\n".to_owned(),
+            "[[toolchain]]\nname = \"rust-lld\"\nlanguage = \"rust\"\ntools = []\nrustflags = { musl = [] }\n"
+                .to_owned(),
             "`rustflags` of `rust-lld`",
         ),
     ] {
