@@ -300,7 +300,10 @@ fn blob_path(folder: &Path, digest: &Digest) -> PathBuf {
 /// The entries of a layout's `index.json` that make up one image.
 fn layout_entries(base: &str, folder: &Path, tag: Option<&str>) -> Result<Vec<Descriptor>, BaseError> {
     let read = |source| BaseError::Read { base: base.to_owned(), source };
-    let bytes = fs::read(folder.join("index.json")).map_err(read)?;
+    let bytes = fs::read(folder.join("index.json")).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => BaseError::NoLayout { base: base.to_owned(), folder: folder.to_owned() },
+        _ => read(source),
+    })?;
     let index: oci::ImageIndex = parse(base, "index", &Digest::of(&bytes), &bytes)?;
     let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
     let entries: Vec<Descriptor> = entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;

@@ -93,7 +93,7 @@ pub struct Request {
     /// Set a label of the image
     #[arg(long, value_name = "K=V")]
     pub label: Vec<String>,
-    /// Set an annotation of the manifests
+    /// Set an annotation of the index and of its manifests
     #[arg(long, value_name = "K=V")]
     pub annotation: Vec<String>,
     /// How many compiler processes may work at once; the number of cores when left out

@@ -74,19 +74,19 @@ pub struct BaseImage {
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// The base wants something to be run at build time.
-    #[error("the base has build triggers (ONBUILD), which need a Dockerfile build: {}", triggers.join("; "))]
+    #[error("it has build triggers (ONBUILD), which only a Dockerfile build runs: {}", triggers.join("; "))]
     OnBuild {
         /// the triggers
         triggers: Vec<String>,
     },
     /// A layer in a format that is not known.
-    #[error("the base has a layer of the unknown media type `{media_type}`")]
+    #[error("it has a layer of the unknown media type `{media_type}`")]
     MediaType {
         /// the media type
         media_type: String,
     },
     /// A base config that does not fit its manifest.
-    #[error("the base's config lists {diff_ids} diff_ids, its manifest {layers} layers")]
+    #[error("its config lists {diff_ids} diff_ids, and its manifest {layers} layers")]
     Layers {
         /// entries of `rootfs.diff_ids`
         diff_ids: usize,
@@ -121,9 +121,8 @@ impl BaseImage {
     /// # Errors
     /// Build triggers, layers that are not counted right, unknown layer formats.
     pub fn check(&self, ignore_onbuild: bool) -> Result<(), ImageError> {
-        let triggers = self.config.pointer("/config/OnBuild").and_then(Value::as_array);
-        if let Some(triggers) = triggers.filter(|triggers| !triggers.is_empty() && !ignore_onbuild) {
-            let triggers = triggers.iter().map(|trigger| trigger.as_str().unwrap_or("?").to_owned()).collect();
+        let triggers = self.triggers();
+        if !triggers.is_empty() && !ignore_onbuild {
             return Err(ImageError::OnBuild { triggers });
         }
         let diff_ids = self.config.pointer("/rootfs/diff_ids").and_then(Value::as_array).map_or(0, Vec::len);
@@ -131,6 +130,13 @@ impl BaseImage {
             return Err(ImageError::Layers { diff_ids, layers: self.layers.len() });
         }
         self.layers.iter().try_for_each(|layer| oci_layer_type(&layer.media_type).map(drop))
+    }
+
+    /// Its build triggers: what the `ONBUILD` lines of a Dockerfile left there.
+    #[must_use]
+    pub fn triggers(&self) -> Vec<String> {
+        let triggers = self.config.pointer("/config/OnBuild").and_then(Value::as_array);
+        triggers.into_iter().flatten().map(|trigger| trigger.as_str().unwrap_or("?").to_owned()).collect()
     }
 
     /// True when a layer is compressed in a way that older readers do not know.

@@ -1,14 +1,17 @@
 //! Carries a build out: flags, configuration, project and bases become a plan; the plan becomes published images.
 //! Owns the units; hands CPU work to rayon, waits for children and sockets.
 
+pub mod destination;
 pub mod detect;
 pub mod error;
 pub mod event;
 pub mod execute;
 pub mod files;
 pub mod flags;
+pub mod locate;
 pub mod pack;
 pub mod prepare;
 pub mod publish;
+pub mod rows;
 pub mod rust;
 pub mod settings;

@@ -1,6 +1,7 @@
 //! Why a base cannot be used, and what to do about it.
 
 use std::io;
+use std::path::PathBuf;
 
 use super::LONGEST_DOCUMENT;
 use crate::blob::Digest;
@@ -12,6 +13,14 @@ use crate::store::StoreError;
 /// Why a base cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BaseError {
+    /// A folder that is none, or holds no layout.
+    #[error("there is no image layout for the base `{base}`: `{}` does not exist", folder.join("index.json").display())]
+    NoLayout {
+        /// the base
+        base: String,
+        /// the folder
+        folder: PathBuf,
+    },
     /// The registry did not give it.
     #[error("the base `{base}` cannot be read")]
     Registry {
@@ -118,6 +127,9 @@ impl Hint for BaseError {
                 let folder =
                     base.rsplit_once(':').filter(|(left, _)| *left != "oci").map_or(base.as_str(), |(left, _)| left);
                 tags.iter().map(|tag| format!("--base {folder}:{tag}")).collect()
+            }
+            Self::NoLayout { folder, .. } => {
+                vec![format!("skopeo copy --all docker://IMAGE oci:{}:latest", folder.display())]
             }
             Self::Damaged { base, .. } => vec![format!("copy `{base}` again")],
             _ => Vec::new(),

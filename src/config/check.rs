@@ -45,6 +45,14 @@ pub(super) fn file(file: &ConfigFile) -> Result<(), ConfigError> {
     for entry in &file.program {
         program(source, entry)?;
     }
+    if let (Some(output), Some(push)) = (&file.output, file.push.as_ref().filter(|push| *push.get_ref())) {
+        return Err(ConfigError::Together {
+            key: "output",
+            place: source.place_of(output),
+            other: "push",
+            other_place: source.place_of(push),
+        });
+    }
     destinations(file)
 }
 
@@ -61,7 +69,11 @@ fn literal(
     }
 }
 
-fn not_empty(text: &str) -> Result<(), ValueError> {
+/// Holds a value to having something in it.
+///
+/// # Errors
+/// [`ValueError::Empty`].
+pub fn not_empty(text: &str) -> Result<(), ValueError> {
     if text.is_empty() { Err(ValueError::Empty) } else { Ok(()) }
 }
 

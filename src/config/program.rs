@@ -139,7 +139,7 @@ program! {
         ldflags: OneOrMany<String> => GO,
         /// Go's `-gcflags`; templates
         gcflags: OneOrMany<String> => GO,
-        /// Go's build tags
+        /// Go's build tags; templates
         tags: OneOrMany<String> => GO,
         /// false: Go stamps no commit into the binary (`-buildvcs=false`)
         buildvcs: bool => GO,

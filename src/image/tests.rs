@@ -77,7 +77,7 @@ fn build_triggers_are_an_error_unless_ignored() {
     let mut base = base();
     base.config["config"]["OnBuild"] = json!(["RUN make"]);
     let error = base.check(false).unwrap_err();
-    assert_eq!(error.to_string(), "the base has build triggers (ONBUILD), which need a Dockerfile build: RUN make");
+    assert_eq!(error.to_string(), "it has build triggers (ONBUILD), which only a Dockerfile build runs: RUN make");
     let ignoring = ImageSettings { ignore_onbuild: true, ..settings() };
     let image = assemble(&base, base.platform, &ignoring, &[], "1970-01-01T00:00:00Z", &BTreeMap::new()).unwrap();
     assert_eq!(parsed(&image).0["config"].get("OnBuild"), None);
@@ -87,7 +87,7 @@ fn build_triggers_are_an_error_unless_ignored() {
 fn a_config_that_does_not_fit_its_manifest_is_refused() {
     let mut base = base();
     base.layers.clear();
-    assert_eq!(base.check(false).unwrap_err().to_string(), "the base's config lists 1 diff_ids, its manifest 0 layers");
+    assert_eq!(base.check(false).unwrap_err().to_string(), "its config lists 1 diff_ids, and its manifest 0 layers");
 }
 
 #[test]

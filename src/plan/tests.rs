@@ -33,7 +33,13 @@ fn image(name: &str, platforms: &[&str], base: &Arc<BaseOffer>, programs: &[&str
         programs: programs.iter().map(|name| program(name)).collect(),
         base: base.clone(),
     });
-    ImageInput { name: name.into(), settings: ImageSettings::default(), files: Vec::new(), units: units.collect() }
+    ImageInput {
+        name: name.into(),
+        settings: ImageSettings::default(),
+        shown: ImageSettings::default(),
+        files: Vec::new(),
+        units: units.collect(),
+    }
 }
 
 fn make(images: Vec<ImageInput>, options: Options) -> Result<Plan, PlanError> {

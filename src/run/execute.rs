@@ -39,8 +39,7 @@ enum Report {
 /// # Errors
 /// When anything fails; nothing was published then.
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
-    let output = prepared.settings.output(&crate::config::template::Scope::default())?;
-    check_output(&prepared, &output)?;
+    let output = prepared.output.clone();
     make_own_folder(&prepared)?;
     let prepared = Arc::new(prepared);
     let uploads = (output == Output::Registry).then(|| Uploads::new(session, &prepared));
@@ -55,23 +54,6 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     let bundles = run.bundles();
     let uploads = run.uploads.take();
     publish::publish(session, &prepared, bundles, &output, uploads).await
-}
-
-/// What cannot work is said before anything is compiled.
-fn check_output(prepared: &Prepared, output: &Output) -> Result<(), Error> {
-    let images = &prepared.plan.images;
-    if *output == Output::Registry && prepared.references.iter().any(Vec::is_empty) {
-        return Err(Error::NoTag);
-    }
-    if images.len() > 1 && matches!(output, Output::Archive(_) | Output::Folder(_) | Output::Stdout) {
-        return Err(Error::OnePlace { images: images.iter().map(|image| image.name.clone()).collect() });
-    }
-    if prepared.settings.single_manifest()
-        && let Some(image) = images.iter().find(|image| image.units.len() != 1)
-    {
-        return Err(Error::SingleManifest { image: image.name.clone(), platforms: image.units.len() });
-    }
-    Ok(())
 }
 
 /// Our folder must never show in `git status`, or Go would stamp the build as modified: its `.gitignore` comes first.
@@ -272,8 +254,8 @@ impl<'session> Run<'session> {
             let images: Vec<Image> =
                 (0..plan.units.len()).filter_map(|unit| self.images.remove(&(position, unit))).collect();
             let descriptors: Vec<_> = images.iter().map(Image::descriptor).collect();
-            let index =
-                (!self.prepared.settings.single_manifest()).then(|| image::index(&descriptors, &BTreeMap::new()));
+            let annotations = &plan.settings.annotations;
+            let index = (!self.prepared.settings.single_manifest()).then(|| image::index(&descriptors, annotations));
             bundles.push(Bundle { images, index });
         }
         bundles
