@@ -1,12 +1,14 @@
 //! Carries a build out: flags, configuration, project and bases become a plan; the plan becomes published images.
 //! Owns the units; hands CPU work to rayon, waits for children and sockets.
 
+pub mod compile;
 pub mod detect;
 pub mod error;
 pub mod event;
 pub mod execute;
 pub mod files;
 pub mod flags;
+pub mod interrupt;
 pub mod pack;
 pub mod prepare;
 pub mod publish;
