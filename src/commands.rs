@@ -96,31 +96,6 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|_| Error::Thread)
 }
 
-/// Runs `work` until it is done or a signal asks us to stop; then every child ends, too.
-async fn until_interrupted<T>(children: Children, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).map_err(|_| Error::Thread);
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hangup = listen(SignalKind::hangup())?;
-    tokio::select! {
-        done = work => return done,
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    children.stop();
-    // Compilers remove their temporary files when they are asked to end; who does not end is made to.
-    for _ in 0..30 {
-        if children.is_empty() {
-            return Err(Error::Interrupted);
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    children.kill();
-    Err(Error::Interrupted)
-}
-
 /// How a run that failed ends.
 fn exit_of(error: &Error) -> Exit {
     match error {

@@ -34,7 +34,8 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
         let prepared = prepare::prepare(&session, flags).await?;
         execute::execute(&session, prepared).await
     };
-    let published = super::runtime()?.block_on(super::until_interrupted(session.children.clone(), work))?;
+    let published =
+        super::runtime()?.block_on(crate::run::interrupt::until_interrupted(session.children.clone(), work))?;
     if let Some(file) = &arguments.iidfile {
         write_digests(&session.directory.join(file), &published)?;
     }
