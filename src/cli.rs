@@ -68,6 +68,7 @@ pub struct Platforms {
 
 /// What to build.
 #[derive(Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Request {
     /// A project, a package in it, or Go's ./cmd/... ; the folder you are in when left out
     #[arg(value_name = "PATH")]

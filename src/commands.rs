@@ -106,10 +106,9 @@ fn exit_of(error: &Error) -> Exit {
             Exit::Toolchain
         }
         Error::Plan(PlanError::Toolchain(_)) => Exit::Toolchain,
-        Error::Base(BaseError::Static(_) | BaseError::Store { .. }) => Exit::Failure,
         Error::BaseImage { source: ImageError::OnBuild { .. }, .. } => Exit::Usage,
-        Error::BaseImage { .. } | Error::Base(_) | Error::Push { .. } | Error::Client(_) => Exit::Registry,
-        Error::Read { .. }
+        Error::Base(BaseError::Static(_) | BaseError::Store { .. })
+        | Error::Read { .. }
         | Error::Write { .. }
         | Error::Thread
         | Error::Exec(_)
@@ -118,6 +117,7 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Sink(_)
         | Error::Image(_)
         | Error::CrateRows(_) => Exit::Failure,
+        Error::Base(_) | Error::BaseImage { .. } | Error::Push { .. } | Error::Client(_) => Exit::Registry,
         _ => Exit::Usage,
     }
 }

@@ -201,7 +201,10 @@ fn repositories(references: &[Reference]) -> Vec<Repository> {
 
 /// The way of each blob to each repository: gone once, by whichever image comes first, while the others wait.
 #[derive(Clone, Default)]
-struct Ways(Arc<Mutex<BTreeMap<(String, Digest), Arc<OnceCell<()>>>>>);
+struct Ways(Arc<Mutex<BTreeMap<(String, Digest), Way>>>);
+
+/// Set once a blob has gone its way.
+type Way = Arc<OnceCell<()>>;
 
 impl Ways {
     fn of(&self, repository: &Repository, digest: &Digest) -> Arc<OnceCell<()>> {
