@@ -189,17 +189,17 @@ impl Bases {
         let no_files = |path: &Path| Err(io::Error::new(io::ErrorKind::NotFound, path.display().to_string()));
         let key = layer::key(&entries, mtime, &no_files).map_err(BaseError::Static)?;
         let recorded: Option<(Descriptor, Digest)> = self.store.record("layer", &key);
-        let (descriptor, diff_id) = match recorded.filter(|(layer, _)| self.store.has(&layer.digest, layer.size)) {
-            Some(found) => found,
-            None => {
-                let mut blob = self.store.writer().map_err(kept)?;
-                let made = layer::write(&entries, mtime, &|_| Err(io::ErrorKind::NotFound.into()), &mut blob)
-                    .map_err(BaseError::Static)?;
-                let (digest, size) = blob.finish().map_err(kept)?;
-                let found = (Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size), made.diff_id);
-                self.store.set_record("layer", &key, &found).map_err(kept)?;
-                found
-            }
+        let known = recorded.filter(|(layer, _)| self.store.has(&layer.digest, layer.size));
+        let (descriptor, diff_id) = if let Some(known) = known {
+            known
+        } else {
+            let mut blob = self.store.writer().map_err(kept)?;
+            let open = |_: &Path| Err(io::ErrorKind::NotFound.into());
+            let made = layer::write(&entries, mtime, &open, &mut blob).map_err(BaseError::Static)?;
+            let (digest, size) = blob.finish().map_err(kept)?;
+            let made = (Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size), made.diff_id);
+            self.store.set_record("layer", &key, &made).map_err(kept)?;
+            made
         };
         let config = serde_json::json!({
             "config": static_base::config(),
@@ -278,9 +278,7 @@ impl Bases {
                 let read = self.store.read(&digest).map_err(kept)?;
                 read.ok_or_else(|| BaseError::Damaged { base: base.to_owned(), digest })
             }
-            Place::Registry(repository) => {
-                Ok(self.client.manifest(repository, &digest).await.map_err(remote)?.bytes.into())
-            }
+            Place::Registry(repository) => Ok(self.client.manifest(repository, &digest).await.map_err(remote)?.bytes),
         }
     }
 }

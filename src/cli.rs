@@ -1,5 +1,6 @@
 //! The command line. Doc comments are the help.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -68,14 +69,17 @@ pub struct Platforms {
 
 /// What to build.
 #[derive(Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Request {
     /// A project, a package in it, or Go's ./cmd/... ; the folder you are in when left out
     #[arg(value_name = "PATH")]
     pub paths: Vec<String>,
-    /// Platforms, as os/arch or os/arch/variant; `all` those of the base, `host` linux on this machine's architecture
+    /// Platforms with commas between, as linux/arm64 or linux/arm/v7; `all` that the base has, `host` this machine's;
+    /// linux/amd64,linux/arm64 when left out
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
     pub platform: Vec<String>,
-    /// The base image: a reference, oci:DIR, `static` or `scratch`
+    /// The base image: a reference, oci:DIR, `scratch`, or `static` (certificates, time zones, a user), which it is when
+    /// left out
     #[arg(long, value_name = "REF")]
     pub base: Option<String>,
     /// Build the binary B of a Rust package
@@ -98,20 +102,20 @@ pub struct Request {
     pub annotation: Vec<String>,
     /// How many compiler processes may work at once; the number of cores when left out
     #[arg(short, long, value_name = "N")]
-    pub jobs: Option<usize>,
-    /// Leave out platforms that the base or the toolchains lack
+    pub jobs: Option<NonZeroUsize>,
+    /// Leave out platforms that the base or the toolchains lack, and say which
     #[arg(long)]
     pub skip_missing: bool,
-    /// Never take a base of a lower variant
+    /// Take only exactly the platform of a base, never a lower variant such as arm/v6 for arm/v7
     #[arg(long)]
     pub strict_platform: bool,
-    /// Leave out the build triggers of a base
+    /// Take a base with build triggers (ONBUILD), and leave the triggers out
     #[arg(long)]
     pub ignore_onbuild: bool,
     /// Lay the toolchain rows of FILE over the built-in ones
     #[arg(long, value_name = "FILE")]
     pub toolchain: Vec<PathBuf>,
-    /// Let the project's own toolchain rows say which program is run
+    /// Let the rows of the project's anyarch.toml change which programs run
     #[arg(long)]
     pub allow_project_toolchains: bool,
     /// Speak http, or https without verification, to this registry
@@ -125,13 +129,14 @@ pub struct Request {
 /// What to do with the result.
 #[derive(Debug, Default, Args)]
 pub struct Destination {
-    /// Name the image
+    /// Name the image, as registry.example.com/app:1.0; several images are named registry.example.com/app/PROGRAM:1.0
     #[arg(short, long = "tag", value_name = "REF")]
     pub tag: Vec<String>,
     /// Push to the registries of the tags
     #[arg(long)]
     pub push: bool,
-    /// Where the image goes: type=oci,dest=FILE[,tar=false] or type=registry
+    /// Where the image goes: type=oci,dest=FILE[,tar=false], with `-` for stdout, or type=registry;
+    /// the layout .anyarch/out/NAME when left out
     #[arg(short, long, value_name = "SPEC", conflicts_with = "push")]
     pub output: Option<String>,
     /// Publish the manifest itself, without an index; for one platform

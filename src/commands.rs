@@ -74,7 +74,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         one_image: request.one_image,
         labels: request.label,
         annotations: request.annotation,
-        jobs: request.jobs,
+        jobs: request.jobs.map(std::num::NonZeroUsize::get),
         skip_missing: request.skip_missing,
         strict_platform: request.strict_platform,
         ignore_onbuild: request.ignore_onbuild,
@@ -96,31 +96,6 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|_| Error::Thread)
 }
 
-/// Runs `work` until it is done or a signal asks us to stop; then every child ends, too.
-async fn until_interrupted<T>(children: Children, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).map_err(|_| Error::Thread);
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut hangup = listen(SignalKind::hangup())?;
-    tokio::select! {
-        done = work => return done,
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    children.stop();
-    // Compilers remove their temporary files when they are asked to end; who does not end is made to.
-    for _ in 0..30 {
-        if children.is_empty() {
-            return Err(Error::Interrupted);
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    children.kill();
-    Err(Error::Interrupted)
-}
-
 /// How a run that failed ends.
 fn exit_of(error: &Error) -> Exit {
     match error {
@@ -129,10 +104,9 @@ fn exit_of(error: &Error) -> Exit {
         Error::Compile { .. } => Exit::Compile,
         Error::Toolchain(_) | Error::Host(_) | Error::MissingLibrary(_) => Exit::Toolchain,
         Error::Plan(PlanError::Toolchain(_)) => Exit::Toolchain,
-        Error::Base(BaseError::Static(_) | BaseError::Store { .. }) => Exit::Failure,
         Error::BaseImage { source: ImageError::OnBuild { .. }, .. } => Exit::Usage,
-        Error::BaseImage { .. } | Error::Base(_) | Error::Push { .. } | Error::Client(_) => Exit::Registry,
-        Error::Read { .. }
+        Error::Base(BaseError::Static(_) | BaseError::Store { .. })
+        | Error::Read { .. }
         | Error::Write { .. }
         | Error::Thread
         | Error::Exec(_)
@@ -141,6 +115,7 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Sink(_)
         | Error::Image(_)
         | Error::CrateRows(_) => Exit::Failure,
+        Error::Base(_) | Error::BaseImage { .. } | Error::Push { .. } | Error::Client(_) => Exit::Registry,
         _ => Exit::Usage,
     }
 }

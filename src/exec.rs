@@ -1,8 +1,7 @@
 //! The only place that starts processes: an [`Invocation`] becomes a child in a process group of its own, with no
-//! standard input, that ends when we do.
-//!
-//! Compilers share one pool of job tokens; cargo joins it by the GNU make jobserver protocol
-//! (<https://www.gnu.org/software/make/manual/html_node/POSIX-Jobserver.html>).
+//! standard input, that ends when we do. How many compilers work at once is for [`Jobs`] to say.
+
+mod jobs;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -11,12 +10,22 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::hint::Hint;
-use crate::invocation::{Invocation, Joins};
+use crate::invocation::Invocation;
+
+pub use jobs::{Jobs, join_jobserver};
+
+/// How long children that were asked to end may take: compilers remove their temporary files.
+pub const GRACE: Duration = Duration::from_secs(3);
+/// How long the kernel may take to end who was killed.
+const KILLED: Duration = Duration::from_secs(2);
+/// How often we look whether a process is gone.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Why a child gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +98,17 @@ impl Finished {
 pub struct Children {
     groups: Arc<Mutex<BTreeSet<u32>>>,
     stopped: Arc<AtomicBool>,
+    /// calls that hold tokens which have to be given back
+    busy: Arc<AtomicUsize>,
+}
+
+/// A call that is not over, though its child may be.
+struct Busy(Arc<AtomicUsize>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Children {
@@ -103,10 +123,16 @@ impl Children {
         self.signal(Signal::SIGKILL);
     }
 
-    /// True when no child runs.
+    /// True when no child runs, nothing that a stopped child left behind, and no token is held for one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        let none = self.groups.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        none && self.busy.load(Ordering::SeqCst) == 0
+    }
+
+    fn busy(&self) -> Busy {
+        self.busy.fetch_add(1, Ordering::SeqCst);
+        Busy(self.busy.clone())
     }
 
     fn signal(&self, signal: Signal) {
@@ -132,7 +158,18 @@ impl Children {
         Ok(child)
     }
 
+    /// Forgets a child that ended. When we were asked to stop, what it started may outlive it for a moment: it stays
+    /// known, so that [`Self::kill`] reaches it, until nothing of it is left.
     fn ended(&self, child: &Child) {
+        let end = Instant::now() + GRACE + KILLED;
+        let group = i32::try_from(child.id()).map(Pid::from_raw);
+        while self.stopped.load(Ordering::SeqCst) && Instant::now() < end {
+            // Signal 0 only asks whether there is someone to signal.
+            if group.is_ok_and(|group| killpg(group, None).is_err()) {
+                break;
+            }
+            std::thread::sleep(LOOK);
+        }
         self.groups.lock().unwrap_or_else(PoisonError::into_inner).remove(&child.id());
     }
 
@@ -218,142 +255,6 @@ fn not_for_children(name: &OsString) -> bool {
         || name == "RUST_RECURSION_COUNT"
 }
 
-/// The pool of job tokens that all compilers share.
-#[derive(Clone)]
-pub struct Jobs {
-    client: jobserver::Client,
-    /// The token that whoever gave us an inherited jobserver counts as ours already.
-    implicit: Arc<AtomicBool>,
-    size: usize,
-    inherited: bool,
-    waiting: Arc<AtomicUsize>,
-    running: Arc<AtomicUsize>,
-}
-
-/// Tokens that are held; dropping gives them back.
-struct Held {
-    count: usize,
-    implicit: Option<Arc<AtomicBool>>,
-    acquired: Vec<jobserver::Acquired>,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.acquired.clear();
-        if let Some(implicit) = &self.implicit {
-            implicit.store(true, Ordering::SeqCst);
-        }
-    }
-}
-
-impl Jobs {
-    /// A pool of `size` tokens; without a size that of the make which started us, else one token a core.
-    ///
-    /// # Errors
-    /// When no pool can be made.
-    pub fn new(size: Option<usize>) -> Result<Self, ExecError> {
-        let inherited = if size.is_none() { inherited_jobserver() } else { None };
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let size = size.unwrap_or(cores).max(1);
-        let is_inherited = inherited.is_some();
-        let client = match inherited {
-            Some(client) => client,
-            None => jobserver::Client::new(size).map_err(ExecError::Tokens)?,
-        };
-        Ok(Self {
-            client,
-            implicit: Arc::new(AtomicBool::new(is_inherited)),
-            size,
-            inherited: is_inherited,
-            waiting: Arc::default(),
-            running: Arc::default(),
-        })
-    }
-
-    /// How many tokens there are, as far as we know.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
-    /// Counts a call that will ask for a token, so that those which start earlier leave one for it.
-    pub fn announce(&self, calls: usize) {
-        self.waiting.fetch_add(calls, Ordering::SeqCst);
-    }
-
-    fn acquire_one(&self) -> Result<Held, ExecError> {
-        if self.implicit.compare_exchange(true, false, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            return Ok(Held { count: 1, implicit: Some(self.implicit.clone()), acquired: Vec::new() });
-        }
-        let acquired = self.client.acquire().map_err(ExecError::Tokens)?;
-        Ok(Held { count: 1, implicit: None, acquired: vec![acquired] })
-    }
-
-    /// Waits for a token, then runs an announced call to its end under it, handing each line of stdout to `line`.
-    ///
-    /// # Errors
-    /// When it cannot be started or read, or we were interrupted. A compiler that fails is not an error here.
-    pub fn run(
-        &self,
-        children: &Children,
-        call: &Invocation,
-        joins: Joins,
-        started: impl FnOnce(),
-        line: &mut dyn FnMut(&str),
-    ) -> Result<Finished, ExecError> {
-        let mut held = self.acquire_one()?;
-        let still_waiting = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
-        self.running.fetch_add(1, Ordering::SeqCst);
-        started();
-        let mut process = command(call);
-        match joins {
-            Joins::Jobserver => self.client.configure(&mut process),
-            Joins::AtStart => {
-                while still_waiting < self.size && held.count < self.size {
-                    match self.client.try_acquire() {
-                        Ok(Some(token)) => held.acquired.push(token),
-                        Ok(None) | Err(_) => break,
-                    }
-                    held.count += 1;
-                }
-                process = command(&with_parallelism(call, held.count));
-            }
-        }
-        let finished = children.run(process, call, Some(line));
-        drop(held);
-        if self.running.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.restore();
-        }
-        finished
-    }
-
-    /// Puts back the tokens that a child took with it when it was killed. Only while no child runs is the full number known.
-    fn restore(&self) {
-        if self.inherited {
-            return;
-        }
-        if let Ok(available) = self.client.available() {
-            for _ in available..self.size {
-                // A token that cannot be put back makes the build slower, not wrong.
-                let _ = self.client.release_raw();
-            }
-        }
-    }
-}
-
-/// `go build -p N ...`; the folder of what is done is not changed by it, so a plan's line leaves it out.
-fn with_parallelism(call: &Invocation, tokens: usize) -> Invocation {
-    let mut call = call.clone();
-    call.args.insert(1.min(call.args.len()), format!("-p={tokens}").into());
-    call
-}
-
-#[expect(unsafe_code, reason = "the file descriptors named in MAKEFLAGS are make's promise, which nothing can check")]
-fn inherited_jobserver() -> Option<jobserver::Client> {
-    // SAFETY: called once, before any file or thread of ours is opened, so no descriptor of ours can be meant.
-    unsafe { jobserver::Client::from_env() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -391,18 +292,23 @@ mod tests {
     }
 
     #[test]
-    fn the_last_calls_get_what_is_free_and_tokens_of_the_killed_are_put_back() {
-        let jobs = Jobs::new(Some(4)).unwrap();
+    fn what_a_child_leaves_behind_is_killed_too() {
         let children = Children::default();
-        let count = Invocation::new("sh", "/").args(["-c", "echo $0 $1", "-p"]);
-        jobs.announce(1);
-        let mut lines = Vec::new();
-        jobs.run(&children, &count, Joins::AtStart, || (), &mut |line| lines.push(line.to_owned())).unwrap();
-        assert_eq!(jobs.client.available().unwrap(), 4);
-        jobs.client.acquire().unwrap().drop_without_releasing();
-        jobs.announce(1);
-        let killed = jobs.run(&children, &shell("kill -9 $$"), Joins::Jobserver, || (), &mut |_| ()).unwrap();
-        assert_eq!(killed.ending(), "signal 9");
-        assert_eq!(jobs.client.available().unwrap(), 4);
+        let running = children.clone();
+        // The child goes at once; what it started does not hear, and holds none of our pipes.
+        let deaf = "(trap '' TERM; echo $$; exec sleep 100 >/dev/null 2>&1) & sleep 100";
+        let thread = std::thread::spawn(move || running.ask(&shell(deaf)));
+        while children.is_empty() {
+            std::thread::yield_now();
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        let group = *children.groups.lock().unwrap().first().unwrap();
+        children.stop();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!children.is_empty(), "the deaf one is still known");
+        children.kill();
+        assert!(matches!(thread.join().unwrap(), Err(ExecError::Interrupted)));
+        assert!(children.is_empty());
+        assert!(killpg(Pid::from_raw(i32::try_from(group).unwrap()), None).is_err(), "nothing of the group is left");
     }
 }

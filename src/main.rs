@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Some(Err(error)) => return commands::child_failed(&error).into(),
         None => {}
     }
+    anyarch::exec::join_jobserver();
     let exit = match Cli::parse().command {
         Command::Build(arguments) => commands::build::run(arguments),
         Command::Plan(arguments) => commands::plan::run(arguments),

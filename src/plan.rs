@@ -1,6 +1,7 @@
 //! Platforms x programs become a [`Plan`]: a value that says, before any compiler runs, which binary is made by
 //! which call and on which base it goes.
 
+mod alone;
 mod make;
 mod rust_program;
 mod schedule;

@@ -1,6 +1,7 @@
 //! Carries a build out: flags, configuration, project and bases become a plan; the plan becomes published images.
 //! Owns the units; hands CPU work to rayon, waits for children and sockets.
 
+pub mod compile;
 pub mod destination;
 pub mod detect;
 pub mod error;
@@ -8,6 +9,7 @@ pub mod event;
 pub mod execute;
 pub mod files;
 pub mod flags;
+pub mod interrupt;
 pub mod locate;
 pub mod pack;
 pub mod prepare;

@@ -37,13 +37,26 @@ pub enum Language {
     Prebuilt,
 }
 
+impl Language {
+    const KNOWN: [(Self, &'static str); 3] = [(Self::Go, "go"), (Self::Rust, "rust"), (Self::Prebuilt, "prebuilt")];
+
+    /// Every language, as rows and the configuration write it.
+    #[must_use]
+    pub fn names() -> Vec<&'static str> {
+        Self::KNOWN.iter().map(|(_, name)| *name).collect()
+    }
+
+    /// The language that is written so.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::KNOWN.iter().find(|(_, known)| *known == name).map(|(language, _)| *language)
+    }
+}
+
 impl fmt::Display for Language {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Go => "go",
-            Self::Rust => "rust",
-            Self::Prebuilt => "prebuilt",
-        })
+        let name = Self::KNOWN.iter().find(|(language, _)| language == self).map_or("", |(_, name)| name);
+        formatter.write_str(name)
     }
 }
 
@@ -238,9 +251,9 @@ impl Toolchains {
 
     fn ways_out(&self, rows: &[&ToolchainRow], facts: &PlatformRow, request: &Request) -> Vec<String> {
         let mut ways = Vec::new();
-        for libc in [request.libc.clone(), Some(Libc::Musl), Some(Libc::Gnu(None))] {
+        for libc in [request.libc, Some(Libc::Musl), Some(Libc::Gnu(None))] {
             for row in rows {
-                let changed = Request { libc: libc.clone(), row: None, ..request.clone() };
+                let changed = Request { libc, row: None, ..request.clone() };
                 if self.concrete(row, facts, &changed).is_some() {
                     let libc = libc.as_ref().filter(|libc| Some(*libc) != request.libc.as_ref());
                     let libc = libc.map_or(String::new(), |libc| format!("libc = \"{libc}\", "));
@@ -269,8 +282,7 @@ impl Toolchains {
         }
         let rust = facts.rust.as_ref()?;
         let static_binary = request.libc.is_none() || request.libc == Some(Libc::Musl);
-        let libc =
-            request.libc.clone().unwrap_or(if rust.static_libc == "musl" { Libc::Musl } else { Libc::Gnu(None) });
+        let libc = request.libc.unwrap_or(if rust.static_libc == "musl" { Libc::Musl } else { Libc::Gnu(None) });
         let target = match &libc {
             Libc::Musl => rust.musl.as_ref()?,
             Libc::Gnu(_) => rust.gnu.as_ref()?,

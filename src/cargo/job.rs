@@ -43,8 +43,8 @@ impl Target {
 
     fn argument(&self) -> String {
         match &self.toolchain.libc {
-            Some(Libc::Gnu(Some(version))) if self.toolchain.driver == Driver::Zigbuild => {
-                format!("{}.{version}", self.triple)
+            Some(Libc::Gnu(Some((major, minor)))) if self.toolchain.driver == Driver::Zigbuild => {
+                format!("{}.{major}.{minor}", self.triple)
             }
             _ => self.triple.clone(),
         }

@@ -11,7 +11,8 @@ use super::place::Source;
 use super::program::{ProgramFile, WrittenKey};
 use super::template::is_template;
 use super::value_error::ValueError;
-use super::values::{Language, absolute, destination};
+use super::values::{absolute, destination};
+use crate::toolchain::Language;
 
 /// Holds a whole file to the rules.
 ///
@@ -99,7 +100,7 @@ fn program(source: &Source, entry: &Spanned<ProgramFile>) -> Result<(), ConfigEr
         });
     }
     match &program.language {
-        Some(language) => language_keys(source, entry, *language.get_ref()),
+        Some(language) => language_keys(source, entry, language.get_ref().0),
         None => Ok(()),
     }
 }

@@ -149,9 +149,9 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
         };
         let (_, _, settings, toolchain) = distinct[batch[0]];
         let invocation = golang::build_invocation(&packages, settings, &toolchain.env, &output);
-        let names: Vec<&str> = batch.iter().map(|position| named[*position].0).collect();
+        let files: Vec<&str> = batch.iter().map(|position| named[*position].0).collect();
         let job = plan.jobs.len();
-        for program in programs.iter().filter(|program| names.contains(&program.name.as_str())) {
+        for program in programs.iter().filter(|program| files.contains(&program.name.as_str())) {
             plan.images[program.image].units[program.unit].programs[program.program].job = Some(job);
         }
         plan.jobs.push(Job {
@@ -160,7 +160,7 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
             line: invocation.to_line(),
             invocation,
             joins: Joins::AtStart,
-            outputs: names.iter().map(|name| folder.join(name)).collect(),
+            outputs: files.iter().map(|name| folder.join(name)).collect(),
             tools: toolchain.tools.clone(),
             targets: Vec::new(),
             alternatives: Vec::new(),

@@ -1,10 +1,24 @@
 //! Whether what a plan makes can go where it is to go: said before anything is compiled.
 
+use std::path::Path;
+
 use crate::output_spec::Output;
 use crate::plan::Plan;
 use crate::reference::Reference;
 
 use super::error::Error;
+
+/// Holds the place of a file to a folder that is there: it is made whole beside its place, then moved.
+///
+/// # Errors
+/// When the folder does not exist.
+pub fn parent(directory: &Path, file: &Path) -> Result<(), Error> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if directory.join(folder).is_dir() {
+        return Ok(());
+    }
+    Err(Error::NoFolder { path: file.to_owned(), folder: folder.to_owned() })
+}
 
 /// Holds a plan to its output. `references` are the names of each image.
 ///

@@ -8,15 +8,15 @@ use toml::Spanned;
 
 use crate::cargo::{Binary, Choice, Features};
 use crate::config::template::is_template;
-use crate::config::values::Language as Written;
 use crate::config::{self, ConfigError, ConfigFile, ProgramFile};
 use crate::exec::Children;
 use crate::golang::{self, GoError, GoPackage};
 use crate::host;
 use crate::platform::{Architecture, Platform};
+use crate::toolchain::Language;
 use crate::toolchain::Toolchains;
 
-use super::error::Error;
+use super::error::{Error, quoted};
 use super::flags::Flags;
 use super::locate::{Location, Marker, as_typed, locate, marker_in, without_pattern};
 use super::rust::{Workspaces, features_of};
@@ -76,7 +76,7 @@ impl Detector<'_> {
         if whole_project && !chooses && !file.program.is_empty() {
             let mut programs = Vec::new();
             for position in 0..file.program.len() {
-                programs.extend(self.from_table(location, file, position)?);
+                programs.extend(self.programs_of_table(location, file, position)?);
             }
             return Ok(Programs { programs, configured: true });
         }
@@ -86,7 +86,7 @@ impl Detector<'_> {
         let paths = if flags.paths.is_empty() { vec![".".to_owned()] } else { flags.paths.clone() };
         let mut programs = Vec::new();
         for path in &paths {
-            programs.extend(self.from_path(path, flags)?);
+            programs.extend(self.programs_at(path, flags)?);
         }
         self.adopt_tables(location, file, &mut programs)?;
         Ok(Programs { programs, configured: false })
@@ -95,7 +95,7 @@ impl Detector<'_> {
     /// A program that was named by its path keeps the settings that the configuration file has for it.
     fn adopt_tables(&mut self, location: &Location, file: &ConfigFile, programs: &mut [Program]) -> Result<(), Error> {
         for position in 0..file.program.len() {
-            for known in self.from_table(location, file, position)? {
+            for known in self.programs_of_table(location, file, position)? {
                 let same = |program: &&mut Program| match (&program.kind, &known.kind) {
                     (Kind::Go(one), Kind::Go(other)) => one == other,
                     (Kind::Rust(one), Kind::Rust(other)) => one == other,
@@ -117,7 +117,7 @@ impl Detector<'_> {
         }
     }
 
-    fn from_path(&mut self, path: &str, flags: &Flags) -> Result<Vec<Program>, Error> {
+    fn programs_at(&mut self, path: &str, flags: &Flags) -> Result<Vec<Program>, Error> {
         let location = locate(self.directory, path)?;
         let named = |name: &str, kind| Program { name: name.to_owned(), kind, table: None };
         match location.marker {
@@ -168,7 +168,7 @@ impl Detector<'_> {
             0 => Err(no_main().into()),
             1 => Ok(below),
             _ => {
-                let choices = below.iter().map(|package| as_typed(self.directory, &package.directory)).collect();
+                let choices = below.iter().map(|package| quoted(&as_typed(self.directory, &package.directory))).collect();
                 Err(GoError::SeveralMains { path: path.to_owned(), choices }.into())
             }
         }
@@ -185,7 +185,12 @@ impl Detector<'_> {
         Ok(golang::read_list(folder, &finished.stdout)?)
     }
 
-    fn from_table(&mut self, location: &Location, file: &ConfigFile, position: usize) -> Result<Vec<Program>, Error> {
+    fn programs_of_table(
+        &mut self,
+        location: &Location,
+        file: &ConfigFile,
+        position: usize,
+    ) -> Result<Vec<Program>, Error> {
         let entry = &file.program[position];
         let table = entry.get_ref();
         let package = table.package.as_ref().map(|package| package.get_ref().as_str());
@@ -200,14 +205,14 @@ impl Detector<'_> {
             table: Some(position),
         };
         match language {
-            Written::Prebuilt => {
+            Language::Prebuilt => {
                 let name = match given.clone() {
                     Some(name) => name,
                     None => prebuilt_name(table).ok_or_else(|| nameless(entry, file))?,
                 };
                 Ok(vec![program(&name, Kind::Prebuilt)])
             }
-            Written::Go => {
+            Language::Go => {
                 let packages = match (&folder, package) {
                     (Some(folder), Some(package)) => self.go_packages(folder, package)?,
                     (None, Some(package)) => {
@@ -218,7 +223,7 @@ impl Detector<'_> {
                 };
                 Ok(packages.into_iter().map(|package| program(package.name(), Kind::Go(package.clone()))).collect())
             }
-            Written::Rust => {
+            Language::Rust => {
                 let name = package.filter(|_| folder.is_none()).map(str::to_owned);
                 let choice = Choice {
                     package: name,
@@ -239,22 +244,22 @@ fn language_of(
     root: &Path,
     folder: Option<&Path>,
     file: &ConfigFile,
-) -> Result<Written, Error> {
+) -> Result<Language, Error> {
     let table = entry.get_ref();
     if let Some(language) = &table.language {
-        return Ok(*language.get_ref());
+        return Ok(language.get_ref().0);
     }
     let has_path = |settings: &config::ProgramSettings| settings.path.is_some();
     if has_path(&table.settings()) || table.platform.0.values().any(|settings| has_path(settings.get_ref())) {
-        return Ok(Written::Prebuilt);
+        return Ok(Language::Prebuilt);
     }
     let start = folder.unwrap_or(root);
     let marker = start.ancestors().take_while(|ancestor| ancestor.starts_with(root)).find_map(marker_in);
     // Where the folder does not tell, a key that only one language has does.
     let telling = table.written().iter().map(|key| key.languages).find(|languages| languages.len() == 1);
     let looked_for = match (marker, telling) {
-        (Some(Marker::Go(_)), _) => return Ok(Written::Go),
-        (Some(Marker::Cargo(_)), _) => return Ok(Written::Rust),
+        (Some(Marker::Go(_)), _) => return Ok(Language::Go),
+        (Some(Marker::Cargo(_)), _) => return Ok(Language::Rust),
         (_, Some([only])) => return Ok(*only),
         (Some(Marker::Both(folder)), _) => format!("`{}` holds both a go.mod and a Cargo.toml", folder.display()),
         (None, _) => format!("there is no go.mod or Cargo.toml in `{}`", start.display()),

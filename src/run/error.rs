@@ -33,6 +33,10 @@ pub enum Error {
     NoProject { path: PathBuf },
     #[error("`{path}` does not exist")]
     NoPath { path: PathBuf },
+    #[error("`{path}` cannot be written: the folder `{folder}` does not exist")]
+    NoFolder { path: PathBuf, folder: PathBuf },
+    #[error("`{path}` is in another project, with a configuration of its own in `{file}`: one run builds one project")]
+    OtherProject { path: PathBuf, file: PathBuf },
     #[error("`{path}` holds both a go.mod and a Cargo.toml")]
     TwoLanguages { path: PathBuf },
     #[error("the language of the program in {place} cannot be found: {looked_for}")]
@@ -173,6 +177,12 @@ impl From<ExecError> for Error {
     }
 }
 
+/// A text as one word of a shell.
+pub(super) fn quoted(text: &str) -> String {
+    // The only failure is a NUL, which no path holds.
+    shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
+}
+
 /// What a flag takes, the file takes as a value.
 fn in_file(key: &str, flag: &str, hint: &str) -> String {
     hint.strip_prefix(flag).map_or_else(|| hint.to_owned(), |value| format!("{key} = \"{value}\""))
@@ -215,6 +225,10 @@ impl Hint for Error {
                     "--one-image".to_owned(),
                     "leave -o away: each image gets its own folder below .anyarch/out/".to_owned(),
                 ]
+            }
+            Self::NoFolder { folder, .. } => vec![format!("mkdir -p {}", quoted(&folder.display().to_string()))],
+            Self::OtherProject { path, .. } => {
+                vec![format!("anyarch build {}", quoted(&path.display().to_string()))]
             }
             Self::SingleManifest { .. } => vec!["--platform linux/amd64 --single-manifest".to_owned()],
             Self::Epoch { .. } => vec!["SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build".to_owned()],

@@ -9,15 +9,14 @@ use std::time::{Duration, Instant};
 use fs_err as fs;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::cargo::{Message, MessageReader};
-use crate::exec::{ExecError, Finished, Jobs};
+use crate::exec::{ExecError, Jobs};
 use crate::image::{self, Image};
 use crate::output_spec::Output;
-use crate::plan::Job;
 use crate::platform::Platform;
 use crate::sink::Bundle;
 use crate::toolchain::Language;
 
+use super::compile::{self, Compilation, Compiled, Failure};
 use super::error::Error;
 use super::event::Event;
 use super::pack;
@@ -28,8 +27,8 @@ use super::publish::{self, Published, Uploads};
 enum Report {
     /// a binary is there
     Made { path: PathBuf, elapsed: Duration },
-    /// a compiler ended
-    Ended { job: usize, result: Result<Finished, ExecError> },
+    /// a job is over
+    Ended { job: usize, result: Result<Compiled, ExecError> },
     /// a unit is an image
     Packed { image: usize, unit: usize, result: Box<Result<(Image, u64), Error>>, elapsed: Duration },
 }
@@ -73,42 +72,16 @@ fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {
     Ok(())
 }
 
-fn programs_of(job: &Job) -> Vec<String> {
-    let names = job.outputs.iter().filter_map(|path| path.file_name()).map(|name| name.to_string_lossy().into_owned());
-    names.collect::<BTreeSet<_>>().into_iter().collect()
-}
-
 /// One thread a compiler call: it waits for a token, then for the child.
 fn start_jobs(session: &Session, prepared: &Arc<Prepared>, jobs: &Jobs, sender: &UnboundedSender<Report>) {
     jobs.announce(prepared.plan.jobs.len());
     for position in 0..prepared.plan.jobs.len() {
         let (session, prepared, jobs, sender) = (session.clone(), prepared.clone(), jobs.clone(), sender.clone());
         std::thread::spawn(move || {
-            let job = &prepared.plan.jobs[position];
-            let mut start = Instant::now();
-            let started = || {
-                let (platforms, programs) = (job.platforms.clone(), programs_of(job));
-                session.watch.event(Event::CompileStarted { job: position, platforms, programs });
-                start = Instant::now();
-            };
-            let reader = job.build_directory.as_deref().map(MessageReader::new);
-            let made = |path: PathBuf, elapsed| drop(sender.send(Report::Made { path, elapsed }));
-            let mut told = BTreeSet::new();
-            let begin = Instant::now();
-            let mut line = |line: &str| {
-                if let Some(Message::Artifact(artifact)) = reader.as_ref().map(|reader| reader.read(line))
-                    && job.outputs.contains(&artifact.path)
-                {
-                    told.insert(artifact.path.clone());
-                    made(artifact.path, begin.elapsed());
-                }
-            };
-            let result = jobs.run(&session.children, &job.invocation, job.joins, started, &mut line);
-            if result.as_ref().is_ok_and(|finished| finished.status.success()) {
-                let untold = job.outputs.iter().filter(|path| !told.contains(*path));
-                untold.for_each(|path| made(path.clone(), start.elapsed()));
-            }
             // The receiver is gone only when the run has ended already.
+            let made = |path, elapsed| drop(sender.send(Report::Made { path, elapsed }));
+            let compilation = Compilation { session: &session, jobs: &jobs, position, made: &made };
+            let result = compilation.run(&prepared.plan.jobs[position]);
             let _ = sender.send(Report::Ended { job: position, result });
         });
     }
@@ -204,32 +177,41 @@ impl<'session> Run<'session> {
         }
     }
 
-    fn ended(&mut self, position: usize, result: Result<Finished, ExecError>) -> Result<(), Error> {
+    fn ended(&mut self, position: usize, result: Result<Compiled, ExecError>) -> Result<(), Error> {
         self.running -= 1;
         self.session.watch.event(Event::CompileEnded { job: position });
-        let finished = result?;
-        let job = &self.prepared.plan.jobs[position];
-        let output = String::from_utf8_lossy(&finished.stderr).trim_end().to_owned();
-        let platforms = job.platforms.clone();
-        if finished.status.success() {
-            if !output.is_empty() {
-                self.session.watch.event(Event::CompilerOutput { platforms, output });
+        let prepared = self.prepared.clone();
+        let job = &prepared.plan.jobs[position];
+        match result {
+            Ok(compiled) => {
+                if !compiled.said.is_empty() {
+                    let (platforms, output) = (job.platforms.clone(), compiled.said);
+                    self.session.watch.event(Event::CompilerOutput { platforms, output });
+                }
+                compiled.failures.into_iter().for_each(|failure| self.compiler_failed(failure));
             }
-            return Ok(());
+            Err(ExecError::Interrupted) => return Err(Error::Interrupted),
+            // Others finish: what they make is found again by the next run.
+            Err(error) => {
+                self.give_up(&job.outputs.iter().cloned().collect());
+                self.error = self.error.take().or(Some(error.into()));
+            }
         }
-        let programs = programs_of(job);
-        let missing: BTreeSet<&PathBuf> = self.awaited.values().flatten().collect();
-        let lost = job.outputs.iter().any(|path| missing.contains(path));
-        let shown: Vec<String> = platforms.iter().map(ToString::to_string).collect();
-        if lost || platforms.len() == 1 {
-            self.failed.push(format!("{} for {}", programs.join(", "), shown.join(", ")));
-        } else {
-            self.failed.push(programs.join(", "));
-        }
-        // Units that wait for what is never made are not waited for.
-        self.awaited.retain(|_, missing| !job.outputs.iter().any(|path| missing.contains(path)));
-        self.session.watch.event(Event::CompileFailed { platforms, programs, ending: finished.ending(), output });
         Ok(())
+    }
+
+    fn compiler_failed(&mut self, failure: Failure) {
+        self.give_up(&failure.outputs);
+        let Failure { platforms, outputs, ending, output } = failure;
+        let programs = compile::programs(&outputs);
+        let shown: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+        self.failed.push(format!("{} for {}", programs.join(", "), shown.join(", ")));
+        self.session.watch.event(Event::CompileFailed { platforms, programs, ending, output });
+    }
+
+    /// Units that wait for what is never made are not waited for.
+    fn give_up(&mut self, outputs: &BTreeSet<PathBuf>) {
+        self.awaited.retain(|_, missing| missing.is_disjoint(outputs));
     }
 
     fn packed(&mut self, image: usize, unit: usize, result: Result<(Image, u64), Error>, elapsed: Duration) {

@@ -198,7 +198,9 @@ fn note_choices(session: &Session, plan: &Plan) {
             .iter()
             .map(|missing| format!("left out {} of `{}`: {}", missing.platform, missing.image, missing.reason)),
     );
-    notes.into_iter().for_each(|note| session.watch.event(Event::Note(note)));
+    for note in notes {
+        session.watch.event(Event::Note(note));
+    }
 }
 
 fn check_machine(session: &Session, settings: &Settings, plan: &Plan) -> Result<(), Error> {

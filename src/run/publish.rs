@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::base_name::BaseName;
@@ -27,6 +27,8 @@ use super::prepare::{Prepared, Session};
 const TRANSFERS: usize = 4;
 /// Smaller blobs are not worth a bar.
 const SHOWN_FROM: u64 = 1 << 20;
+/// An archive goes to stdout in pieces of this many bytes: stdout itself would cut it at each newline.
+const STDOUT: usize = 1 << 17;
 
 /// An image that is where it should be.
 #[derive(Clone, Debug)]
@@ -152,6 +154,7 @@ pub struct Uploads {
     prepared: Arc<Prepared>,
     set: JoinSet<Result<(), Error>>,
     limit: Arc<Semaphore>,
+    ways: Ways,
 }
 
 impl Uploads {
@@ -159,23 +162,23 @@ impl Uploads {
     #[must_use]
     pub fn new(session: &Session, prepared: &Arc<Prepared>) -> Self {
         let limit = Arc::new(Semaphore::new(TRANSFERS));
-        Self { session: session.clone(), prepared: prepared.clone(), set: JoinSet::new(), limit }
+        let (session, prepared) = (session.clone(), prepared.clone());
+        Self { session, prepared, set: JoinSet::new(), limit, ways: Ways::default() }
     }
 
     /// Starts to upload what a unit's repositories lack of it.
     pub fn start(&mut self, image: usize, unit: &Unit, made: &Image) {
-        for repository in repositories(&self.prepared.references[image]) {
-            let upload = Upload {
-                session: self.session.clone(),
-                prepared: self.prepared.clone(),
-                limit: self.limit.clone(),
-                repository,
-                base: self.prepared.base_names.get(&unit.base.name).cloned(),
-                base_layers: unit.base.image.layers.iter().map(|layer| layer.digest).collect(),
-                image: made.clone(),
-            };
-            self.set.spawn(upload.run());
-        }
+        let upload = Upload {
+            session: self.session.clone(),
+            prepared: self.prepared.clone(),
+            limit: self.limit.clone(),
+            ways: self.ways.clone(),
+            repositories: repositories(&self.prepared.references[image]),
+            base: self.prepared.base_names.get(&unit.base.name).cloned(),
+            base_layers: unit.base.image.layers.iter().map(|layer| layer.digest).collect(),
+            image: made.clone(),
+        };
+        self.set.spawn(upload.run());
     }
 
     async fn finish(mut self) -> Result<(), Error> {
@@ -196,53 +199,90 @@ fn repositories(references: &[Reference]) -> Vec<Repository> {
     repositories
 }
 
+/// The way of each blob to each repository: gone once, by whichever image comes first, while the others wait.
+#[derive(Clone, Default)]
+struct Ways(Arc<Mutex<BTreeMap<(String, Digest), Way>>>);
+
+/// Set once a blob has gone its way.
+type Way = Arc<OnceCell<()>>;
+
+impl Ways {
+    fn of(&self, repository: &Repository, digest: &Digest) -> Arc<OnceCell<()>> {
+        let mut ways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        ways.entry((repository.to_string(), *digest)).or_default().clone()
+    }
+}
+
 struct Upload {
     session: Session,
     prepared: Arc<Prepared>,
     limit: Arc<Semaphore>,
-    repository: Repository,
+    ways: Ways,
+    repositories: Vec<Repository>,
     base: Option<BaseName>,
     base_layers: Vec<Digest>,
     image: Image,
 }
 
 impl Upload {
+    /// One repository after the other, so that a registry can take from the first what the others lack.
     async fn run(self) -> Result<(), Error> {
-        let failed = |source| push_error(&self.repository, source);
-        // A manifest that is there proves that all its blobs are.
-        let digest = self.image.descriptor().digest;
-        if self.prepared.client.has_manifest(&self.repository, &digest).await.map_err(failed)? {
-            return Ok(());
-        }
         let config = self.image.config_descriptor();
         self.session.store.put(&config.media_type, &self.image.config)?;
-        let all = self.image.layers.iter().chain([&config]).map(|layer| self.blob(layer));
+        for (position, repository) in self.repositories.iter().enumerate() {
+            let done = &self.repositories[..position];
+            let earlier = done.iter().find(|earlier| earlier.registry == repository.registry);
+            self.to(repository, earlier, &config).await?;
+        }
+        Ok(())
+    }
+
+    async fn to(
+        &self,
+        repository: &Repository,
+        earlier: Option<&Repository>,
+        config: &Descriptor,
+    ) -> Result<(), Error> {
+        let failed = |source| push_error(repository, source);
+        // A manifest that is there proves that all its blobs are.
+        let digest = self.image.descriptor().digest;
+        if self.prepared.client.has_manifest(repository, &digest).await.map_err(failed)? {
+            return Ok(());
+        }
+        let all = self.image.layers.iter().chain([config]).map(|blob| async move {
+            let way = self.ways.of(repository, &blob.digest);
+            way.get_or_try_init(|| self.blob(repository, earlier, blob)).await.map(drop)
+        });
         futures_util::future::try_join_all(all).await.map(drop)
     }
 
-    async fn blob(&self, blob: &Descriptor) -> Result<(), Error> {
+    async fn blob(
+        &self,
+        repository: &Repository,
+        earlier: Option<&Repository>,
+        blob: &Descriptor,
+    ) -> Result<(), Error> {
         let _permit = self.limit.acquire().await.map_err(|_| Error::Thread)?;
-        let failed = |source| push_error(&self.repository, source);
+        let failed = |source| push_error(repository, source);
         let client = &self.prepared.client;
-        let is_base = self.base_layers.contains(&blob.digest);
-        let base = self.base.as_ref().filter(|_| is_base);
+        let base = self.base.as_ref().filter(|_| self.base_layers.contains(&blob.digest));
+        let from = base.and_then(|base| same_registry(base, repository)).or(earlier);
         if let Some(base) = base
             && !self.session.store.has(&blob.digest, blob.size)
         {
-            if client.has_blob(&self.repository, blob).await.map_err(failed)? {
+            if client.has_blob(repository, blob).await.map_err(failed)? {
                 return Ok(());
             }
-            if let Some(from) = same_registry(base, &self.repository)
-                && client.mount_blob(&self.repository, blob, from).await.map_err(failed)?
+            if let Some(from) = from
+                && client.mount_blob(repository, blob, from).await.map_err(failed)?
             {
                 return Ok(());
             }
             fetch(&self.session, &self.prepared, base, blob).await?;
         }
-        let from = base.and_then(|base| same_registry(base, &self.repository));
         let path = self.session.store.blob_path(&blob.digest);
-        let transfer = Transfer::start(&self.session, format!("push {}", self.repository), blob.size);
-        let pushed = client.push_blob(&self.repository, blob, &path, from, &|bytes| transfer.moved(bytes)).await;
+        let transfer = Transfer::start(&self.session, format!("push {repository}"), blob.size);
+        let pushed = client.push_blob(repository, blob, &path, from, &|bytes| transfer.moved(bytes)).await;
         let _: PushedHow = pushed.map_err(failed)?;
         Ok(())
     }
@@ -298,7 +338,8 @@ pub async fn publish(
                 Place::Archive { path: path.clone(), tag }
             }
             Output::Stdout => {
-                sink::archive::stream(&bundle, &tag, store, io::stdout().lock())
+                let stdout = io::BufWriter::with_capacity(STDOUT, io::stdout().lock());
+                sink::archive::stream(&bundle, &tag, store, stdout)
                     .map_err(|source| SinkError::Write { path: "stdout".into(), source })?;
                 Place::Stdout
             }

@@ -15,7 +15,7 @@ use crate::exec::Children;
 use crate::invocation::{Invocation, Word};
 use crate::plan::{Context, RustProgram};
 use crate::platform::Platform;
-use crate::toolchain::{Driver, Libc, Request, Tool, Toolchains};
+use crate::toolchain::{Driver, Request, Tool, Toolchains};
 use crate::{host, zigbuild};
 
 use super::error::Error;
@@ -125,12 +125,7 @@ impl Workspaces {
                 .as_ref()
                 .map_or_else(|| "release".to_owned(), |profile| profile.get_ref().clone()),
             strip: settings.strip.as_ref().map(|strip| *strip.get_ref()),
-            libc: settings
-                .libc
-                .as_ref()
-                .map(|libc| libc.get_ref().to_string().parse::<Libc>())
-                .transpose()
-                .unwrap_or_default(),
+            libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
             row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
             c: None,
             flags: UserFlags::default(),

@@ -4,6 +4,9 @@ use std::io;
 use std::path::Path;
 
 use fs_err as fs;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use tempfile::TempDir;
 
 use super::{Bundle, LAYOUT_VERSION, SinkError};
 use crate::store::Store;
@@ -21,6 +24,8 @@ pub fn write(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> Result
 }
 
 fn fill_and_swap(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> io::Result<()> {
+    // What a link leads to is replaced, not the link.
+    let folder = &fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent)?;
     let fresh = tempfile::Builder::new().prefix(".anyarch-").tempdir_in(parent)?;
@@ -42,12 +47,35 @@ fn fill_and_swap(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> io
     }
     fs::write(fresh.path().join("oci-layout"), LAYOUT_VERSION)?;
     fs::write(fresh.path().join("index.json"), bundle.layout_index(tag))?;
-    let fresh = fresh.keep();
-    if folder.exists() {
-        let old = tempfile::Builder::new().prefix(".anyarch-old-").tempdir_in(parent)?;
-        fs::rename(folder, old.path().join("layout"))?;
+    swap(fresh, folder)
+}
+
+/// Puts `fresh` in the place of `folder`. At every moment there is a whole layout, the one or the other, where the file
+/// system can exchange two folders at once.
+fn swap(fresh: TempDir, folder: &Path) -> io::Result<()> {
+    if !folder.exists() {
+        fs::rename(fresh.path(), folder)?;
+        // It has another name now, and stays.
+        let _ = fresh.keep();
+        return Ok(());
     }
-    fs::rename(fresh, folder)
+    match renameat_with(CWD, fresh.path(), CWD, folder, RenameFlags::EXCHANGE) {
+        // What was there before is in the temporary folder now, and goes with it.
+        Ok(()) => Ok(()),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => swap_in_two_steps(fresh, folder),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn swap_in_two_steps(fresh: TempDir, folder: &Path) -> io::Result<()> {
+    let old = fresh.path().with_extension("old");
+    fs::rename(folder, &old)?;
+    if let Err(error) = fs::rename(fresh.path(), folder) {
+        fs::rename(&old, folder)?;
+        return Err(error);
+    }
+    let _ = fresh.keep();
+    fs::remove_dir_all(&old)
 }
 
 /// A temporary folder is closed to others; a layout is as open as any folder that the user makes.
@@ -67,6 +95,18 @@ mod tests {
     }
 
     #[test]
+    fn where_folders_cannot_be_exchanged_they_are_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, fresh) = (folder.path().join("out"), tempfile::tempdir_in(folder.path()).unwrap());
+        std::fs::create_dir(&target).unwrap();
+        std::fs::write(target.join("old"), "").unwrap();
+        std::fs::write(fresh.path().join("new"), "").unwrap();
+        swap_in_two_steps(fresh, &target).unwrap();
+        assert!(target.join("new").exists() && !target.join("old").exists());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
     fn a_layout_is_replaced_and_anything_else_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("store")).unwrap();
@@ -78,6 +118,12 @@ mod tests {
             std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["out", "store"]);
+
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        write(&bundle(), "c", &store, &link).unwrap();
+        assert!(std::fs::read_to_string(target.join("index.json")).unwrap().contains(r#"name":"c""#));
+        assert!(link.is_symlink());
 
         let other = folder.path().join("mine");
         std::fs::create_dir(&other).unwrap();

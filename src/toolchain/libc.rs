@@ -4,12 +4,12 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The C library of a binary.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Libc {
     /// musl
     Musl,
-    /// glibc, of a named version (`2.28`) or whichever the compiler links against
-    Gnu(Option<String>),
+    /// glibc, of at most a named version (major, minor), or whichever the compiler links against
+    Gnu(Option<(u32, u32)>),
 }
 
 impl Libc {
@@ -25,16 +25,17 @@ impl FromStr for Libc {
     type Err = LibcError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten();
         let version = |text: &str| {
-            text.split_once('.')
-                .is_some_and(|(major, minor)| major.parse::<u8>().is_ok() && minor.parse::<u8>().is_ok())
+            let (major, minor) = text.split_once('.')?;
+            Some(Self::Gnu(Some((number(major)?, number(minor)?))))
         };
-        match text.split_once('.') {
-            None if text == "musl" => Ok(Self::Musl),
-            None if text == "gnu" => Ok(Self::Gnu(None)),
-            Some(("gnu", rest)) if version(rest) => Ok(Self::Gnu(Some(rest.to_owned()))),
-            _ => Err(LibcError(text.to_owned())),
+        match text {
+            "musl" => Some(Self::Musl),
+            "gnu" => Some(Self::Gnu(None)),
+            _ => text.strip_prefix("gnu.").and_then(version),
         }
+        .ok_or_else(|| LibcError(text.to_owned()))
     }
 }
 
@@ -43,7 +44,7 @@ impl fmt::Display for Libc {
         match self {
             Self::Musl => formatter.write_str("musl"),
             Self::Gnu(None) => formatter.write_str("gnu"),
-            Self::Gnu(Some(version)) => write!(formatter, "gnu.{version}"),
+            Self::Gnu(Some((major, minor))) => write!(formatter, "gnu.{major}.{minor}"),
         }
     }
 }

@@ -122,10 +122,10 @@ fn a_platform_that_the_base_lacks() {
 
         hello [DIGEST]
           linux/arm64      [DIGEST] [SIZE]
-        written to oci:[CWD]/.anyarch/out/hello:latest
-        run it:  podman run --rm oci:[CWD]/.anyarch/out/hello:latest
-        load it: skopeo copy oci:[CWD]/.anyarch/out/hello:latest docker-daemon:hello:latest
-        push it: anyarch build -t REGISTRY/hello:latest --push
+        written to oci:.anyarch/out/hello:latest
+        run it:  skopeo copy oci:.anyarch/out/hello:latest docker-daemon:hello:latest && docker run --rm hello:latest
+                 skopeo copy oci:.anyarch/out/hello:latest containers-storage:hello:latest && podman run --rm hello:latest
+        push it: skopeo copy --all oci:.anyarch/out/hello:latest docker://REGISTRY/hello:latest
         done in [TIME]
         ",
     );

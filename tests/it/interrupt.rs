@@ -1,0 +1,169 @@
+//! Ctrl-C ends compilers and what they started; nothing is published, and what was there before is still whole.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::support::process;
+use crate::support::program::{Home, Program};
+use crate::support::project::Project;
+use crate::support::proxy::{Proxy, Request};
+use crate::support::registry::Registry;
+
+/// How long an interrupted run may take to end.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Where the build script says that it runs.
+const MARK: &str = "TEST_MARK";
+
+/// A program whose build script starts another program and waits for it, where [`MARK`] names a file.
+fn project() -> Project {
+    let script = r#"
+fn main() {
+    println!("cargo::rerun-if-env-changed=TEST_MARK");
+    let Some(mark) = std::env::var_os("TEST_MARK") else { return };
+    let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    std::fs::write(mark, format!("{} {}", std::process::id(), child.id())).unwrap();
+    child.wait().unwrap();
+}
+"#;
+    Project::new()
+        .file("Cargo.toml", "[package]\nname = \"slow\"\nversion = \"1.0.0\"\nedition = \"2021\"\nbuild = \"build.rs\"\n")
+        .file("Cargo.lock", "version = 4\n\n[[package]]\nname = \"slow\"\nversion = \"1.0.0\"\n")
+        .file("src/main.rs", "fn main() {}\n")
+        .file("build.rs", script)
+}
+
+/// Every file below `folder` with its length.
+fn files(folder: &Path) -> BTreeMap<PathBuf, u64> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder can be read") {
+            let entry = entry.expect("a folder can be read");
+            let metadata = entry.metadata().expect("a file can be looked at");
+            if metadata.is_dir() { folders.push(entry.path()) } else { drop(found.insert(entry.path(), metadata.len())) }
+        }
+    }
+    found
+}
+
+/// Starts the program in a process group of its own, as a shell does, and waits until its compiler's child runs;
+/// returns it with the processes that the build script named.
+fn start(program: &Program<'_>, mark: &Path) -> (Child, Vec<i32>) {
+    let mut command = program.command();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let child = command.spawn().expect("the program can be started");
+    let end = Instant::now() + Duration::from_mins(5);
+    loop {
+        let said = fs::read_to_string(mark).unwrap_or_default();
+        if said.contains(' ') {
+            return (child, said.split(' ').map(|number| number.parse().expect("a process has a number")).collect());
+        }
+        assert!(Instant::now() < end, "the build script did not start");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Sends a signal to the program's group and waits for its end: its exit code, stdout and stderr.
+fn interrupt(mut child: Child, signal: Signal) -> (i32, String, String) {
+    killpg(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).expect("the program runs");
+    let end = Instant::now() + LIMIT;
+    while child.try_wait().expect("a child can be waited for").is_none() {
+        assert!(Instant::now() < end, "the program does not end");
+        thread::sleep(Duration::from_millis(10));
+    }
+    let output = child.wait_with_output().expect("the program has ended");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (process::exit_code(output.status), text(&output.stdout), text(&output.stderr))
+}
+
+/// True when a process is there and not merely waited for by nobody.
+fn runs(process: i32) -> bool {
+    let state = fs::read_to_string(format!("/proc/{process}/stat"));
+    state.is_ok_and(|state| !state.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
+}
+
+/// The command lines of processes that work in `folder` or name it.
+fn processes_of(folder: &Path) -> Vec<String> {
+    let name = folder.to_string_lossy();
+    let numbers = fs::read_dir("/proc").expect("/proc is there").filter_map(|entry| {
+        let name = entry.ok()?.file_name();
+        name.to_str()?.parse::<i32>().ok()
+    });
+    let of = numbers.filter(|number| runs(*number)).filter_map(|number| {
+        let line = fs::read(format!("/proc/{number}/cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        let here = fs::read_link(format!("/proc/{number}/cwd")).is_ok_and(|place| place.starts_with(folder));
+        (here || line.contains(&*name)).then_some(line)
+    });
+    of.collect()
+}
+
+fn assert_all_gone(project: &Project, named: &[i32]) {
+    let left: Vec<&i32> = named.iter().filter(|process| runs(**process)).collect();
+    assert!(left.is_empty(), "of the processes {named:?}, {left:?} still run");
+    let left = processes_of(project.path());
+    assert!(left.is_empty(), "these still run: {left:#?}");
+}
+
+#[test]
+fn an_interrupt_ends_compilers_and_leaves_the_layout_as_it_was() {
+    let (project, home) = (project(), Home::new());
+    let program = || project.anyarch_at(&home).args(["build", "--platform", "linux/amd64,linux/arm64"]);
+    program().run().assert_success();
+    let (own, cache) = (project.path().join(".anyarch"), home.cache());
+    let before = files(&own);
+    assert!(before.keys().any(|path| path.ends_with("slow/index.json")), "{before:?}");
+
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mark = home.path().join(signal.as_str());
+        let (child, named) = start(&program().env(MARK, &mark), &mark);
+        let (code, stdout, stderr) = interrupt(child, signal);
+        assert_eq!((code, &*stdout), (130, ""), "{signal}: {stderr}");
+        assert!(stderr.ends_with("error: interrupted\n"), "{signal}: {stderr}");
+        assert_all_gone(&project, &named);
+        assert_eq!(files(&own), before, "{signal}");
+        assert!(files(&cache.join("tmp")).is_empty(), "{signal}: something is left in the cache");
+    }
+    // What was interrupted can be done again.
+    program().run().assert_success();
+    assert_eq!(files(&own), before);
+}
+
+#[test]
+fn an_interrupt_while_one_program_waits_for_another_publishes_nothing() {
+    let registry = Registry::start();
+    let proxy = Proxy::before(&registry);
+    let (project, home) = (project(), Home::new());
+    let tag = format!("{}/slow:1", proxy.host());
+    let mark = home.path().join("mark");
+    let program = project.anyarch_at(&home).args(["build", "--push", "--platform", "linux/amd64", "-t", &tag]);
+    let (child, named) = start(&program.env(MARK, &mark), &mark);
+    let (code, stdout, stderr) = interrupt(child, Signal::SIGINT);
+    assert_eq!((code, &*stdout), (130, ""), "{stderr}");
+    assert_all_gone(&project, &named);
+    let changes = |request: &Request| !matches!(request.method.as_str(), "GET" | "HEAD");
+    assert!(!proxy.take().iter().any(changes), "something was sent to the registry");
+}
+
+#[test]
+fn an_interrupt_is_heard_while_a_tool_is_asked() {
+    let home = Home::new();
+    let mark = home.path().join("mark");
+    // Asking Go what a project is may mean downloads, which take as long as they take.
+    let shims = crate::support::shims::Shims::new()
+        .script("go", &format!("sleep 1000 &\necho \"$$ $!\" > '{}'\nwait", mark.display()));
+    let project = Project::hello_go();
+    let program = project.anyarch_at(&home).args(["build"]).env("PATH", shims.path());
+    let (child, named) = start(&program, &mark);
+    let (code, _, stderr) = interrupt(child, Signal::SIGINT);
+    assert_eq!(code, 130, "{stderr}");
+    assert_all_gone(&project, &named);
+}
