@@ -7,6 +7,7 @@ pub mod process;
 pub mod program;
 pub mod project;
 pub mod publish;
+pub mod read_back;
 pub mod registry;
 pub mod server;
 pub mod shims;
