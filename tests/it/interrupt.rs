@@ -29,7 +29,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=TEST_MARK");
     let Some(mark) = std::env::var_os("TEST_MARK") else { return };
     let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-    std::fs::write(mark, format!("{} {}", std::process::id(), child.id())).unwrap();
+    std::fs::write(mark, format!("{} {}\n", std::process::id(), child.id())).unwrap();
     child.wait().unwrap();
 }
 "#;
@@ -63,8 +63,8 @@ fn start(program: &Program<'_>, mark: &Path) -> (Child, Vec<i32>) {
     let end = Instant::now() + Duration::from_mins(5);
     loop {
         let said = fs::read_to_string(mark).unwrap_or_default();
-        if said.contains(' ') {
-            return (child, said.split(' ').map(|number| number.parse().expect("a process has a number")).collect());
+        if said.ends_with('\n') {
+            return (child, said.split_whitespace().map(|number| number.parse().expect("a process has a number")).collect());
         }
         assert!(Instant::now() < end, "the build script did not start");
         thread::sleep(Duration::from_millis(20));

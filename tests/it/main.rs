@@ -5,10 +5,15 @@
 mod support;
 
 mod elf;
+mod interrupt;
+mod jobs;
 mod licences;
+mod memory;
+mod push;
 mod readme;
 mod real_programs;
 mod rings;
+mod rust_builds;
 mod same_digest;
 mod starts;
 mod support_works;

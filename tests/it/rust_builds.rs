@@ -78,14 +78,16 @@ fn debian() -> String {
 #[test]
 fn without_c_rust_links_by_itself() {
     let platforms = ["linux/amd64", "linux/arm64", "linux/386"];
-    let image = build(&pure(), "static", &platforms);
+    let project = pure();
+    let image = build(&project, "static", &platforms);
     assert_starts(&image, "pure", &platforms, "number: 42\n", false);
 }
 
 #[test]
 fn c_is_compiled_by_zig_for_each_platform() {
     let platforms = ["linux/amd64", "linux/arm64", "linux/386"];
-    let image = build(&with_c(), "static", &platforms);
+    let project = with_c();
+    let image = build(&project, "static", &platforms);
     assert_starts(&image, "hello-rust", &platforms, "is cbf43926\n", false);
     assert_starts(&image, "hello-rust", &platforms, "libc: musl\n", false);
 }

@@ -6,6 +6,7 @@ pub mod layout;
 pub mod process;
 pub mod program;
 pub mod project;
+pub mod proxy;
 pub mod registry;
 pub mod shims;
 pub mod source;
