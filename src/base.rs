@@ -2,6 +2,8 @@
 //!
 //! Indexes, manifests and configs are read here; layers are only described, and fetched when something needs them.
 
+mod error;
+
 use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -14,135 +16,20 @@ use crate::blob::{
     Descriptor, Digest, DigestError, MEDIA_TYPE_CONFIG, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST,
     MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST,
 };
-use crate::hint::Hint;
 use crate::image::BaseImage;
-use crate::layer::{self, LayerError};
+use crate::layer;
 use crate::platform::Platform;
 use crate::reference::Repository;
 use crate::registry;
 use crate::static_base;
 use crate::store::{Store, StoreError};
 
+pub use error::BaseError;
+
 /// The longest index, manifest or config that is read, in bytes; registries commonly refuse manifests above 4 MiB.
 const LONGEST_DOCUMENT: u64 = 4 << 20;
 /// How deep indexes may hold indexes.
 const DEEPEST_INDEX: usize = 3;
-
-/// Why a base cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum BaseError {
-    /// The registry did not give it.
-    #[error("the base `{base}` cannot be read")]
-    Registry {
-        /// the base
-        base: String,
-        /// why
-        #[source]
-        source: Box<registry::Error>,
-    },
-    /// A file of its layout cannot be read.
-    #[error("the base `{base}` cannot be read")]
-    Read {
-        /// the base
-        base: String,
-        /// why; the file is named by it
-        #[source]
-        source: io::Error,
-    },
-    /// The store failed.
-    #[error("the base `{base}` cannot be kept")]
-    Store {
-        /// the base
-        base: String,
-        /// why
-        #[source]
-        source: StoreError,
-    },
-    /// A document that is not what it should be.
-    #[error("the {what} {digest} of the base `{base}` cannot be read")]
-    Document {
-        /// the base
-        base: String,
-        /// index, manifest or config
-        what: &'static str,
-        /// its digest
-        digest: String,
-        /// why
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// A file of a layout whose contents are not its name.
-    #[error("the layout of the base `{base}` is damaged: {digest} is not what its name says")]
-    Damaged {
-        /// the base
-        base: String,
-        /// the blob
-        digest: Digest,
-    },
-    /// A document that is too long.
-    #[error("the {what} {digest} of the base `{base}` has {size} bytes, more than {LONGEST_DOCUMENT}")]
-    TooLong {
-        /// the base
-        base: String,
-        /// index, manifest or config
-        what: &'static str,
-        /// its digest
-        digest: Digest,
-        /// its length
-        size: u64,
-    },
-    /// A layout with several images, and no choice.
-    #[error("the layout of the base `{base}` holds {} images: {}", tags.len(), tags.join(", "))]
-    SeveralImages {
-        /// the base
-        base: String,
-        /// their names
-        tags: Vec<String>,
-    },
-    /// A layout without the image.
-    #[error("the layout of the base `{base}` has no image `{tag}`; it has {}", tags.join(", "))]
-    NoImage {
-        /// the base
-        base: String,
-        /// the name that was asked for
-        tag: String,
-        /// their names
-        tags: Vec<String>,
-    },
-    /// Nothing in it is an image for a known platform.
-    #[error("the base `{base}` holds no image for a platform")]
-    NoPlatform {
-        /// the base
-        base: String,
-    },
-    /// Something that is no image.
-    #[error("the base `{base}` is of the media type `{media_type}`, which is no image")]
-    MediaType {
-        /// the base
-        base: String,
-        /// what it is
-        media_type: String,
-    },
-    /// The built-in base cannot be made.
-    #[error("the built-in base `static` cannot be made")]
-    Static(#[source] LayerError),
-}
-
-impl Hint for BaseError {
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Registry { source, .. } => source.hints(),
-            Self::Store { source, .. } => source.hints(),
-            Self::SeveralImages { base, tags } | Self::NoImage { base, tags, .. } => {
-                let folder =
-                    base.rsplit_once(':').filter(|(left, _)| *left != "oci").map_or(base.as_str(), |(left, _)| left);
-                tags.iter().map(|tag| format!("--base {folder}:{tag}")).collect()
-            }
-            Self::Damaged { base, .. } => vec![format!("copy `{base}` again")],
-            _ => Vec::new(),
-        }
-    }
-}
 
 /// What a base offers.
 #[derive(Clone, Debug)]
@@ -302,17 +189,17 @@ impl Bases {
         let no_files = |path: &Path| Err(io::Error::new(io::ErrorKind::NotFound, path.display().to_string()));
         let key = layer::key(&entries, mtime, &no_files).map_err(BaseError::Static)?;
         let recorded: Option<(Descriptor, Digest)> = self.store.record("layer", &key);
-        let (descriptor, diff_id) = match recorded.filter(|(layer, _)| self.store.has(&layer.digest, layer.size)) {
-            Some(found) => found,
-            None => {
-                let mut blob = self.store.writer().map_err(kept)?;
-                let made = layer::write(&entries, mtime, &|_| Err(io::ErrorKind::NotFound.into()), &mut blob)
-                    .map_err(BaseError::Static)?;
-                let (digest, size) = blob.finish().map_err(kept)?;
-                let found = (Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size), made.diff_id);
-                self.store.set_record("layer", &key, &found).map_err(kept)?;
-                found
-            }
+        let known = recorded.filter(|(layer, _)| self.store.has(&layer.digest, layer.size));
+        let (descriptor, diff_id) = if let Some(known) = known {
+            known
+        } else {
+            let mut blob = self.store.writer().map_err(kept)?;
+            let open = |_: &Path| Err(io::ErrorKind::NotFound.into());
+            let made = layer::write(&entries, mtime, &open, &mut blob).map_err(BaseError::Static)?;
+            let (digest, size) = blob.finish().map_err(kept)?;
+            let made = (Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size), made.diff_id);
+            self.store.set_record("layer", &key, &made).map_err(kept)?;
+            made
         };
         let config = serde_json::json!({
             "config": static_base::config(),
@@ -342,7 +229,12 @@ impl Bases {
                 let fetched = self.client.fetch_blob(&repository, layer, progress).await;
                 fetched.map_err(|source| BaseError::Registry { base, source: Box::new(source) })
             }
-            Some(Place::Layout(folder)) => self.copy_layer(&base, &folder, layer),
+            Some(Place::Layout(folder)) => {
+                let (bases, layer, of) = (self.clone(), layer.clone(), base.clone());
+                // Large files are copied off the runtime, which has others to serve.
+                let copied = tokio::task::spawn_blocking(move || bases.copy_layer(&of, &folder, &layer)).await;
+                copied.map_err(|error| BaseError::Read { base, source: io::Error::other(error) })?
+            }
         }
     }
 
@@ -391,9 +283,7 @@ impl Bases {
                 let read = self.store.read(&digest).map_err(kept)?;
                 read.ok_or_else(|| BaseError::Damaged { base: base.to_owned(), digest })
             }
-            Place::Registry(repository) => {
-                Ok(self.client.manifest(repository, &digest).await.map_err(remote)?.bytes.to_vec())
-            }
+            Place::Registry(repository) => Ok(self.client.manifest(repository, &digest).await.map_err(remote)?.bytes),
         }
     }
 }
@@ -413,7 +303,10 @@ fn blob_path(folder: &Path, digest: &Digest) -> PathBuf {
 /// The entries of a layout's `index.json` that make up one image.
 fn layout_entries(base: &str, folder: &Path, tag: Option<&str>) -> Result<Vec<Descriptor>, BaseError> {
     let read = |source| BaseError::Read { base: base.to_owned(), source };
-    let bytes = fs::read(folder.join("index.json")).map_err(read)?;
+    let bytes = fs::read(folder.join("index.json")).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => BaseError::NoLayout { base: base.to_owned(), folder: folder.to_owned() },
+        _ => read(source),
+    })?;
     let index: oci::ImageIndex = parse(base, "index", &Digest::of(&bytes), &bytes)?;
     let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
     let entries: Vec<Descriptor> = entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
@@ -448,7 +341,7 @@ fn parse<T: serde::de::DeserializeOwned>(
     })
 }
 
-/// BuildKit stores provenance beside images, marked so or for the platform `unknown/unknown`.
+/// `BuildKit` stores provenance beside images, marked so or for the platform `unknown/unknown`.
 fn is_attestation(entry: &oci::Descriptor) -> bool {
     let marked =
         entry.annotations().as_ref().is_some_and(|annotations| annotations.contains_key("vnd.docker.reference.type"));

@@ -35,8 +35,8 @@ pub enum BaseNameError {
         text: String,
     },
     /// Not a reference.
-    #[error("the base is no image")]
-    Reference(#[source] ReferenceError),
+    #[error(transparent)]
+    Reference(ReferenceError),
 }
 
 impl Hint for BaseNameError {

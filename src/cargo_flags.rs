@@ -145,6 +145,8 @@ mod tests {
     use super::*;
 
     const TRIPLE: &str = "aarch64-unknown-linux-musl";
+    /// A configuration file, the environment, the effective flags, what is passed, and the variable it comes from.
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str], Option<&'a str>, Option<&'a str>);
     const OWN: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS";
 
     fn folder(configuration: &str) -> tempfile::TempDir {
@@ -167,7 +169,6 @@ mod tests {
         let file = "[build]\nrustflags = [\"-Cbuild\"]\n[target.aarch64-unknown-linux-musl]\nrustflags = \"-Cfile\"\n\
                     [target.'cfg(unix)']\nrustflags = [\"-Ccfg\"]\n";
         let build = "[build]\nrustflags = [\"-Cbuild\"]\n";
-        type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str], Option<&'a str>, Option<&'a str>);
         let cases: [Case; 11] = [
             ("", &[], &[], Some("-Cours"), None),
             (file, &[("RUSTFLAGS", "")], &[], None, Some("RUSTFLAGS")),

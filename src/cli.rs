@@ -68,6 +68,7 @@ pub struct Platforms {
 
 /// What to build.
 #[derive(Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Request {
     /// A project, a package in it, or Go's ./cmd/... ; the folder you are in when left out
     #[arg(value_name = "PATH")]
@@ -93,7 +94,7 @@ pub struct Request {
     /// Set a label of the image
     #[arg(long, value_name = "K=V")]
     pub label: Vec<String>,
-    /// Set an annotation of the manifests
+    /// Set an annotation of the index and of its manifests
     #[arg(long, value_name = "K=V")]
     pub annotation: Vec<String>,
     /// How many compiler processes may work at once; the number of cores when left out

@@ -12,6 +12,8 @@ use crate::cli::{Destination, Request};
 use crate::exec::Children;
 use crate::exit::Exit;
 use crate::hint::Hint;
+use crate::image::ImageError;
+use crate::plan::PlanError;
 use crate::registry::CredentialEnvironment;
 use crate::run::error::Error;
 use crate::run::flags::Flags;
@@ -103,9 +105,10 @@ fn exit_of(error: &Error) -> Exit {
         Error::Toolchain(_) | Error::Host(_) | Error::ProjectToolchain { .. } | Error::MissingLibrary(_) => {
             Exit::Toolchain
         }
-        Error::Base(BaseError::Static(_) | BaseError::Store { .. }) => Exit::Failure,
-        Error::Base(_) | Error::Push { .. } | Error::Client(_) => Exit::Registry,
-        Error::Read { .. }
+        Error::Plan(PlanError::Toolchain(_)) => Exit::Toolchain,
+        Error::BaseImage { source: ImageError::OnBuild { .. }, .. } => Exit::Usage,
+        Error::Base(BaseError::Static(_) | BaseError::Store { .. })
+        | Error::Read { .. }
         | Error::Write { .. }
         | Error::Thread
         | Error::Exec(_)
@@ -114,6 +117,7 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Sink(_)
         | Error::Image(_)
         | Error::CrateRows(_) => Exit::Failure,
+        Error::Base(_) | Error::BaseImage { .. } | Error::Push { .. } | Error::Client(_) => Exit::Registry,
         _ => Exit::Usage,
     }
 }

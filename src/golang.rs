@@ -25,7 +25,7 @@ pub struct GoPackage {
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GoSettings {
     /// build tags
-    pub tags: Vec<String>,
+    pub tags: Vec<Word>,
     /// flags of the linker
     pub ldflags: Vec<Word>,
     /// flags of the compiler
@@ -209,16 +209,14 @@ pub fn build_invocation(
     if let Some(stamp) = settings.buildvcs {
         call = call.args([format!("-buildvcs={stamp}")]);
     }
-    if !settings.tags.is_empty() {
-        call = call.args([format!("-tags={}", settings.tags.join(","))]);
-    }
     let mut ldflags = settings.ldflags.clone();
     if settings.strip {
         ldflags.splice(0..0, ["-s".into(), "-w".into()]);
     }
-    for (flag, words) in [("-ldflags=", &ldflags), ("-gcflags=", &settings.gcflags)] {
+    let lists = [("-tags=", &settings.tags, ","), ("-ldflags=", &ldflags, " "), ("-gcflags=", &settings.gcflags, " ")];
+    for (flag, words, separator) in lists {
         if !words.is_empty() {
-            let joined = Word::join(words, " ");
+            let joined = Word::join(words, separator);
             call = call.args([Word::hiding(format!("{flag}{}", joined.value()), format!("{flag}{}", joined.shown()))]);
         }
     }

@@ -30,6 +30,16 @@ pub enum HostError {
         /// lines that help
         ways_out: Vec<String>,
     },
+    /// A tool that is asked what a project holds, and is not in PATH.
+    #[error("`{tool}` is not in PATH, and only it can read the project in `{}`", folder.display())]
+    Reader {
+        /// the tool
+        tool: String,
+        /// the project
+        folder: PathBuf,
+        /// the line that installs it
+        ways_out: Vec<String>,
+    },
     /// Rust targets without a standard library.
     #[error("the Rust standard library for {} is not installed; looked in `{folder}`", targets.join(", "))]
     Targets {
@@ -54,7 +64,7 @@ pub enum HostError {
 impl Hint for HostError {
     fn hints(&self) -> Vec<String> {
         match self {
-            Self::Tool { ways_out, .. } => ways_out.clone(),
+            Self::Tool { ways_out, .. } | Self::Reader { ways_out, .. } => ways_out.clone(),
             Self::Targets { targets, rustup: true, .. } => {
                 targets.iter().map(|target| format!("rustup target add {target}")).collect()
             }
@@ -141,6 +151,18 @@ pub fn require(tool: &Tool, wanted_for: &[Platform], alternatives: &[String]) ->
         looked_for: tool.commands.iter().map(|command| format!("`{}`", command.join(" "))).collect(),
         ways_out: install_line(tool).into_iter().chain(others).collect(),
     })
+}
+
+/// Fails when a tool that is asked about the project in `folder` is missing.
+///
+/// # Errors
+/// [`HostError::Reader`] with the line that installs it.
+pub fn require_reader(tool: &Tool, folder: &Path) -> Result<(), HostError> {
+    if find(tool).is_some() {
+        return Ok(());
+    }
+    let ways_out = install_line(tool).into_iter().collect();
+    Err(HostError::Reader { tool: tool.name.clone(), folder: folder.to_owned(), ways_out })
 }
 
 /// The folder of rustc's own libraries, as the toolchain of `project` has it.

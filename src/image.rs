@@ -74,19 +74,19 @@ pub struct BaseImage {
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// The base wants something to be run at build time.
-    #[error("the base has build triggers (ONBUILD), which need a Dockerfile build: {}", triggers.join("; "))]
+    #[error("it has build triggers (ONBUILD), which only a Dockerfile build runs: {}", triggers.join("; "))]
     OnBuild {
         /// the triggers
         triggers: Vec<String>,
     },
     /// A layer in a format that is not known.
-    #[error("the base has a layer of the unknown media type `{media_type}`")]
+    #[error("it has a layer of the unknown media type `{media_type}`")]
     MediaType {
         /// the media type
         media_type: String,
     },
     /// A base config that does not fit its manifest.
-    #[error("the base's config lists {diff_ids} diff_ids, its manifest {layers} layers")]
+    #[error("its config lists {diff_ids} diff_ids, and its manifest {layers} layers")]
     Layers {
         /// entries of `rootfs.diff_ids`
         diff_ids: usize,
@@ -121,9 +121,8 @@ impl BaseImage {
     /// # Errors
     /// Build triggers, layers that are not counted right, unknown layer formats.
     pub fn check(&self, ignore_onbuild: bool) -> Result<(), ImageError> {
-        let triggers = self.config.pointer("/config/OnBuild").and_then(Value::as_array);
-        if let Some(triggers) = triggers.filter(|triggers| !triggers.is_empty() && !ignore_onbuild) {
-            let triggers = triggers.iter().map(|trigger| trigger.as_str().unwrap_or("?").to_owned()).collect();
+        let triggers = self.triggers();
+        if !triggers.is_empty() && !ignore_onbuild {
             return Err(ImageError::OnBuild { triggers });
         }
         let diff_ids = self.config.pointer("/rootfs/diff_ids").and_then(Value::as_array).map_or(0, Vec::len);
@@ -131,6 +130,13 @@ impl BaseImage {
             return Err(ImageError::Layers { diff_ids, layers: self.layers.len() });
         }
         self.layers.iter().try_for_each(|layer| oci_layer_type(&layer.media_type).map(drop))
+    }
+
+    /// Its build triggers: what the `ONBUILD` lines of a Dockerfile left there.
+    #[must_use]
+    pub fn triggers(&self) -> Vec<String> {
+        let triggers = self.config.pointer("/config/OnBuild").and_then(Value::as_array);
+        triggers.into_iter().flatten().map(|trigger| trigger.as_str().unwrap_or("?").to_owned()).collect()
     }
 
     /// True when a layer is compressed in a way that older readers do not know.
@@ -225,7 +231,9 @@ pub fn assemble(
 
 fn config(base: &BaseImage, platform: Platform, settings: &ImageSettings, own: &[OwnLayer], created: &str) -> Value {
     let mut config = base.config.as_object().cloned().unwrap_or_default();
-    CONTAINER_FIELDS.iter().for_each(|field| drop(config.remove(*field)));
+    for field in CONTAINER_FIELDS {
+        config.remove(field);
+    }
     config.insert("created".into(), created.into());
     config.insert("architecture".into(), platform.architecture().to_string().into());
     config.insert("os".into(), platform.os().to_string().into());
@@ -252,7 +260,9 @@ fn config(base: &BaseImage, platform: Platform, settings: &ImageSettings, own: &
 }
 
 fn overlay(inner: &mut Map<String, Value>, settings: &ImageSettings) {
-    CONTAINER_CONFIG_FIELDS.iter().for_each(|field| drop(inner.remove(*field)));
+    for field in CONTAINER_CONFIG_FIELDS {
+        inner.remove(field);
+    }
     if settings.ignore_onbuild {
         inner.remove("OnBuild");
     }
@@ -321,118 +331,4 @@ pub fn index(images: &[Descriptor], annotations: &BTreeMap<String, String>) -> V
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn own(name: &str) -> OwnLayer {
-        OwnLayer {
-            descriptor: Descriptor::of(MEDIA_TYPE_LAYER_GZIP, name.as_bytes()),
-            diff_id: Digest::of(b"tar"),
-            created_by: format!("anyarch {name}"),
-        }
-    }
-
-    fn base() -> BaseImage {
-        let layer = Descriptor::of(MEDIA_TYPE_DOCKER_LAYER, b"base");
-        BaseImage {
-            platform: "linux/arm/v6".parse().unwrap(),
-            manifest: Some(Digest::of(b"manifest")),
-            config: json!({
-                "architecture": "arm", "os": "linux", "variant": "v6", "created": "2020-01-01T00:00:00Z",
-                "container": "abc", "docker_version": "20", "container_config": {"Cmd": ["x"]},
-                "config": {"Hostname": "abc", "Image": "sha256:1", "Env": ["PATH=/bin", "A=1"], "Cmd": ["sh"], "Healthcheck": {"Test": ["NONE"]}, "Labels": {"l": "base"}},
-                "rootfs": {"type": "layers", "diff_ids": [Digest::of(b"base tar")]},
-                "history": [{"created_by": "base"}],
-            }),
-            layers: vec![layer],
-        }
-    }
-
-    fn settings() -> ImageSettings {
-        ImageSettings {
-            entrypoint: Some(vec!["/usr/local/bin/app".into()]),
-            env: [("A".to_owned(), "2".to_owned()), ("B".to_owned(), "3".to_owned())].into(),
-            labels: [("k".to_owned(), "v".to_owned())].into(),
-            ports: vec!["8080/tcp".into()],
-            ..ImageSettings::default()
-        }
-    }
-
-    fn parsed(image: &Image) -> (Value, Value) {
-        (serde_json::from_slice(&image.config).unwrap(), serde_json::from_slice(&image.manifest).unwrap())
-    }
-
-    #[test]
-    fn the_base_is_carried_whole_and_ours_laid_over_it() {
-        let image = assemble(
-            &base(),
-            "linux/arm/v7".parse().unwrap(),
-            &settings(),
-            &[own("app")],
-            "1970-01-01T00:00:00Z",
-            &BTreeMap::new(),
-        )
-        .unwrap();
-        let (config, manifest) = parsed(&image);
-        assert_eq!(config["variant"], "v7");
-        assert_eq!(config["docker_version"], "20", "what we do not know is kept");
-        assert_eq!(config.get("container"), None);
-        assert_eq!(config.get("container_config"), None);
-        assert_eq!(
-            config["config"],
-            json!({
-                "Entrypoint": ["/usr/local/bin/app"], "Env": ["PATH=/bin", "A=2", "B=3"], "ExposedPorts": {"8080/tcp": {}},
-                "Healthcheck": {"Test": ["NONE"]}, "Labels": {"l": "base", "k": "v"},
-            }),
-            "the base's Cmd goes with its entrypoint"
-        );
-        assert_eq!(config["rootfs"]["diff_ids"].as_array().unwrap().len(), 2);
-        assert_eq!(config["history"][1]["created_by"], "anyarch app");
-        assert_eq!(
-            manifest["layers"][0]["mediaType"], MEDIA_TYPE_LAYER_GZIP,
-            "Docker's name for the same bytes is rewritten"
-        );
-        assert_eq!(manifest["layers"][0]["digest"], json!(base().layers[0].digest));
-        assert_eq!(image.descriptor().platform.unwrap().variant.as_deref(), Some("v7"));
-    }
-
-    #[test]
-    fn build_triggers_are_an_error_unless_ignored() {
-        let mut base = base();
-        base.config["config"]["OnBuild"] = json!(["RUN make"]);
-        let error = base.check(false).unwrap_err();
-        assert_eq!(error.to_string(), "the base has build triggers (ONBUILD), which need a Dockerfile build: RUN make");
-        let ignoring = ImageSettings { ignore_onbuild: true, ..settings() };
-        let image = assemble(&base, base.platform, &ignoring, &[], "1970-01-01T00:00:00Z", &BTreeMap::new()).unwrap();
-        assert_eq!(parsed(&image).0["config"].get("OnBuild"), None);
-    }
-
-    #[test]
-    fn a_config_that_does_not_fit_its_manifest_is_refused() {
-        let mut base = base();
-        base.layers.clear();
-        assert_eq!(
-            base.check(false).unwrap_err().to_string(),
-            "the base's config lists 1 diff_ids, its manifest 0 layers"
-        );
-    }
-
-    #[test]
-    fn an_index_keeps_the_order_that_was_asked_for() {
-        let images = ["linux/arm64", "linux/amd64"].map(|platform| {
-            assemble(
-                &BaseImage::scratch(platform.parse().unwrap()),
-                platform.parse().unwrap(),
-                &settings(),
-                &[],
-                "1970-01-01T00:00:00Z",
-                &BTreeMap::new(),
-            )
-            .unwrap()
-            .descriptor()
-        });
-        let index: Value = serde_json::from_slice(&index(&images, &BTreeMap::new())).unwrap();
-        assert_eq!(index["mediaType"], MEDIA_TYPE_INDEX);
-        assert_eq!(index["manifests"][0]["platform"], json!({"architecture": "arm64", "os": "linux"}));
-    }
-}
+mod tests;

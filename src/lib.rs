@@ -6,7 +6,7 @@
 //! (`tests/it/rings.rs` holds every `use` to it):
 //!
 //! * shell: [`cli`], [`commands`], [`ui`], [`exit`]
-//! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`]
+//! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`cargo_flags`], [`zigbuild`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod base;

@@ -23,7 +23,7 @@ pub enum Output {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutputError {
     /// A part that is not KEY=VALUE.
-    #[error("`-o {text}`: `{part}` should read KEY=VALUE")]
+    #[error("`{part}` in the output `{text}` should read KEY=VALUE")]
     Part {
         /// what was given
         text: String,
@@ -31,7 +31,7 @@ pub enum OutputError {
         part: String,
     },
     /// A key that the type does not have.
-    #[error("`-o {text}`: the key `{key}` is unknown")]
+    #[error("`{key}` in the output `{text}` is not a key of its type")]
     Key {
         /// what was given
         text: String,
@@ -39,7 +39,7 @@ pub enum OutputError {
         key: String,
     },
     /// The same key twice.
-    #[error("`-o {text}`: the key `{key}` stands there twice")]
+    #[error("`{key}` is twice in the output `{text}`")]
     Twice {
         /// what was given
         text: String,
@@ -47,7 +47,7 @@ pub enum OutputError {
         key: String,
     },
     /// A type that we do not write.
-    #[error("`-o {text}`: the type `{kind}` is not one that anyarch writes")]
+    #[error("`{kind}` in the output `{text}` is not a type that anyarch writes")]
     Type {
         /// what was given
         text: String,
@@ -55,19 +55,19 @@ pub enum OutputError {
         kind: String,
     },
     /// No `type`.
-    #[error("`-o {text}` names no type")]
+    #[error("the output `{text}` names no type")]
     NoType {
         /// what was given
         text: String,
     },
     /// `type=oci` without a place.
-    #[error("`-o {text}` names no dest")]
+    #[error("the output `{text}` names no dest")]
     NoDestination {
         /// what was given
         text: String,
     },
     /// A value that the key does not take.
-    #[error("`-o {text}`: `{key}` should be true or false, not `{value}`")]
+    #[error("`{key}` in the output `{text}` should be true or false, not `{value}`")]
     Value {
         /// what was given
         text: String,
@@ -77,7 +77,7 @@ pub enum OutputError {
         value: String,
     },
     /// A folder on stdout.
-    #[error("`-o {text}`: a folder cannot be written to stdout")]
+    #[error("the output `{text}` is a folder, and stdout takes a tar")]
     FolderOnStdout {
         /// what was given
         text: String,
@@ -155,16 +155,19 @@ mod tests {
     #[test]
     fn what_is_no_output_is_said() {
         for (text, message) in [
-            ("oci", "`-o oci`: `oci` should read KEY=VALUE"),
-            ("dest=a", "`-o dest=a` names no type"),
-            ("type=oci", "`-o type=oci` names no dest"),
-            ("type=oci,dest=", "`-o type=oci,dest=` names no dest"),
-            ("type=docker,dest=a", "`-o type=docker,dest=a`: the type `docker` is not one that anyarch writes"),
-            ("type=oci,dst=a", "`-o type=oci,dst=a`: the key `dst` is unknown"),
-            ("type=oci,dest=a,dest=b", "`-o type=oci,dest=a,dest=b`: the key `dest` stands there twice"),
-            ("type=oci,dest=a,tar=maybe", "`-o type=oci,dest=a,tar=maybe`: `tar` should be true or false, not `maybe`"),
-            ("type=oci,dest=-,tar=false", "`-o type=oci,dest=-,tar=false`: a folder cannot be written to stdout"),
-            ("type=registry,dest=a", "`-o type=registry,dest=a`: the key `dest` is unknown"),
+            ("oci", "`oci` in the output `oci` should read KEY=VALUE"),
+            ("dest=a", "the output `dest=a` names no type"),
+            ("type=oci", "the output `type=oci` names no dest"),
+            ("type=oci,dest=", "the output `type=oci,dest=` names no dest"),
+            ("type=docker,dest=a", "`docker` in the output `type=docker,dest=a` is not a type that anyarch writes"),
+            ("type=oci,dst=a", "`dst` in the output `type=oci,dst=a` is not a key of its type"),
+            ("type=oci,dest=a,dest=b", "`dest` is twice in the output `type=oci,dest=a,dest=b`"),
+            (
+                "type=oci,dest=a,tar=maybe",
+                "`tar` in the output `type=oci,dest=a,tar=maybe` should be true or false, not `maybe`",
+            ),
+            ("type=oci,dest=-,tar=false", "the output `type=oci,dest=-,tar=false` is a folder, and stdout takes a tar"),
+            ("type=registry,dest=a", "`dest` in the output `type=registry,dest=a` is not a key of its type"),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), message);
         }

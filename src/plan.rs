@@ -127,6 +127,8 @@ pub struct ImageInput {
     pub name: String,
     /// what its config says
     pub settings: ImageSettings,
+    /// the same for people: `$NAME` for a value from the environment
+    pub shown: ImageSettings,
     /// files beside its programs
     pub files: Vec<Entry>,
     /// its platforms, in the order that was asked for
@@ -159,7 +161,11 @@ pub struct ImagePlan {
     /// its name
     pub name: String,
     /// what its config says
+    #[serde(skip)]
     pub settings: ImageSettings,
+    /// the same for people: `$NAME` for a value from the environment
+    #[serde(rename = "settings")]
+    pub shown: ImageSettings,
     /// files beside its programs
     #[serde(skip)]
     pub files: Vec<Entry>,
@@ -332,6 +338,8 @@ impl Hint for PlanError {
             Self::Platforms { missing, left } => {
                 let mut hints: Vec<String> = missing.iter().flat_map(|missing| missing.hints.clone()).collect();
                 if !left.is_empty() {
+                    // What is left of the wish says it better than all that there is.
+                    hints.retain(|hint| !hint.starts_with("--platform "));
                     let left: Vec<String> = left.iter().map(ToString::to_string).collect();
                     hints.push(format!("--platform {}", left.join(",")));
                     hints.push("--skip-missing".to_owned());

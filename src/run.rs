@@ -2,6 +2,7 @@
 //! Owns the units; hands CPU work to rayon, waits for children and sockets.
 
 pub mod compile;
+pub mod destination;
 pub mod detect;
 pub mod error;
 pub mod event;
@@ -9,8 +10,10 @@ pub mod execute;
 pub mod files;
 pub mod flags;
 pub mod interrupt;
+pub mod locate;
 pub mod pack;
 pub mod prepare;
 pub mod publish;
+pub mod rows;
 pub mod rust;
 pub mod settings;

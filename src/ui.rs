@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use comfy_table::{Table, TableStyle};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::hint::Hint;
@@ -39,6 +40,17 @@ impl Ui {
     pub fn data(&self, line: &str) {
         // Whoever reads may have gone away; there is nobody left to tell.
         let _ = writeln!(io::stdout().lock(), "{line}");
+    }
+
+    /// Prints a table of data to stdout: columns that line up, a line a row however narrow the terminal is, nothing
+    /// around them, so that grep and awk can read it.
+    pub fn table<const N: usize>(&self, header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+        let mut table = Table::new();
+        table.load_style(TableStyle::new()).set_header(header).add_rows(rows);
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        table.to_string().lines().for_each(|line| self.data(line.trim_end()));
     }
 
     /// Prints a line for people to stderr, above the bars.

@@ -1,6 +1,6 @@
 //! The resolved dependencies of a program, for one target: whether C is compiled for that target, and along which path.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -25,8 +25,8 @@ impl fmt::Display for DependencyPath {
 #[derive(Clone, Debug)]
 pub struct Graph {
     metadata: Metadata,
-    packages: HashMap<PackageId, usize>,
-    nodes: HashMap<PackageId, Node>,
+    packages: BTreeMap<PackageId, usize>,
+    nodes: BTreeMap<PackageId, Node>,
 }
 
 impl Graph {
@@ -50,7 +50,7 @@ impl Graph {
     /// and build scripts, which run on the host. Of each, what its build script calls.
     #[must_use]
     pub fn c_dependency(&self, program: &str) -> Option<DependencyPath> {
-        let mut clean = HashSet::new();
+        let mut clean = BTreeSet::new();
         self.walk(program, |path| {
             let node = self.nodes.get(path.last()?)?;
             let tools = dependencies(node, DependencyKind::Build);
@@ -93,7 +93,7 @@ impl Graph {
     /// Visits what is compiled for the target, nearest first, with the path to it, until `found` has an answer.
     pub(super) fn walk<T>(&self, program: &str, mut found: impl FnMut(&[PackageId]) -> Option<T>) -> Option<T> {
         let start = PackageId { repr: program.to_owned() };
-        let mut seen = HashSet::from([start.clone()]);
+        let mut seen = BTreeSet::from([start.clone()]);
         let mut open = VecDeque::from([vec![start]]);
         while let Some(path) = open.pop_front() {
             if let Some(answer) = found(&path) {
@@ -110,7 +110,7 @@ impl Graph {
     }
 
     /// The path from a build script's tool to a crate that compiles C, through libraries like `openssl-src`.
-    fn builder_behind(&self, tool: &PackageId, clean: &mut HashSet<PackageId>) -> Option<Vec<PackageId>> {
+    fn builder_behind(&self, tool: &PackageId, clean: &mut BTreeSet<PackageId>) -> Option<Vec<PackageId>> {
         if !clean.insert(tool.clone()) {
             return None;
         }
@@ -184,6 +184,9 @@ pub(super) mod tests {
         Graph::read(&json.to_string()).unwrap()
     }
 
+    /// A name, packages, edges, and the path that is expected.
+    type Case<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str, &'a str)], Option<&'a str>);
+
     /// The features of a few crates as crates.io has them.
     fn features_of(name: &str) -> serde_json::Value {
         match name {
@@ -196,7 +199,7 @@ pub(super) mod tests {
 
     #[test]
     fn c_is_what_build_scripts_of_the_target_compile() {
-        let cases: [(&str, &[&str], &[(&str, &str, &str)], Option<&str>); 8] = [
+        let cases: [Case; 8] = [
             ("pure", &["app", "serde"], &[("app", ">", "serde")], None),
             ("own build script", &["app", "cc"], &[("app", ">build", "cc")], Some("app -> cc")),
             (

@@ -43,8 +43,8 @@ impl Target {
 
     fn argument(&self) -> String {
         match &self.toolchain.libc {
-            Some(Libc::Gnu(Some(version))) if self.toolchain.driver == Driver::Zigbuild => {
-                format!("{}.{version}", self.triple)
+            Some(Libc::Gnu(Some((major, minor)))) if self.toolchain.driver == Driver::Zigbuild => {
+                format!("{}.{major}.{minor}", self.triple)
             }
             _ => self.triple.clone(),
         }
@@ -196,7 +196,9 @@ impl CargoJob {
         }
     }
 
-    fn remaps(&self, machine: &Machine) -> Vec<Remap> {
+    /// The folders of this machine that no binary may name, and what stands for them there.
+    #[must_use]
+    pub fn remaps(&self, machine: &Machine) -> Vec<Remap> {
         let mut remaps = vec![
             Remap::new(&self.workspace_root, "/src"),
             Remap::new(&self.build_directory(), "/target"),

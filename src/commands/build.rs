@@ -34,12 +34,13 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
         let prepared = prepare::prepare(&session, flags).await?;
         execute::execute(&session, prepared).await
     };
-    let published = super::runtime()?.block_on(crate::run::interrupt::until_interrupted(session.children.clone(), work))?;
+    let published =
+        super::runtime()?.block_on(crate::run::interrupt::until_interrupted(session.children.clone(), work))?;
     if let Some(file) = &arguments.iidfile {
         write_digests(&session.directory.join(file), &published)?;
     }
     for image in &published {
-        summary(ui, image);
+        summary(ui, image, &session.directory);
     }
     ui.line(&format!("done in {}", seconds(start.elapsed())));
     if as_json {
@@ -69,7 +70,7 @@ fn platform_of(descriptor: &Descriptor) -> String {
 }
 
 /// What a person wants to know at the end.
-fn summary(ui: &Ui, image: &Published) {
+fn summary(ui: &Ui, image: &Published, directory: &Path) {
     ui.line("");
     ui.line(&format!("{} {}", image.name, image.top.digest));
     for (descriptor, size) in &image.platforms {
@@ -85,20 +86,28 @@ fn summary(ui: &Ui, image: &Published) {
                 ui.line(&format!("run it:  docker run --rm {}@{}", first.repository, image.top.digest));
             }
         }
-        Place::Folder { path, tag } => {
-            let place = format!("oci:{}:{tag}", path.display());
-            ui.line(&format!("written to {place}"));
-            ui.line(&format!("run it:  podman run --rm {place}"));
-            ui.line(&format!("load it: skopeo copy {place} docker-daemon:{}:{tag}", image.name));
-            ui.line(&format!("push it: anyarch build -t REGISTRY/{}:{tag} --push", image.name));
-        }
-        Place::Archive { path, tag } => {
-            let place = format!("oci-archive:{}:{tag}", path.display());
-            ui.line(&format!("written to {place}"));
-            ui.line(&format!("run it:  podman run --rm {place}"));
-            ui.line(&format!("push it: skopeo copy --all {place} docker://REGISTRY/{}:{tag}", image.name));
+        Place::Folder { .. } | Place::Archive { .. } => {
+            let (name, tag) = (&image.name, tag_of(&image.place));
+            for place in lines(image, directory) {
+                ui.line(&format!("written to {place}"));
+                // Not `podman run oci:...`: podman makes a name of the path, and `.anyarch` is none.
+                ui.line(&format!(
+                    "run it:  skopeo copy {place} docker-daemon:{name}:{tag} && docker run --rm {name}:{tag}"
+                ));
+                ui.line(&format!(
+                    "         skopeo copy {place} containers-storage:{name}:{tag} && podman run --rm {name}:{tag}"
+                ));
+                ui.line(&format!("push it: skopeo copy --all {place} docker://REGISTRY/{name}:{tag}"));
+            }
         }
         Place::Stdout => ui.line("written to stdout"),
+    }
+}
+
+fn tag_of(place: &Place) -> &str {
+    match place {
+        Place::Folder { tag, .. } | Place::Archive { tag, .. } => tag,
+        Place::Registry(_) | Place::Stdout => "latest",
     }
 }
 

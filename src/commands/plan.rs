@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use comfy_table::{Table, TableStyle};
-
 use serde_json::json;
 
 use crate::cli::Plan as Arguments;
@@ -28,14 +26,15 @@ fn plan(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
     let as_json = arguments.request.json;
     let flags = super::flags(arguments.request, arguments.destination);
     let work = prepare::prepare(&session, flags);
-    let prepared = super::runtime()?.block_on(crate::run::interrupt::until_interrupted(session.children.clone(), work))?;
+    let prepared =
+        super::runtime()?.block_on(crate::run::interrupt::until_interrupted(session.children.clone(), work))?;
     if as_json {
         let references: Vec<Vec<String>> =
             prepared.references.iter().map(|names| names.iter().map(ToString::to_string).collect()).collect();
         ui.data(&json!({"plan": prepared.plan, "references": references}).to_string());
         return Ok(());
     }
-    ui.data(&units(&prepared.plan).to_string());
+    ui.table(["IMAGE", "PLATFORM", "PROGRAM", "TOOLCHAIN", "BASE", "JOB", "OUTPUT"], units(&prepared.plan));
     for (position, job) in prepared.plan.jobs.iter().enumerate() {
         ui.data("");
         ui.data(&format!("# job {position}, in {}", job.invocation.cwd.display()));
@@ -44,15 +43,13 @@ fn plan(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
     Ok(())
 }
 
-fn units(plan: &Plan) -> Table {
-    let mut table = Table::new();
-    table.load_style(TableStyle::new());
-    table.set_header(["IMAGE", "PLATFORM", "PROGRAM", "TOOLCHAIN", "BASE", "JOB", "OUTPUT"]);
+fn units(plan: &Plan) -> Vec<[String; 7]> {
+    let mut rows = Vec::new();
     for image in &plan.images {
         for unit in &image.units {
             let digest = unit.base.digest.map_or_else(String::new, |digest| format!("@{digest}"));
             for program in &unit.programs {
-                table.add_row([
+                rows.push([
                     image.name.clone(),
                     unit.platform.to_string(),
                     format!("{} -> {}", program.name, program.destination),
@@ -64,7 +61,7 @@ fn units(plan: &Plan) -> Table {
             }
         }
     }
-    table
+    rows
 }
 
 fn toolchain(program: &PlannedProgram) -> String {

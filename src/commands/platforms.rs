@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use comfy_table::{Table, TableStyle};
-
 use serde_json::json;
 
 use crate::cli::Platforms as Arguments;
 use crate::exit::Exit;
 use crate::host;
 use crate::run::error::Error;
-use crate::run::prepare;
+use crate::run::rows;
 use crate::toolchain::{PlatformRow, Tool, Toolchains};
 use crate::ui::Ui;
 
@@ -38,7 +36,7 @@ struct Line {
 
 fn platforms(ui: &Arc<Ui>, arguments: &Arguments) -> Result<(), Error> {
     let session = super::session(ui)?;
-    let toolchains = prepare::toolchains(&session, &arguments.toolchain, None)?;
+    let toolchains = rows::toolchains(&session, &arguments.toolchain, None)?;
     // No rustc is no Rust targets, which is what the table then says.
     let rust = host::rust_libraries(&session.children, &session.directory).ok();
     let mut machine = Machine { known: BTreeMap::new(), rust };
@@ -51,13 +49,9 @@ fn platforms(ui: &Arc<Ui>, arguments: &Arguments) -> Result<(), Error> {
         ui.data(&json!({ "platforms": value }).to_string());
         return Ok(());
     }
-    let mut table = Table::new();
-    table.load_style(TableStyle::new());
-    table.set_header(["PLATFORM", "GO", "RUST", "GCC", "ZIG", "THIS MACHINE HAS"]);
-    for line in lines {
-        table.add_row([line.platform, line.go, line.rust, line.gcc, line.zig, line.has.join(", ")]);
-    }
-    ui.data(&table.to_string());
+    let rows =
+        lines.into_iter().map(|line| [line.platform, line.go, line.rust, line.gcc, line.zig, line.has.join(", ")]);
+    ui.table(["PLATFORM", "GO", "RUST", "GCC", "ZIG", "THIS MACHINE HAS"], rows);
     Ok(())
 }
 

@@ -11,7 +11,8 @@ use super::place::Source;
 use super::program::{ProgramFile, WrittenKey};
 use super::template::is_template;
 use super::value_error::ValueError;
-use super::values::{Language, absolute, destination};
+use super::values::{absolute, destination};
+use crate::toolchain::Language;
 
 /// Holds a whole file to the rules.
 ///
@@ -45,6 +46,14 @@ pub(super) fn file(file: &ConfigFile) -> Result<(), ConfigError> {
     for entry in &file.program {
         program(source, entry)?;
     }
+    if let (Some(output), Some(push)) = (&file.output, file.push.as_ref().filter(|push| *push.get_ref())) {
+        return Err(ConfigError::Together {
+            key: "output",
+            place: source.place_of(output),
+            other: "push",
+            other_place: source.place_of(push),
+        });
+    }
     destinations(file)
 }
 
@@ -61,7 +70,11 @@ fn literal(
     }
 }
 
-fn not_empty(text: &str) -> Result<(), ValueError> {
+/// Holds a value to having something in it.
+///
+/// # Errors
+/// [`ValueError::Empty`].
+pub fn not_empty(text: &str) -> Result<(), ValueError> {
     if text.is_empty() { Err(ValueError::Empty) } else { Ok(()) }
 }
 
@@ -87,7 +100,7 @@ fn program(source: &Source, entry: &Spanned<ProgramFile>) -> Result<(), ConfigEr
         });
     }
     match &program.language {
-        Some(language) => language_keys(source, entry, *language.get_ref()),
+        Some(language) => language_keys(source, entry, language.get_ref().0),
         None => Ok(()),
     }
 }

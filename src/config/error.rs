@@ -8,8 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::place::{Place, Source};
 use super::value_error::{ValueError, unpack};
-use super::values::Language;
 use crate::hint::Hint;
+use crate::toolchain::Language;
 
 /// Why a configuration file is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -152,6 +152,7 @@ fn example(key: &str) -> &'static str {
     match key {
         "path" => "dist/{{platform.os}}_{{platform.arch}}/NAME",
         "source" => "etc/app.conf",
+        "name" => "app",
         _ => "/etc/app.conf",
     }
 }

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::collections::{ByPlatform, OneOrMany, Variables};
-use super::values::{Language, Libc, ProgramName};
+use super::values::{LanguageName, LibcName, ProgramName};
 use crate::platform::Platform;
+use crate::toolchain::Language;
 
 const EVERY: &[Language] = &[Language::Go, Language::Rust, Language::Prebuilt];
 const COMPILED: &[Language] = &[Language::Go, Language::Rust];
@@ -40,7 +41,7 @@ macro_rules! replaces {
         }
     )*};
 }
-replaces!(String, bool, Libc, Vec<Spanned<String>>, OneOrMany<String>);
+replaces!(String, bool, LibcName, Vec<Spanned<String>>, OneOrMany<String>);
 
 impl Overlay for Spanned<Variables> {
     /// Variables are joined by name: the others stay.
@@ -126,7 +127,7 @@ program! {
         /// what the program is called in the image
         name: ProgramName => EVERY,
         /// found when not given
-        language: Language => EVERY,
+        language: LanguageName => EVERY,
         /// its path in the image, `/usr/local/bin/NAME` when not given; a template
         destination: String => EVERY,
         /// the binary target of the package
@@ -139,7 +140,7 @@ program! {
         ldflags: OneOrMany<String> => GO,
         /// Go's `-gcflags`; templates
         gcflags: OneOrMany<String> => GO,
-        /// Go's build tags
+        /// Go's build tags; templates
         tags: OneOrMany<String> => GO,
         /// false: Go stamps no commit into the binary (`-buildvcs=false`)
         buildvcs: bool => GO,
@@ -154,7 +155,7 @@ program! {
         /// cargo's `--profile`, `release` when not given
         profile: String => RUST,
         /// `musl`, `gnu` or `gnu.2.28`
-        libc: Libc => RUST,
+        libc: LibcName => RUST,
         /// the name of a toolchain row: `rust-lld`, `zig`, `gcc`
         toolchain: String => RUST,
         /// whether some crate compiles C; found when not given

@@ -1,8 +1,8 @@
 //! Why a text is not the value that its key asks for, and how that travels through serde's errors, which are strings.
 
-use super::values::Language;
 use crate::hint::Hint;
 use crate::platform::{Architecture, Platform, PlatformError};
+use crate::toolchain::Language;
 
 /// Why a text is not the value that its key asks for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

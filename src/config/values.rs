@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::error::nearest;
 use super::value_error::{ValueError, pack};
 use crate::platform::{Platform, PlatformError};
+use crate::toolchain::{Language, Libc};
 
 /// Deserializes a text by [`FromStr`]; `expected` completes "should be".
 fn from_text<'de, D, T>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
@@ -44,8 +45,8 @@ macro_rules! from_text {
 from_text! {
     Mode => "a string of octal digits",
     Owner => "a string",
-    Language => "a string",
-    Libc => "a string",
+    LanguageName => "a string",
+    LibcName => "a string",
     Signal => "a string",
     PlatformWish => "a string",
     PlatformKey => "a string",
@@ -178,45 +179,21 @@ impl<'de> Deserialize<'de> for Port {
     }
 }
 
-/// What a program is written in, or made by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Language {
-    /// built by `go build`
-    Go,
-    /// built by `cargo build`
-    Rust,
-    /// built by somebody else: a file for each platform
-    Prebuilt,
-}
-
-impl Language {
-    const KNOWN: [(Self, &'static str); 3] = [(Self::Go, "go"), (Self::Rust, "rust"), (Self::Prebuilt, "prebuilt")];
-
-    /// Every language, as the configuration writes it.
-    #[must_use]
-    pub fn names() -> Vec<&'static str> {
-        Self::KNOWN.iter().map(|(_, name)| *name).collect()
-    }
-}
-
-impl fmt::Display for Language {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Self::KNOWN.iter().find(|(language, _)| language == self).map_or("", |(_, name)| name);
-        formatter.write_str(name)
-    }
-}
+/// A language as the configuration writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LanguageName(pub Language);
 
 fn nearest_language(text: &str) -> Option<&'static str> {
     let names = Language::names();
     nearest(text, &names).and_then(|found| names.iter().copied().find(|name| *name == found))
 }
 
-impl FromStr for Language {
+impl FromStr for LanguageName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        if let Some((language, _)) = Self::KNOWN.iter().find(|(_, name)| *name == text) {
-            return Ok(*language);
+        if let Some(language) = Language::from_name(text) {
+            return Ok(Self(language));
         }
         match text {
             "c" | "command" => Err(ValueError::LanguageNotYet { text: text.into() }),
@@ -226,40 +203,15 @@ impl FromStr for Language {
     }
 }
 
-/// The C library that a Rust program is linked against.
+/// The C library that a Rust program is linked against, as the configuration writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Libc {
-    /// static musl
-    Musl,
-    /// glibc, of at most this version (major, minor) where one is given
-    Gnu(Option<(u32, u32)>),
-}
+pub struct LibcName(pub Libc);
 
-impl FromStr for Libc {
+impl FromStr for LibcName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse().ok()).flatten();
-        let version = |text: &str| {
-            let (major, minor) = text.split_once('.')?;
-            Some(Self::Gnu(Some((number(major)?, number(minor)?))))
-        };
-        match text {
-            "musl" => Some(Self::Musl),
-            "gnu" => Some(Self::Gnu(None)),
-            _ => text.strip_prefix("gnu.").and_then(version),
-        }
-        .ok_or_else(|| ValueError::Libc { text: text.into() })
-    }
-}
-
-impl fmt::Display for Libc {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Musl => formatter.write_str("musl"),
-            Self::Gnu(None) => formatter.write_str("gnu"),
-            Self::Gnu(Some((major, minor))) => write!(formatter, "gnu.{major}.{minor}"),
-        }
+        text.parse().map(Self).map_err(|_| ValueError::Libc { text: text.into() })
     }
 }
 

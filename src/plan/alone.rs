@@ -15,7 +15,9 @@ impl Job {
             return Vec::new();
         };
         let targets = self.platforms.iter().zip(&self.targets);
-        targets.map(|(platform, triple)| Self { platforms: vec![*platform], ..self.for_triple(folder, triple) }).collect()
+        targets
+            .map(|(platform, triple)| Self { platforms: vec![*platform], ..self.for_triple(folder, triple) })
+            .collect()
     }
 
     fn for_triple(&self, folder: &Path, triple: &str) -> Self {
@@ -42,7 +44,9 @@ fn only_target(args: &[Word], triple: &str) -> Vec<Word> {
     let mut args = args.iter();
     while let Some(argument) = args.next() {
         if argument.value() == "--target" {
-            kept.extend(args.next().filter(|value| is_meant(value)).map(|value| [argument, value]).into_iter().flatten());
+            kept.extend(
+                args.next().filter(|value| is_meant(value)).map(|value| [argument, value]).into_iter().flatten(),
+            );
         } else {
             kept.push(argument);
         }

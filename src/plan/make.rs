@@ -71,7 +71,8 @@ impl Planner<'_> {
                 Err(missing) => self.missing.push(missing),
             }
         }
-        Ok(ImagePlan { name: image.name, settings: image.settings, files: image.files, units })
+        let ImageInput { name, settings, shown, files, .. } = image;
+        Ok(ImagePlan { name, settings, shown, files, units })
     }
 
     fn unit(

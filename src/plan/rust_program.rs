@@ -43,13 +43,7 @@ impl RustProgram {
     /// What it asks of a toolchain.
     #[must_use]
     pub fn request(&self, platform: Platform) -> Request {
-        Request {
-            language: Language::Rust,
-            platform,
-            libc: self.libc.clone(),
-            c: self.c.is_some(),
-            row: self.row.clone(),
-        }
+        Request { language: Language::Rust, platform, libc: self.libc, c: self.c.is_some(), row: self.row.clone() }
     }
 
     /// True when one call of cargo can build both.

@@ -133,10 +133,10 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
     // The same program in two images is compiled once.
     let mut distinct: Vec<(&str, &GoPackage, &GoSettings, &Toolchain)> = Vec::new();
     for program in programs {
-        if let Source::Go { package, settings } = &program.source {
-            if !distinct.iter().any(|other| other.0 == program.name) {
-                distinct.push((&program.name, package, settings, &program.toolchain));
-            }
+        if let Source::Go { package, settings } = &program.source
+            && !distinct.iter().any(|other| other.0 == program.name)
+        {
+            distinct.push((&program.name, package, settings, &program.toolchain));
         }
     }
     let named: Vec<_> = distinct.iter().map(|(name, package, settings, _)| (*name, *package, *settings)).collect();
@@ -149,9 +149,9 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
         };
         let (_, _, settings, toolchain) = distinct[batch[0]];
         let invocation = golang::build_invocation(&packages, settings, &toolchain.env, &output);
-        let names: Vec<&str> = batch.iter().map(|position| named[*position].0).collect();
+        let files: Vec<&str> = batch.iter().map(|position| named[*position].0).collect();
         let job = plan.jobs.len();
-        for program in programs.iter().filter(|program| names.contains(&program.name.as_str())) {
+        for program in programs.iter().filter(|program| files.contains(&program.name.as_str())) {
             plan.images[program.image].units[program.unit].programs[program.program].job = Some(job);
         }
         plan.jobs.push(Job {
@@ -160,7 +160,7 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
             line: invocation.to_line(),
             invocation,
             joins: Joins::AtStart,
-            outputs: names.iter().map(|name| folder.join(name)).collect(),
+            outputs: files.iter().map(|name| folder.join(name)).collect(),
             tools: toolchain.tools.clone(),
             targets: Vec::new(),
             alternatives: Vec::new(),

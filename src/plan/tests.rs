@@ -33,7 +33,13 @@ fn image(name: &str, platforms: &[&str], base: &Arc<BaseOffer>, programs: &[&str
         programs: programs.iter().map(|name| program(name)).collect(),
         base: base.clone(),
     });
-    ImageInput { name: name.into(), settings: ImageSettings::default(), files: Vec::new(), units: units.collect() }
+    ImageInput {
+        name: name.into(),
+        settings: ImageSettings::default(),
+        shown: ImageSettings::default(),
+        files: Vec::new(),
+        units: units.collect(),
+    }
 }
 
 fn make(images: Vec<ImageInput>, options: Options) -> Result<Plan, PlanError> {
@@ -111,4 +117,115 @@ fn names_do_not_collide_silently() {
         make(vec![renamed], Options::default()).unwrap_err().to_string(),
         "two programs are called `app`: m/cmd/app and m/cmd/tool"
     );
+}
+
+fn machine(host: &str) -> Machine {
+    Machine {
+        rustc: crate::cargo::Rustc {
+            host: host.into(),
+            release: "1.95.0".into(),
+            commit: None,
+            sysroot: "/rust".into(),
+        },
+        cargo_home: "/home/me/.cargo".into(),
+        anyarch: "/usr/bin/anyarch".into(),
+        zig: Some(crate::cargo::Zig {
+            command: vec!["/usr/bin/zig".into()],
+            version: "0.17.0".into(),
+            library: None,
+            cache: "/cache/zigbuild".into(),
+        }),
+    }
+}
+
+fn rust_program(c: bool) -> ProgramInput {
+    let program = RustProgram {
+        binary: crate::cargo::Binary {
+            package_id: "path+file:///w#app@1.0.0".into(),
+            package: "app".into(),
+            version: "1.0.0".into(),
+            manifest: "/w/Cargo.toml".into(),
+            name: "app".into(),
+        },
+        workspace_root: "/w".into(),
+        target_directory: "/w/target".into(),
+        has_own_build_directory: false,
+        sources: Vec::new(),
+        features: crate::cargo::Features::default(),
+        profile: "release".into(),
+        strip: None,
+        libc: None,
+        row: None,
+        c: c.then(|| "app -> libz-sys -> cc".to_owned()),
+        flags: crate::cargo::UserFlags::default(),
+        env: std::collections::BTreeMap::new(),
+    };
+    ProgramInput {
+        name: "app".into(),
+        destination: "/usr/local/bin/app".into(),
+        source: Source::Rust(Box::new(program)),
+    }
+}
+
+fn rust_plan(host: &str, platforms: &[&str], c: impl Fn(&str) -> bool) -> Plan {
+    let base = offer(platforms);
+    let units = platforms.iter().map(|text| UnitInput {
+        platform: platform(text),
+        programs: vec![rust_program(c(text))],
+        base: base.clone(),
+    });
+    let settings = ImageSettings::default();
+    let image = ImageInput {
+        shown: ImageSettings::default(),
+        name: "app".into(),
+        settings,
+        files: Vec::new(),
+        units: units.collect(),
+    };
+    let context = Context { machine: Some(machine(host)), environment: &|_| None };
+    let toolchains = Toolchains::built_in().unwrap();
+    super::make(&toolchains, Path::new("/w/.anyarch/build"), &context, vec![image], Options::default()).unwrap()
+}
+
+#[test]
+fn an_arm64_machine_plans_what_an_amd64_machine_does() {
+    let platforms = ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/386", "linux/s390x"];
+    let only_64_bit_has_c = |platform: &str| platform.ends_with("64");
+    let here = rust_plan("x86_64-unknown-linux-gnu", &platforms, only_64_bit_has_c);
+    let there = rust_plan("aarch64-unknown-linux-gnu", &platforms, only_64_bit_has_c);
+    let lines = |plan: &Plan| plan.jobs.iter().map(|job| job.line.clone()).collect::<Vec<_>>();
+    assert_eq!(lines(&here), lines(&there));
+    let jobs: Vec<(Vec<String>, Vec<String>)> = there
+        .jobs
+        .iter()
+        .map(|job| (job.targets.clone(), job.tools.iter().map(|tool| tool.name.clone()).collect()))
+        .collect();
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        jobs,
+        [
+            (texts(&["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"]), texts(&["cargo", "zig"])),
+            (
+                texts(&["armv7-unknown-linux-musleabihf", "i686-unknown-linux-musl", "s390x-unknown-linux-gnu"]),
+                texts(&["cargo", "gcc"])
+            ),
+        ]
+    );
+    let unit = &there.images[0].units[2];
+    assert_eq!(unit.programs[0].toolchain.as_ref().unwrap().name, "rust-lld");
+    assert_eq!(unit.programs[0].binary, Path::new("/w/target/anyarch/armv7-unknown-linux-musleabihf/release/app"));
+}
+
+#[test]
+fn two_platforms_of_one_rust_target_build_in_folders_of_their_own() {
+    let plan = rust_plan("x86_64-unknown-linux-gnu", &["linux/amd64", "linux/amd64/v3"], |_| false);
+    let binaries: Vec<_> = plan.images[0].units.iter().map(|unit| unit.programs[0].binary.clone()).collect();
+    assert_eq!(
+        binaries,
+        [
+            Path::new("/w/target/anyarch/x86_64-unknown-linux-musl/release/app"),
+            Path::new("/w/target/anyarch/linux_amd64_v3/x86_64-unknown-linux-musl/release/app"),
+        ]
+    );
+    assert!(plan.jobs[1].line.contains("-Ctarget-cpu=x86-64-v3"), "{}", plan.jobs[1].line);
 }

@@ -14,6 +14,7 @@ const LONGEST_LINE: usize = 300;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What `Retry-After` asks for.
+#[expect(clippy::disallowed_methods, reason = "a `Retry-After` may be a date; no image knows of it")]
 pub(super) fn wait_asked(response: &Response) -> Option<Duration> {
     let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
     super::retry::retry_after(header, SystemTime::now())

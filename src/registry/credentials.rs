@@ -5,7 +5,7 @@
 //! the file itself holds for the host. No file, no entry, or a helper that knows no such host: anonymous. Everything else
 //! that goes wrong is an error, for a push that is anonymous by mistake ends in a riddle.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -155,8 +155,8 @@ pub(super) struct Credentials {
     environment: CredentialEnvironment,
     files: tokio::sync::OnceCell<Arc<Vec<(PathBuf, CredentialFile)>>>,
     /// What each helper said of each server; held while one runs, for some of them ask the user.
-    answers: tokio::sync::Mutex<HashMap<(String, String), Option<Credential>>>,
-    found: Mutex<HashMap<Repository, Option<Credential>>>,
+    answers: tokio::sync::Mutex<BTreeMap<(String, String), Option<Credential>>>,
+    found: Mutex<BTreeMap<Repository, Option<Credential>>>,
 }
 
 impl Credentials {
@@ -296,7 +296,7 @@ fn interpret(
         Err(_) if which::which(&program).is_err() => {
             Err(CredentialError::HelperMissing { program, path: path.to_owned() })
         }
-        Err(_) => Err(failed("it could not be talked to")),
+        Err(_) => Err(failed("it could not be run, or ended before it was asked")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lets one of many that want the same blob fetch it, while the others wait and then find it in the store.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::OwnedMutexGuard;
@@ -10,7 +10,7 @@ use crate::blob::Digest;
 /// Who is at which blob.
 #[derive(Default)]
 pub(super) struct Flights {
-    turns: Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
+    turns: Mutex<BTreeMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
 }
 
 impl Flights {

@@ -88,7 +88,7 @@ impl Host {
         let root = Url::parse(&format!("{}{}/v2/", scheme.prefix(), self.authority))
             .map_err(|source| Error::Name { registry: self.registry.clone(), source })?;
         // The registry itself may be as close as it likes: the user named it.
-        let own = transport.client(scheme == Scheme::Https, Closeness::Loopback)?;
+        let own = transport.client(&self.registry, scheme == Scheme::Https, Closeness::Loopback)?;
         let response = own
             .get(root.clone())
             .timeout(READ_TIMEOUT)

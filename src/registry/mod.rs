@@ -5,6 +5,7 @@
 //! server and nowhere else, and where it sends us is held to rules (`target`).
 
 mod address;
+mod advice;
 mod answer;
 mod challenge;
 mod credential_file;
@@ -22,7 +23,7 @@ mod token;
 mod transport;
 mod upload;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -61,7 +62,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// No insecure hosts, no certificates or addresses of our own, no proxy, and the usual retries.
+    /// No insecure hosts, no certificates or addresses of our own, and the usual retries; whether there is a proxy is
+    /// looked up where the HTTP client will look, in this process's own environment.
     #[must_use]
     pub fn new(store: Store, environment: CredentialEnvironment) -> Self {
         Self {
@@ -70,7 +72,10 @@ impl Options {
             store,
             root_files: Vec::new(),
             addresses: BTreeMap::new(),
-            proxied: false,
+            proxied: std::env::vars_os().any(|(name, value)| {
+                let names = ["http_proxy", "https_proxy", "all_proxy"];
+                !value.is_empty() && names.iter().any(|known| name.eq_ignore_ascii_case(known))
+            }),
             retry: RetryPolicy::default(),
         }
     }
@@ -110,8 +115,9 @@ struct Inner {
     store: Store,
     policy: RetryPolicy,
     proxied: bool,
-    hosts: Mutex<HashMap<String, Arc<Host>>>,
+    hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     flights: Flights,
+    begun: upload::Begun,
 }
 
 impl Client {
@@ -129,6 +135,7 @@ impl Client {
             proxied: options.proxied,
             hosts: Mutex::default(),
             flights: Flights::default(),
+            begun: upload::Begun::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -268,12 +268,12 @@ fn stream_file(file: tokio::fs::File, size: u64, sent: watch::Sender<u64>) -> re
     let chunks = stream::try_unfold((file, 0_u64), move |(mut file, position)| {
         let sent = sent.clone();
         async move {
-            sent.send_replace(position);
             let mut chunk = BytesMut::with_capacity(CHUNK);
             if position >= size || file.read_buf(&mut chunk).await? == 0 {
                 return Ok::<_, std::io::Error>(None);
             }
             let position = position + chunk.len() as u64;
+            sent.send_replace(position);
             Ok(Some((chunk.freeze(), (file, position))))
         }
     });

@@ -60,7 +60,7 @@ pub(super) fn admit(
     let anyone = url.scheme() == "http"
         || transport.schemes(name).contains(&Scheme::UnverifiedHttps)
         || (same_host && line.scheme == Scheme::UnverifiedHttps);
-    Ok(Target { client: transport.client(!anyone, limit)?, own: false })
+    Ok(Target { client: transport.client(name, !anyone, limit)?, own: false })
 }
 
 pub(super) fn refused(host: &Host, kind: TargetKind, url: &Url, source: Refusal) -> Error {
@@ -87,7 +87,7 @@ mod tests {
     fn verdict(root: &str, scheme: Scheme, closeness: Closeness, kind: TargetKind, to: &str) -> String {
         let transport = Transport::new(Vec::new(), &[], super::super::address::Addresses::default()).unwrap();
         let host = Host::new(&"registry.example/app".parse::<Repository>().unwrap());
-        let own = transport.client(false, Closeness::Loopback).unwrap();
+        let own = transport.client("registry.example", false, Closeness::Loopback).unwrap();
         let line = Line { root: Url::parse(root).unwrap(), scheme, closeness, own };
         let from = (kind != TargetKind::Realm).then(|| line.root.clone());
         match admit(&transport, &host, &line, kind, from.as_ref(), &Url::parse(to).unwrap()) {

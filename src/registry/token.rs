@@ -2,7 +2,7 @@
 //! once however many wait for it, and again shortly before it ends.
 //! <https://distribution.github.io/distribution/spec/auth/token/>, <https://distribution.github.io/distribution/spec/auth/oauth/>.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
 #[derive(Default)]
 pub(super) struct Tokens {
     /// By the repository whose login they were had for, and the scopes.
-    slots: Mutex<HashMap<(String, Scopes), Slot>>,
+    slots: Mutex<BTreeMap<(String, Scopes), Slot>>,
 }
 
 impl Tokens {

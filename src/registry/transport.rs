@@ -1,6 +1,6 @@
 //! The HTTP clients: whom they trust, how close they may come, and what a failed connection means.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
@@ -39,12 +39,23 @@ impl Scheme {
     }
 }
 
+/// What tells one HTTP client from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    /// whether certificates are verified
+    verified: bool,
+    /// how close names may lead
+    limit: Closeness,
+    /// whether the environment's proxies count
+    proxies: bool,
+}
+
 /// Makes and keeps HTTP clients, one for each way to trust.
 pub(super) struct Transport {
     insecure_hosts: Vec<String>,
     roots: Vec<reqwest::Certificate>,
     pub(super) addresses: Addresses,
-    clients: Mutex<HashMap<(bool, Closeness), reqwest::Client>>,
+    clients: Mutex<BTreeMap<Kind, reqwest::Client>>,
 }
 
 impl Transport {
@@ -85,13 +96,16 @@ impl Transport {
         }
     }
 
-    /// The client for hosts up to that closeness. Clients are made when they are wanted: one that verifies needs the
-    /// system's certificates, which a machine that pushes to itself only may not have.
+    /// The client for `host`, whose name may lead up to that closeness. Clients are made when they are wanted: one that
+    /// verifies needs the system's certificates, which a machine that pushes to itself only may not have.
+    ///
+    /// This machine is not reached through a proxy, whatever `NO_PROXY` says, as with every program written in Go.
     ///
     /// None of them follows redirects: [`super::request`] does, by our rules.
-    pub(super) fn client(&self, verified: bool, limit: Closeness) -> Result<reqwest::Client, Error> {
+    pub(super) fn client(&self, host: &str, verified: bool, limit: Closeness) -> Result<reqwest::Client, Error> {
+        let kind = Kind { verified, limit, proxies: !is_loopback(host) };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&(verified, limit)) {
+        if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
         }
         let mut builder = reqwest::Client::builder()
@@ -105,8 +119,11 @@ impl Transport {
         } else {
             builder.tls_danger_accept_invalid_certs(true)
         };
+        if !kind.proxies {
+            builder = builder.no_proxy();
+        }
         let client = builder.build().map_err(|source| Error::Setup { source })?;
-        clients.insert((verified, limit), client.clone());
+        clients.insert(kind, client.clone());
         Ok(client)
     }
 }

@@ -4,7 +4,9 @@
 //! Over reqwest, not oci-client, which asks no source scope for a mount, takes the legal 202 to one for an error, and
 //! uploads in chunks, which some registries drop.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::LOCATION;
@@ -18,7 +20,7 @@ use super::manifest::check_stored;
 use super::request::{Answer, Body, Call};
 use super::token::Scopes;
 use super::{Client, Inner, PushedHow, retry};
-use crate::blob::Descriptor;
+use crate::blob::{Descriptor, Digest};
 use crate::reference::Repository;
 
 /// How long an upload may stand still.
@@ -26,11 +28,51 @@ const STANDSTILL: Duration = Duration::from_mins(2);
 /// How long a registry may think about a blob that it has in full; some copy it to where it belongs first.
 const DIGESTION: Duration = Duration::from_mins(15);
 
+/// Uploads that a registry began in place of a mount, kept for the push of the same blob.
+#[derive(Default)]
+pub(super) struct Begun(Mutex<BTreeMap<(Repository, Digest), Url>>);
+
+impl Begun {
+    fn keep(&self, repository: &Repository, digest: &Digest, location: Url) {
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.insert((repository.clone(), *digest), location);
+    }
+
+    fn take(&self, repository: &Repository, digest: &Digest) -> Option<Url> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(repository.clone(), *digest))
+    }
+}
+
 impl Client {
+    /// Has the registry take a blob from another of its repositories; false when it does not. For a blob whose bytes are
+    /// not here: when they are, [`Client::push_blob`] does it all.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked.
+    pub async fn mount_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        from: &Repository,
+    ) -> Result<bool, Error> {
+        let Some(from) = mountable(repository, Some(from)) else { return Ok(false) };
+        let host = self.inner.host(repository);
+        let upload = Upload::new(&self.inner, &host, repository, descriptor, Some(from));
+        match retry::run(&self.inner.policy, || upload.mount(from)).await? {
+            Mount::Done => Ok(true),
+            Mount::Refused => Ok(false),
+            Mount::Upload(location) => {
+                self.inner.begun.keep(repository, &descriptor.digest, location);
+                Ok(false)
+            }
+        }
+    }
+
     /// Sees to it that `repository` has the blob, whose bytes are the file `body`.
     ///
     /// `mount_from` is a repository of the same registry that has, or may have, the blob; one of another registry is
-    /// not asked. `progress` is told how many bytes of the blob are on their way; the number falls when an attempt begins anew.
+    /// not asked. `progress` is told how many bytes of the blob are on their way; the number falls when an attempt
+    /// begins anew.
     ///
     /// # Errors
     /// When the registry cannot be asked or does not take the blob, or the file cannot be read.
@@ -42,53 +84,36 @@ impl Client {
         mount_from: Option<&Repository>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<PushedHow, Error> {
-        let check = Action::new(Verb::CheckBlob, repository, &descriptor.digest);
-        let scopes = Scopes::push(repository);
-        if self.inner.has_blob(&check, &scopes, descriptor).await? {
+        let host = self.inner.host(repository);
+        let upload = Upload::new(&self.inner, &host, repository, descriptor, mountable(repository, mount_from));
+        if let Some(location) = self.inner.begun.take(repository, &descriptor.digest) {
+            match upload.put(location, body, progress).await {
+                Ok(()) => return Ok(PushedHow::Uploaded),
+                Err(error @ Error::File { .. }) => return Err(error),
+                // It may have ended while the bytes were fetched. All begins anew then.
+                Err(_) => {}
+            }
+        }
+        let check = upload.action.but(Verb::CheckBlob);
+        if self.inner.has_blob(&check, &upload.scopes, descriptor).await? {
             progress(descriptor.size);
             return Ok(PushedHow::Existed);
         }
-        let mount_from = mount_from.filter(|from| from.registry == repository.registry && *from != repository);
-        let upload = Upload {
-            inner: &self.inner,
-            host: &self.inner.host(repository),
-            action: check.but(Verb::UploadBlob),
-            descriptor,
-            scopes,
-            mount_from,
-        };
         retry::run(&self.inner.policy, || upload.run(body, progress)).await
-    }
-
-    /// Asks the registry to take the blob from `from`, another of its repositories; true when it did.
-    ///
-    /// For a blob that is not here: nothing is uploaded when the answer is no.
-    ///
-    /// # Errors
-    /// When the registry cannot be asked.
-    pub async fn mount_blob(
-        &self,
-        repository: &Repository,
-        descriptor: &Descriptor,
-        from: &Repository,
-    ) -> Result<bool, Error> {
-        let upload = Upload {
-            inner: &self.inner,
-            host: &self.inner.host(repository),
-            action: Action::new(Verb::MountBlob, repository, &descriptor.digest),
-            descriptor,
-            scopes: Scopes::push(repository),
-            mount_from: Some(from),
-        };
-        let begun = retry::run(&self.inner.policy, || upload.mount(from)).await?;
-        Ok(matches!(begun, Some(Begun::Mounted)))
     }
 }
 
-/// What became of asking for a place to upload to.
-enum Begun {
-    Mounted,
-    At(Url),
+/// Only a registry's own repositories can be mounted from, and not the one that is pushed to.
+fn mountable<'from>(repository: &Repository, from: Option<&'from Repository>) -> Option<&'from Repository> {
+    from.filter(|from| from.registry == repository.registry && *from != repository)
+}
+
+/// What a registry made of the wish to mount a blob.
+enum Mount {
+    Done,
+    /// It began an upload instead, which the specification allows.
+    Upload(Url),
+    Refused,
 }
 
 /// One blob on its way up; every attempt begins a new upload, for nobody promises that half of one is kept.
@@ -101,26 +126,37 @@ struct Upload<'push> {
     mount_from: Option<&'push Repository>,
 }
 
-impl Upload<'_> {
+impl<'push> Upload<'push> {
+    fn new(
+        inner: &'push Inner,
+        host: &'push Host,
+        repository: &Repository,
+        descriptor: &'push Descriptor,
+        mount_from: Option<&'push Repository>,
+    ) -> Self {
+        let action = Action::new(Verb::UploadBlob, repository, &descriptor.digest);
+        Self { inner, host, action, descriptor, scopes: Scopes::push(repository), mount_from }
+    }
+
     async fn run(&self, body: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<PushedHow, Error> {
-        let mounted = match self.mount_from {
+        let mount = match self.mount_from {
             Some(from) => self.mount(from).await?,
-            None => None,
+            None => Mount::Refused,
         };
-        let location = match mounted {
-            Some(Begun::Mounted) => {
+        let location = match mount {
+            Mount::Done => {
                 progress(self.descriptor.size);
                 return Ok(PushedHow::Mounted);
             }
-            Some(Begun::At(location)) => location,
-            None => self.begin().await?,
+            Mount::Upload(location) => location,
+            Mount::Refused => self.begin().await?,
         };
         self.put(location, body, progress).await?;
         Ok(PushedHow::Uploaded)
     }
 
-    /// Asks for the blob of another repository; `None` when that is not to be had and an upload has to be begun.
-    async fn mount(&self, from: &Repository) -> Result<Option<Begun>, Error> {
+    /// Asks for the blob of another repository.
+    async fn mount(&self, from: &Repository) -> Result<Mount, Error> {
         let action = self.action.but(Verb::MountBlob);
         let scopes = self.scopes.clone().and_pull(from);
         let mut url = self.inner.url(self.host, &action.repository, "blobs/uploads/").await?;
@@ -130,19 +166,19 @@ impl Upload<'_> {
             Ok(answer) => answer,
             // A token server that refuses the pair of scopes may give the target's alone.
             Err(Error::Token { status, .. }) if status.is_client_error() && status.as_u16() != 429 => {
-                return Ok(None);
+                return Ok(Mount::Refused);
             }
             Err(error) => return Err(error),
         };
         match answer.response.status() {
             StatusCode::CREATED => {
                 check_stored(&action, &answer, &self.descriptor.digest)?;
-                Ok(Some(Begun::Mounted))
+                Ok(Mount::Done)
             }
-            StatusCode::ACCEPTED => self.location(&answer).map(Begun::At).map(Some),
+            StatusCode::ACCEPTED => self.location(&answer).map(Mount::Upload),
             status if retry::is_transient(status.as_u16()) => Err(answer.into_error(&action).await),
             // Registries without mounts answer this and that.
-            _ => Ok(None),
+            _ => Ok(Mount::Refused),
         }
     }
 

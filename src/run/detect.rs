@@ -1,17 +1,24 @@
 //! PATH arguments and `[[program]]` tables become programs: which language, which package, called what.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use fs_err as fs;
 
+use toml::Spanned;
+
 use crate::cargo::{Binary, Choice, Features};
-use crate::config::values::Language as Written;
-use crate::config::{self, ConfigFile, ProgramFile};
+use crate::config::template::is_template;
+use crate::config::{self, ConfigError, ConfigFile, ProgramFile};
 use crate::exec::Children;
 use crate::golang::{self, GoError, GoPackage};
+use crate::host;
+use crate::platform::{Architecture, Platform};
+use crate::toolchain::Language;
+use crate::toolchain::Toolchains;
 
 use super::error::Error;
 use super::flags::Flags;
+use super::locate::{Location, Marker, as_typed, locate, marker_in, without_pattern};
 use super::rust::{Workspaces, features_of};
 
 /// What a program is, on every platform.
@@ -36,79 +43,13 @@ pub struct Program {
     pub table: Option<usize>,
 }
 
-/// Where a project is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Location {
-    /// the folder that was named
-    pub start: PathBuf,
-    /// the folder that holds the configuration file, else go.mod or Cargo.toml
-    pub root: PathBuf,
-    /// the nearest folder with a go.mod or a Cargo.toml
-    pub marker: Option<Marker>,
-}
-
-/// What makes a folder a project.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Marker {
-    /// it holds a go.mod
-    Go(PathBuf),
-    /// it holds a Cargo.toml
-    Cargo(PathBuf),
-    /// it holds both
-    Both(PathBuf),
-}
-
-/// Goes up from `path` (a folder, or Go's `./cmd/...`) to its project.
-///
-/// # Errors
-/// When the folder does not exist, or no project is there or above.
-pub fn locate(directory: &Path, path: &str) -> Result<Location, Error> {
-    let start = directory.join(without_pattern(path).0);
-    let start = fs::canonicalize(&start).map_err(|_| Error::NoPath { path: start })?;
-    let start = if start.is_dir() { start } else { start.parent().map(Path::to_owned).unwrap_or_default() };
-    let marker = start.ancestors().find_map(marker_in);
-    let language_root = marker.as_ref().map(|marker| match marker {
-        Marker::Go(folder) | Marker::Cargo(folder) | Marker::Both(folder) => folder.clone(),
-    });
-    // A configuration above the language's own root is another project's: that of whoever vendored this one.
-    let configured = start
-        .ancestors()
-        .take_while(|folder| language_root.as_deref().is_none_or(|root| folder.starts_with(root)))
-        .find(|folder| config::path_in(folder).is_file())
-        .map(Path::to_owned);
-    let workspace = match &marker {
-        Some(Marker::Cargo(folder)) => workspace_above(folder),
-        _ => None,
-    };
-    let configured = configured.or_else(|| workspace.clone().filter(|folder| config::path_in(folder).is_file()));
-    let root = configured.or(workspace).or(language_root).ok_or_else(|| Error::NoProject { path: start.clone() })?;
-    Ok(Location { start, root, marker })
-}
-
-fn marker_in(folder: &Path) -> Option<Marker> {
-    match (folder.join("go.mod").is_file(), folder.join("Cargo.toml").is_file()) {
-        (true, true) => Some(Marker::Both(folder.to_owned())),
-        (true, false) => Some(Marker::Go(folder.to_owned())),
-        (false, true) => Some(Marker::Cargo(folder.to_owned())),
-        (false, false) => None,
-    }
-}
-
-/// The nearest Cargo.toml above with a `[workspace]`. Whether the package is a member is for cargo to say.
-fn workspace_above(package: &Path) -> Option<PathBuf> {
-    let has_workspace = |folder: &&Path| {
-        let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
-        text.lines().any(|line| line.trim_start().starts_with("[workspace"))
-    };
-    package.ancestors().find(has_workspace).map(Path::to_owned)
-}
-
-/// Splits Go's `...` off a path.
-fn without_pattern(path: &str) -> (&str, bool) {
-    match path.strip_suffix("...") {
-        Some(folder) => (if folder.is_empty() { "." } else { folder }, true),
-        None => (path, false),
-    }
+/// The programs of a run.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// each of them, in order
+    pub programs: Vec<Program>,
+    /// true when they are all that the configuration file names, rather than a choice by the command line
+    pub configured: bool,
 }
 
 /// Finds programs.
@@ -119,6 +60,8 @@ pub struct Detector<'run> {
     pub workspaces: &'run mut Workspaces,
     /// the folder we are in
     pub directory: &'run Path,
+    /// the rows that say how `go` and `cargo` are installed
+    pub toolchains: &'run Toolchains,
 }
 
 impl Detector<'_> {
@@ -126,31 +69,33 @@ impl Detector<'_> {
     ///
     /// # Errors
     /// When there is none, or several and no choice.
-    pub fn programs(&mut self, location: &Location, file: &ConfigFile, flags: &Flags) -> Result<Vec<Program>, Error> {
-        let everything = flags.paths.is_empty()
+    pub fn programs(&mut self, location: &Location, file: &ConfigFile, flags: &Flags) -> Result<Programs, Error> {
+        let whole_project = flags.paths.is_empty()
             || (flags.paths.len() == 1 && location.start == location.root && !flags.paths[0].ends_with("..."));
-        if everything && !file.program.is_empty() {
+        let chooses = !flags.bins.is_empty() || flags.all_bins || flags.package.is_some();
+        if whole_project && !chooses && !file.program.is_empty() {
             let mut programs = Vec::new();
-            for (position, table) in file.program.iter().enumerate() {
-                let place = file.source.place_of(table).to_string();
-                programs.extend(self.from_table(location, table.get_ref(), &place, position)?);
+            for position in 0..file.program.len() {
+                programs.extend(self.programs_of_table(location, file, position)?);
             }
-            return Ok(programs);
+            return Ok(Programs { programs, configured: true });
+        }
+        if location.marker.is_none() && file.program.is_empty() && config::path_in(&location.root).is_file() {
+            return Err(Error::NothingNamed { file: file.source.path().to_owned() });
         }
         let paths = if flags.paths.is_empty() { vec![".".to_owned()] } else { flags.paths.clone() };
         let mut programs = Vec::new();
         for path in &paths {
-            programs.extend(self.from_path(path, flags)?);
+            programs.extend(self.programs_at(path, flags)?);
         }
         self.adopt_tables(location, file, &mut programs)?;
-        Ok(programs)
+        Ok(Programs { programs, configured: false })
     }
 
     /// A program that was named by its path keeps the settings that the configuration file has for it.
     fn adopt_tables(&mut self, location: &Location, file: &ConfigFile, programs: &mut [Program]) -> Result<(), Error> {
-        for (position, table) in file.program.iter().enumerate() {
-            let place = file.source.place_of(table).to_string();
-            for known in self.from_table(location, table.get_ref(), &place, position)? {
+        for position in 0..file.program.len() {
+            for known in self.programs_of_table(location, file, position)? {
                 let same = |program: &&mut Program| match (&program.kind, &known.kind) {
                     (Kind::Go(one), Kind::Go(other)) => one == other,
                     (Kind::Rust(one), Kind::Rust(other)) => one == other,
@@ -164,7 +109,15 @@ impl Detector<'_> {
         Ok(())
     }
 
-    fn from_path(&mut self, path: &str, flags: &Flags) -> Result<Vec<Program>, Error> {
+    /// Without the tool there is nobody to ask what a project holds, and the error has to say how to get it.
+    fn require(&self, tool: &str, folder: &Path) -> Result<(), Error> {
+        match self.toolchains.tool(tool, Platform::linux(Architecture::Amd64)) {
+            Some(tool) => Ok(host::require_reader(&tool, folder)?),
+            None => Ok(()),
+        }
+    }
+
+    fn programs_at(&mut self, path: &str, flags: &Flags) -> Result<Vec<Program>, Error> {
         let location = locate(self.directory, path)?;
         let named = |name: &str, kind| Program { name: name.to_owned(), kind, table: None };
         match location.marker {
@@ -177,7 +130,7 @@ impl Detector<'_> {
                     (flags.package.is_some(), "--package"),
                 ];
                 if let Some((_, flag)) = rust_flag.iter().find(|(given, _)| *given) {
-                    return Err(Error::RustFlag { path: folder, found: "Go", flag });
+                    return Err(Error::RustFlag { path: folder, flag });
                 }
                 let packages = self.go_packages(&location.start, path)?;
                 Ok(packages.into_iter().map(|package| named(package.name(), Kind::Go(package.clone()))).collect())
@@ -189,6 +142,7 @@ impl Detector<'_> {
                     all_bins: flags.all_bins,
                     features: Features::default(),
                 };
+                self.require("cargo", &location.start)?;
                 let binaries = self.workspaces.binaries(&location.start, &choice)?;
                 Ok(binaries.into_iter().map(|binary| named(&binary.name.clone(), Kind::Rust(binary))).collect())
             }
@@ -214,13 +168,14 @@ impl Detector<'_> {
             0 => Err(no_main().into()),
             1 => Ok(below),
             _ => {
-                let choices = below.iter().map(|package| self.as_argument(&package.directory)).collect();
+                let choices = below.iter().map(|package| as_typed(self.directory, &package.directory)).collect();
                 Err(GoError::SeveralMains { path: path.to_owned(), choices }.into())
             }
         }
     }
 
     fn go_list(&self, folder: &Path, pattern: &str) -> Result<Vec<GoPackage>, Error> {
+        self.require("go", folder)?;
         let call = golang::list_invocation(folder, &[pattern.to_owned()]);
         let finished = self.children.ask(&call)?;
         if !finished.status.success() {
@@ -230,27 +185,19 @@ impl Detector<'_> {
         Ok(golang::read_list(folder, &finished.stdout)?)
     }
 
-    /// A folder as it would be typed from where we are.
-    fn as_argument(&self, folder: &Path) -> String {
-        let here = fs::canonicalize(self.directory).unwrap_or_else(|_| self.directory.to_owned());
-        match folder.strip_prefix(here) {
-            Ok(relative) if relative.as_os_str().is_empty() => ".".to_owned(),
-            Ok(relative) => format!("./{}", relative.display()),
-            Err(_) => folder.display().to_string(),
-        }
-    }
-
-    fn from_table(
+    fn programs_of_table(
         &mut self,
         location: &Location,
-        table: &ProgramFile,
-        place: &str,
+        file: &ConfigFile,
         position: usize,
     ) -> Result<Vec<Program>, Error> {
+        let entry = &file.program[position];
+        let table = entry.get_ref();
         let package = table.package.as_ref().map(|package| package.get_ref().as_str());
         let root = &location.root;
         let folder = package.map(|package| root.join(package)).filter(|folder| folder.is_dir());
-        let language = self.language(table, root, folder.as_deref(), place)?;
+        let language = language_of(entry, root, folder.as_deref(), file)?;
+        config::check::language_keys(&file.source, entry, language)?;
         let given = table.name.as_ref().map(|name| name.get_ref().0.clone());
         let program = |name: &str, kind| Program {
             name: given.clone().unwrap_or_else(|| name.to_owned()),
@@ -258,8 +205,14 @@ impl Detector<'_> {
             table: Some(position),
         };
         match language {
-            Written::Prebuilt => Ok(vec![program(&prebuilt_name(table), Kind::Prebuilt)]),
-            Written::Go => {
+            Language::Prebuilt => {
+                let name = match given.clone() {
+                    Some(name) => name,
+                    None => prebuilt_name(table).ok_or_else(|| nameless(entry, file))?,
+                };
+                Ok(vec![program(&name, Kind::Prebuilt)])
+            }
+            Language::Go => {
                 let packages = match (&folder, package) {
                     (Some(folder), Some(package)) => self.go_packages(folder, package)?,
                     (None, Some(package)) => {
@@ -270,7 +223,7 @@ impl Detector<'_> {
                 };
                 Ok(packages.into_iter().map(|package| program(package.name(), Kind::Go(package.clone()))).collect())
             }
-            Written::Rust => {
+            Language::Rust => {
                 let name = package.filter(|_| folder.is_none()).map(str::to_owned);
                 let choice = Choice {
                     package: name,
@@ -278,54 +231,54 @@ impl Detector<'_> {
                     all_bins: table.bins.as_ref().is_some_and(|bins| *bins.get_ref()),
                     features: features_of(&table.settings()),
                 };
+                self.require("cargo", root)?;
                 let binaries = self.workspaces.binaries(folder.as_deref().unwrap_or(root), &choice)?;
                 Ok(binaries.into_iter().map(|binary| program(&binary.name.clone(), Kind::Rust(binary))).collect())
             }
         }
     }
-
-    fn language(&self, table: &ProgramFile, root: &Path, folder: Option<&Path>, place: &str) -> Result<Written, Error> {
-        if let Some(language) = &table.language {
-            return Ok(*language.get_ref());
-        }
-        let has_path = |settings: &config::ProgramSettings| settings.path.is_some();
-        if has_path(&table.settings()) || table.platform.0.values().any(|settings| has_path(settings.get_ref())) {
-            return Ok(Written::Prebuilt);
-        }
-        if let [only] = table
-            .written()
-            .iter()
-            .map(|key| key.languages)
-            .filter(|languages| languages.len() == 1)
-            .take(1)
-            .collect::<Vec<_>>()
-            .as_slice()
-        {
-            return Ok(only[0]);
-        }
-        let start = folder.unwrap_or(root);
-        match start.ancestors().take_while(|ancestor| ancestor.starts_with(root)).find_map(marker_in) {
-            Some(Marker::Go(_)) => Ok(Written::Go),
-            Some(Marker::Cargo(_)) => Ok(Written::Rust),
-            Some(Marker::Both(folder)) => {
-                let looked_for = format!("`{}` holds both a go.mod and a Cargo.toml", folder.display());
-                Err(Error::NoLanguage { place: place.to_owned(), looked_for })
-            }
-            None => {
-                let looked_for = format!("looked for go.mod and Cargo.toml in `{}`", start.display());
-                Err(Error::NoLanguage { place: place.to_owned(), looked_for })
-            }
-        }
-    }
 }
 
-/// A prebuilt binary without a name is called what its file is called.
-fn prebuilt_name(table: &ProgramFile) -> String {
+fn language_of(
+    entry: &Spanned<ProgramFile>,
+    root: &Path,
+    folder: Option<&Path>,
+    file: &ConfigFile,
+) -> Result<Language, Error> {
+    let table = entry.get_ref();
+    if let Some(language) = &table.language {
+        return Ok(language.get_ref().0);
+    }
+    let has_path = |settings: &config::ProgramSettings| settings.path.is_some();
+    if has_path(&table.settings()) || table.platform.0.values().any(|settings| has_path(settings.get_ref())) {
+        return Ok(Language::Prebuilt);
+    }
+    let start = folder.unwrap_or(root);
+    let marker = start.ancestors().take_while(|ancestor| ancestor.starts_with(root)).find_map(marker_in);
+    // Where the folder does not tell, a key that only one language has does.
+    let telling = table.written().iter().map(|key| key.languages).find(|languages| languages.len() == 1);
+    let looked_for = match (marker, telling) {
+        (Some(Marker::Go(_)), _) => return Ok(Language::Go),
+        (Some(Marker::Cargo(_)), _) => return Ok(Language::Rust),
+        (_, Some([only])) => return Ok(*only),
+        (Some(Marker::Both(folder)), _) => format!("`{}` holds both a go.mod and a Cargo.toml", folder.display()),
+        (None, _) => format!("there is no go.mod or Cargo.toml in `{}`", start.display()),
+    };
+    Err(Error::NoLanguage { place: file.source.place_of(entry).to_string(), looked_for })
+}
+
+/// A prebuilt binary without a name is called what its file is called, where that is one name for all platforms.
+fn prebuilt_name(table: &ProgramFile) -> Option<String> {
     let settings = table.settings();
     let first =
         settings.path.or_else(|| table.platform.0.values().find_map(|settings| settings.get_ref().path.clone()));
-    let path = first.map(|path| path.into_inner()).unwrap_or_default();
-    path.rsplit('/').next().unwrap_or_default().to_owned()
+    let path = first.map(Spanned::into_inner).unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    (!name.is_empty() && !is_template(name) && !name.contains("}}")).then(|| name.to_owned())
+}
+
+fn nameless(entry: &Spanned<ProgramFile>, file: &ConfigFile) -> ConfigError {
+    ConfigError::MissingKey { table: "program".into(), place: file.source.place_of(entry), key: "name".into() }
 }
 
 fn holds_go_files(folder: &Path) -> bool {

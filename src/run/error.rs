@@ -7,8 +7,8 @@ use crate::base::BaseError;
 use crate::base_name::BaseNameError;
 use crate::cargo::{CargoError, MissingLibrary};
 use crate::cargo_flags::CargoConfigError;
-use crate::config::ConfigError;
 use crate::config::template::TemplateError;
+use crate::config::{ConfigError, Origin};
 use crate::elf::{ElfError, Mismatch};
 use crate::exec::ExecError;
 use crate::golang::GoError;
@@ -35,11 +35,13 @@ pub enum Error {
     NoPath { path: PathBuf },
     #[error("`{path}` holds both a go.mod and a Cargo.toml")]
     TwoLanguages { path: PathBuf },
-    #[error("{place}: the language of this program cannot be found: {looked_for}")]
+    #[error("the language of the program in {place} cannot be found: {looked_for}")]
     NoLanguage { place: String, looked_for: String },
-    #[error("`{path}` is a {found} project, and `{flag}` is for Rust")]
-    RustFlag { path: PathBuf, found: &'static str, flag: &'static str },
-    #[error("`{text}` should read KEY=VALUE")]
+    #[error("`{path}` is a Go project, and `{flag}` is for Rust")]
+    RustFlag { path: PathBuf, flag: &'static str },
+    #[error("`{file}` names no program, and there is no go.mod or Cargo.toml beside it")]
+    NothingNamed { file: PathBuf },
+    #[error("`{flag} {text}` should read {flag} KEY=VALUE")]
     KeyValue { flag: &'static str, text: String },
     #[error("`--platform` and `platforms` name nothing")]
     NoPlatforms,
@@ -49,21 +51,23 @@ pub enum Error {
     OnePlace { images: Vec<String> },
     #[error("`--single-manifest` is for one platform, and `{image}` has {platforms}")]
     SingleManifest { image: String, platforms: usize },
-    #[error("`{text}` has a digest, and what is published gets its own")]
-    DigestTag { text: String },
-    #[error("{}: `{program}` has the destination `{destination}`, which is no absolute path", origin)]
-    Destination { origin: String, program: String, destination: String },
-    #[error("{place}: `{path}` is not there")]
+    #[error("`{text}` ({origin}) has a digest, and what is published gets its own")]
+    DigestTag { origin: String, text: String, named: String },
+    #[error("`{path}` in {place} does not exist")]
     NoFile { place: String, path: PathBuf },
-    #[error("{place}: `{path}` leads out of the project")]
-    Outside { place: String, path: PathBuf },
-    #[error("{place}: `{path}` is no regular file")]
+    #[error("`{path}` in {place} leads out of the project, to `{target}`")]
+    Outside { place: String, path: PathBuf, target: PathBuf },
+    #[error("`{path}` in {place} is no regular file")]
     NotAFile { place: String, path: PathBuf },
-    #[error("for {platform}, {place}: the prebuilt `{path}` is not there")]
-    NoPrebuilt { place: String, platform: Platform, path: PathBuf },
+    #[error("the binary of `{program}` for {platform} does not exist: `{path}` in {place}")]
+    NoPrebuilt { program: String, platform: Platform, place: String, path: PathBuf },
+    #[error("`{program}` in {place} has no `path` for {platform}")]
+    NoPrebuiltPath { program: String, platform: Platform, place: String },
+    #[error("`output` in {place} names {number} places, and anyarch writes one")]
+    SeveralOutputs { place: String, number: usize },
     #[error("`SOURCE_DATE_EPOCH` is `{text}`, which is no number of seconds")]
     Epoch { text: String },
-    #[error("{place}: `created = \"commit\"` needs the time of the commit")]
+    #[error("`created = \"commit\"` in {place} needs the time of the commit")]
     CommitTime {
         place: String,
         #[source]
@@ -106,17 +110,24 @@ pub enum Error {
     Platform(#[from] PlatformError),
     #[error(transparent)]
     Base(#[from] BaseError),
-    #[error("{origin}: the base `{text}` cannot be used")]
+    #[error("the base `{text}` ({origin}) cannot be used")]
     BaseName {
-        origin: String,
+        origin: Origin,
         text: String,
         #[source]
         source: BaseNameError,
     },
-    #[error("{origin}: {source}")]
+    #[error("the base `{base}` cannot be used for {platform}")]
+    BaseImage {
+        base: String,
+        platform: Platform,
+        #[source]
+        source: ImageError,
+    },
+    #[error("{source} ({origin})")]
     Reference { origin: String, source: ReferenceError },
-    #[error("{origin}: {source}")]
-    Output { origin: String, source: OutputError },
+    #[error("{source} ({origin})")]
+    Output { origin: Origin, source: OutputError },
     #[error("cannot push to `{target}`")]
     Push {
         target: String,
@@ -162,6 +173,11 @@ impl From<ExecError> for Error {
     }
 }
 
+/// What a flag takes, the file takes as a value.
+fn in_file(key: &str, flag: &str, hint: &str) -> String {
+    hint.strip_prefix(flag).map_or_else(|| hint.to_owned(), |value| format!("{key} = \"{value}\""))
+}
+
 fn describe_failures(failed: &[String]) -> String {
     match failed {
         [only] => format!("{only} was not built, so nothing was published"),
@@ -173,10 +189,24 @@ impl Hint for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NoProject { .. } => vec!["name the folder of a project: anyarch build path/to/project".to_owned()],
-            Self::TwoLanguages { .. } => {
-                vec!["say which in anyarch.toml: [[program]] language = \"go\" or \"rust\"".to_owned()]
+            Self::TwoLanguages { .. } => ["go", "rust"]
+                .map(|language| format!("anyarch.toml: program = [{{ language = \"{language}\" }}]"))
+                .into(),
+            Self::NothingNamed { .. } => {
+                vec!["program = [{ name = \"app\", path = \"dist/{{platform.os}}_{{platform.arch}}/app\" }]".to_owned()]
             }
-            Self::NoLanguage { .. } => vec!["language = \"go\"".to_owned(), "language = \"rust\"".to_owned()],
+            Self::NoLanguage { .. } => {
+                vec![
+                    "language = \"go\"".to_owned(),
+                    "language = \"rust\"".to_owned(),
+                    "package = \"./cmd/app\"".to_owned(),
+                ]
+            }
+            Self::DigestTag { named, .. } => vec![format!("-t {named}")],
+            Self::NoPrebuilt { program, platform, .. } | Self::NoPrebuiltPath { program, platform, .. } => {
+                vec![format!("platform.\"{platform}\".path = \"dist/{}/{program}\"", platform.as_folder())]
+            }
+            Self::Outside { .. } => vec!["copy the file into the project, and name the copy".to_owned()],
             Self::KeyValue { flag, .. } => vec![format!("{flag} key=value")],
             Self::NoPlatforms => vec!["--platform linux/amd64,linux/arm64".to_owned()],
             Self::NoTag => vec!["-t registry.example.com/app:latest --push".to_owned()],
@@ -197,9 +227,16 @@ impl Hint for Error {
             Self::Template(error) => error.hints(),
             Self::Platform(error) => error.hints(),
             Self::Base(error) => error.hints(),
+            Self::BaseName { origin: Origin::File(_), source, .. } => {
+                source.hints().iter().map(|hint| in_file("base", "--base ", hint)).collect()
+            }
             Self::BaseName { source, .. } => source.hints(),
             Self::Reference { source, .. } => source.hints(),
+            Self::Output { origin: Origin::File(_), source } => {
+                source.hints().iter().map(|hint| in_file("output", "-o ", hint)).collect()
+            }
             Self::Output { source, .. } => source.hints(),
+            Self::BaseImage { source, .. } => source.hints(),
             Self::Push { source, .. } | Self::Client(source) => source.hints(),
             Self::Go(error) => error.hints(),
             Self::Cargo(error) => error.hints(),

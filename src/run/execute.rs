@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fs_err as fs;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::exec::{ExecError, Jobs};
+use crate::exec::{self, ExecError, Jobs};
 use crate::image::{self, Image};
 use crate::output_spec::Output;
 use crate::platform::Platform;
@@ -38,14 +38,19 @@ enum Report {
 /// # Errors
 /// When anything fails; nothing was published then.
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
-    let output = prepared.settings.output(&crate::config::template::Scope::default())?;
-    check_output(&prepared, &output)?;
+    let output = prepared.output.clone();
     make_own_folder(&prepared)?;
     let prepared = Arc::new(prepared);
     let uploads = (output == Output::Registry).then(|| Uploads::new(session, &prepared));
     let fetches = publish::prefetch(session, &prepared, &output);
     let (sender, receiver) = unbounded_channel();
-    let jobs = Jobs::new(prepared.settings.jobs())?;
+    let size = prepared.settings.jobs();
+    if let Some(reason) = exec::lost_jobserver().filter(|_| size.is_none()) {
+        let remedy = "put a + before the line of the recipe, or say --jobs";
+        let note = format!("the jobserver of the make that started this cannot be joined ({reason}): {remedy}");
+        session.watch.event(Event::Note(note));
+    }
+    let jobs = Jobs::new(size)?;
     start_jobs(session, &prepared, &jobs, &sender);
     let mut run = Run::new(session, prepared.clone(), sender, uploads);
     run.start_ready_units();
@@ -54,23 +59,6 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     let bundles = run.bundles();
     let uploads = run.uploads.take();
     publish::publish(session, &prepared, bundles, &output, uploads).await
-}
-
-/// What cannot work is said before anything is compiled.
-fn check_output(prepared: &Prepared, output: &Output) -> Result<(), Error> {
-    let images = &prepared.plan.images;
-    if *output == Output::Registry && prepared.references.iter().any(Vec::is_empty) {
-        return Err(Error::NoTag);
-    }
-    if images.len() > 1 && matches!(output, Output::Archive(_) | Output::Folder(_) | Output::Stdout) {
-        return Err(Error::OnePlace { images: images.iter().map(|image| image.name.clone()).collect() });
-    }
-    if prepared.settings.single_manifest()
-        && let Some(image) = images.iter().find(|image| image.units.len() != 1)
-    {
-        return Err(Error::SingleManifest { image: image.name.clone(), platforms: image.units.len() });
-    }
-    Ok(())
 }
 
 /// Our folder must never show in `git status`, or Go would stamp the build as modified: its `.gitignore` comes first.
@@ -254,8 +242,8 @@ impl<'session> Run<'session> {
             let images: Vec<Image> =
                 (0..plan.units.len()).filter_map(|unit| self.images.remove(&(position, unit))).collect();
             let descriptors: Vec<_> = images.iter().map(Image::descriptor).collect();
-            let index =
-                (!self.prepared.settings.single_manifest()).then(|| image::index(&descriptors, &BTreeMap::new()));
+            let annotations = &plan.settings.annotations;
+            let index = (!self.prepared.settings.single_manifest()).then(|| image::index(&descriptors, annotations));
             bundles.push(Bundle { images, index });
         }
         bundles

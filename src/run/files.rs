@@ -5,8 +5,9 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use crate::config::FileEntry;
+use crate::config::check::not_empty;
 use crate::config::template::Scope;
+use crate::config::{FileEntry, values};
 use crate::layer_entry::{Contents, Entry, EntryKind};
 
 use super::error::Error;
@@ -22,19 +23,15 @@ pub fn entries(settings: &Settings, scope: &Scope) -> Result<Vec<Entry>, Error> 
 
 fn entry(settings: &Settings, table: &FileEntry, scope: &Scope) -> Result<Entry, Error> {
     let place = settings.file.source.place_of(&table.source).to_string();
-    let source = settings.text(&table.source, scope)?.value;
-    let destination = settings.text(&table.destination, scope)?.value;
-    if crate::config::values::destination(&destination).is_err() {
-        let origin = settings.file.source.place_of(&table.destination).to_string();
-        return Err(Error::Destination { origin, program: source, destination });
-    }
+    let source = settings.checked("source", &table.source, scope, not_empty)?.value;
+    let destination = settings.checked("destination", &table.destination, scope, values::destination)?.value;
     let path = settings.root.join(&source);
     let missing = |_| Error::NoFile { place: place.clone(), path: Path::new(&source).to_owned() };
     let root =
         fs::canonicalize(&settings.root).map_err(|error| Error::Read { path: settings.root.clone(), source: error })?;
     let resolved = fs::canonicalize(&path).map_err(missing)?;
     if !resolved.starts_with(&root) {
-        return Err(Error::Outside { place, path: source.into() });
+        return Err(Error::Outside { place, path: source.into(), target: resolved });
     }
     let metadata = fs::metadata(&resolved).map_err(missing)?;
     if !metadata.is_file() {

@@ -15,7 +15,7 @@ use crate::config::{self, ConfigFile};
 use crate::exec::Children;
 use crate::golang::GoSettings;
 use crate::host;
-use crate::image::ImageSettings;
+use crate::output_spec::Output;
 use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Source, UnitInput};
 use crate::platform::{self, Platform};
 use crate::reference::Reference;
@@ -23,11 +23,14 @@ use crate::registry;
 use crate::store::Store;
 use crate::toolchain::{Language, Toolchains};
 
-use super::detect::{Detector, Kind, Location, Program, locate};
+use super::destination;
+use super::detect::{Detector, Kind, Program, Programs};
 use super::error::Error;
 use super::event::{Event, Watch};
 use super::files;
 use super::flags::Flags;
+use super::locate::{Location, locate};
+use super::rows;
 use super::rust::Workspaces;
 use super::settings::{Settings, Times, platform_scope};
 
@@ -58,6 +61,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// the project
     pub settings: Settings,
+    /// where the images go
+    pub output: Output,
     /// what each image of the plan is called
     pub references: Vec<Vec<Reference>>,
     /// created and modification times
@@ -78,64 +83,6 @@ struct Group {
     below: Option<String>,
 }
 
-/// Reads the rows: ours, the user's folder, `--toolchain` files, the project's.
-///
-/// # Errors
-/// When a file cannot be read or holds no rows, or the project's rows name programs without leave.
-pub fn toolchains(
-    session: &Session,
-    files: &[PathBuf],
-    project: Option<(&ConfigFile, bool)>,
-) -> Result<Toolchains, Error> {
-    let mut rows = Toolchains::built_in()?;
-    let mut all: Vec<PathBuf> = Vec::new();
-    if let Some(folder) =
-        session.configuration_folder.as_ref().map(|folder| folder.join("toolchains")).filter(|folder| folder.is_dir())
-    {
-        let read = |source| Error::Read { path: folder.clone(), source };
-        for entry in fs::read_dir(&folder).map_err(read)? {
-            let path = entry.map_err(read)?.path();
-            if path.extension().is_some_and(|extension| extension == "toml") {
-                all.push(path);
-            }
-        }
-        all.sort();
-    }
-    all.extend(files.iter().map(|file| session.directory.join(file)));
-    for path in all {
-        let text = fs::read_to_string(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
-        rows = rows.overlay(&path.display().to_string(), &text)?;
-    }
-    if let Some((file, allowed)) = project.filter(|(file, _)| !file.toolchain.is_empty() || !file.platform.is_empty()) {
-        rows = project_rows(rows, file, allowed)?;
-    }
-    Ok(rows)
-}
-
-/// A project that is only looked at must not choose the programs that run, so its `tools` need leave.
-fn project_rows(rows: Toolchains, file: &ConfigFile, allowed: bool) -> Result<Toolchains, Error> {
-    let tools = |table: &toml::Table| table.get("tools").and_then(toml::Value::as_array).cloned().unwrap_or_default();
-    let new: Vec<String> = file
-        .toolchain
-        .iter()
-        .flat_map(|table| tools(table.get_ref()))
-        .filter_map(|tool| tool.as_str().map(str::to_owned))
-        .filter(|tool| !rows.rows().any(|row| row.tools.contains(tool)))
-        .collect();
-    let environment = file.toolchain.iter().any(|table| table.get_ref().contains_key("env"));
-    if !allowed && (!new.is_empty() || environment) {
-        let tools = if new.is_empty() { vec!["env".to_owned()] } else { new };
-        return Err(Error::ProjectToolchain { tools });
-    }
-    let mut table = toml::Table::new();
-    let values = |list: &[toml::Spanned<toml::Table>]| {
-        list.iter().map(|row| toml::Value::Table(row.get_ref().clone())).collect()
-    };
-    table.insert("toolchain".into(), toml::Value::Array(values(&file.toolchain)));
-    table.insert("platform".into(), toml::Value::Array(values(&file.platform)));
-    Ok(rows.overlay(&file.source.path().display().to_string(), &table.to_string())?)
-}
-
 /// Makes the plan.
 ///
 /// # Errors
@@ -143,14 +90,19 @@ fn project_rows(rows: Toolchains, file: &ConfigFile, allowed: bool) -> Result<To
 pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let location = locate(&session.directory, flags.paths.first().map_or(".", String::as_str))?;
     let file = read_config(&session.directory, &location)?;
-    let toolchains = toolchains(session, &flags.toolchain_files, Some((&file, flags.allow_project_toolchains)))?;
+    let toolchains = rows::toolchains(session, &flags.toolchain_files, Some((&file, flags.allow_project_toolchains)))?;
     let mut workspaces = Workspaces::new(session.children.clone(), session.store.root())?;
-    let mut detector =
-        Detector { children: &session.children, workspaces: &mut workspaces, directory: &session.directory };
+    let mut detector = Detector {
+        children: &session.children,
+        workspaces: &mut workspaces,
+        directory: &session.directory,
+        toolchains: &toolchains,
+    };
     let programs = detector.programs(&location, &file, &flags)?;
     let settings =
         Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
     let times = settings.times()?;
+    let output = settings.output(&Scope::default())?;
     let client = registry::Client::new(registry::Options {
         insecure_hosts: settings.insecure_registries(),
         proxied: session.proxied,
@@ -159,7 +111,6 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     .map_err(|error| Error::Client(Box::new(error)))?;
     let bases = Bases::new(session.store.clone(), client.clone());
     let mut preparation = Preparation {
-        session,
         settings: &settings,
         toolchains: &toolchains,
         workspaces: &mut workspaces,
@@ -181,9 +132,11 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let environment = |name: &str| std::env::var(name).ok();
     let context = workspaces.context(&environment)?;
     let plan = plan::make(&toolchains, &build, &context, inputs, options)?;
+    destination::check(&output, settings.single_manifest(), &plan, &references)?;
+    check_bases(&settings, &plan)?;
     note_choices(session, &plan);
     check_machine(session, &settings, &plan)?;
-    Ok(Prepared { plan, settings, references, times, bases, client, base_names })
+    Ok(Prepared { plan, settings, output, references, times, bases, client, base_names })
 }
 
 fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Error> {
@@ -199,9 +152,8 @@ fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Erro
 }
 
 /// Programs of the configuration file make one image; several that were named on the command line one each.
-fn groups(settings: &Settings, programs: Vec<Program>) -> Vec<Group> {
-    let configured = programs.iter().all(|program| program.table.is_some()) && settings.flags.paths.is_empty();
-    if programs.len() == 1 || configured || settings.one_image() {
+fn groups(settings: &Settings, Programs { programs, configured }: Programs) -> Vec<Group> {
+    if programs.len() == 1 || settings.one_image(configured) {
         let name = programs.first().map(|program| program.name.clone()).unwrap_or_default();
         return vec![Group { name, programs, below: None }];
     }
@@ -213,10 +165,27 @@ fn groups(settings: &Settings, programs: Vec<Program>) -> Vec<Group> {
     programs.into_iter().map(alone).collect()
 }
 
+/// A base that cannot be built on is said before anything is compiled.
+fn check_bases(settings: &Settings, plan: &Plan) -> Result<(), Error> {
+    for unit in plan.images.iter().flat_map(|image| &image.units) {
+        unit.base.image.check(settings.ignore_onbuild()).map_err(|source| Error::BaseImage {
+            base: unit.base.name.clone(),
+            platform: unit.platform,
+            source,
+        })?;
+    }
+    Ok(())
+}
+
 fn note_choices(session: &Session, plan: &Plan) {
     let mut notes = BTreeSet::new();
     for unit in plan.images.iter().flat_map(|image| &image.units) {
         notes.extend(unit.base.note.clone());
+        let triggers = unit.base.image.triggers();
+        if !triggers.is_empty() {
+            let (base, triggers) = (&unit.base.name, triggers.join("; "));
+            notes.insert(format!("the build triggers of the base `{base}` are left out: {triggers}"));
+        }
         if unit.base.image.has_zstd_layers() {
             notes.insert(format!(
                 "the base `{}` has zstd layers, which older Docker and umoci cannot read",
@@ -229,7 +198,9 @@ fn note_choices(session: &Session, plan: &Plan) {
             .iter()
             .map(|missing| format!("left out {} of `{}`: {}", missing.platform, missing.image, missing.reason)),
     );
-    notes.into_iter().for_each(|note| session.watch.event(Event::Note(note)));
+    for note in notes {
+        session.watch.event(Event::Note(note));
+    }
 }
 
 fn check_machine(session: &Session, settings: &Settings, plan: &Plan) -> Result<(), Error> {
@@ -252,7 +223,6 @@ fn check_machine(session: &Session, settings: &Settings, plan: &Plan) -> Result<
 }
 
 struct Preparation<'run> {
-    session: &'run Session,
     settings: &'run Settings,
     toolchains: &'run Toolchains,
     workspaces: &'run mut Workspaces,
@@ -270,8 +240,14 @@ impl Preparation<'_> {
         });
         let scope = Scope { image: Some(group.name.clone()), cargo_version: first_rust, ..Scope::default() };
         let references = self.settings.references(group.below.as_deref(), &scope)?;
-        let mut image = self.settings.image(&scope)?;
-        self.settle_entrypoint(&mut image, group, &scope)?;
+        let mut settings = self.settings.image(&scope, |rendered| rendered.value)?;
+        let mut shown = self.settings.image(&scope, |rendered| rendered.display)?;
+        // One program is the entrypoint; with several, `entrypoint` says which, else the first.
+        if let Some(first) = group.programs.first().filter(|_| settings.entrypoint.is_none()) {
+            let entrypoint = vec![self.destination(first, &scope)?];
+            settings.entrypoint = Some(entrypoint.clone());
+            shown.entrypoint = Some(entrypoint);
+        }
         let platforms = self.platforms(group, &scope).await?;
         let files = files::entries(self.settings, &scope)?;
         let mut units = Vec::with_capacity(platforms.len());
@@ -285,31 +261,16 @@ impl Preparation<'_> {
             }
             units.push(UnitInput { platform: *platform, programs, base });
         }
-        Ok((ImageInput { name: group.name.clone(), settings: image, files, units }, references))
-    }
-
-    /// One program is the entrypoint; with several, `entrypoint` says which, else the first.
-    fn settle_entrypoint(&self, image: &mut ImageSettings, group: &Group, scope: &Scope) -> Result<(), Error> {
-        if image.entrypoint.is_none()
-            && let Some(first) = group.programs.first()
-        {
-            image.entrypoint = Some(vec![self.destination(first, scope)?]);
-        }
-        Ok(())
+        Ok((ImageInput { name: group.name.clone(), settings, shown, files, units }, references))
     }
 
     fn destination(&self, program: &Program, scope: &Scope) -> Result<String, Error> {
         let table = program.table.map(|table| self.settings.file.program[table].get_ref());
         let Some(value) = table.and_then(|table| table.destination.as_ref()) else {
-            return Ok(format!("/usr/local/bin/{}", program.name));
+            return Ok(config::check::default_destination(&program.name));
         };
         let scope = Scope { program: Some(program.name.clone()), ..scope.clone() };
-        let destination = self.settings.text(value, &scope)?.value;
-        if crate::config::values::destination(&destination).is_err() {
-            let origin = self.settings.file.source.place_of(value).to_string();
-            return Err(Error::Destination { origin, program: program.name.clone(), destination });
-        }
-        Ok(destination)
+        Ok(self.settings.checked("destination", value, &scope, config::values::destination)?.value)
     }
 
     /// The platforms of an image, `all` and `host` spelled out, each once unless it was named twice.
@@ -406,7 +367,7 @@ impl Preparation<'_> {
             Kind::Go(package) => Source::Go {
                 package: package.clone(),
                 settings: GoSettings {
-                    tags: words(settings.tags.as_ref())?.iter().map(|word| word.value().to_owned()).collect(),
+                    tags: words(settings.tags.as_ref())?,
                     ldflags: words(settings.ldflags.as_ref())?,
                     gcflags: words(settings.gcflags.as_ref())?,
                     buildvcs: settings.buildvcs.as_ref().map(|value| *value.get_ref()),
@@ -439,20 +400,20 @@ impl Preparation<'_> {
         settings: &config::ProgramSettings,
         scope: &Scope,
     ) -> Result<Source, Error> {
-        let place = |value: Option<&toml::Spanned<String>>| {
-            let table =
-                program.table.map(|table| self.settings.file.source.place_of(&self.settings.file.program[table]));
-            value
-                .map(|value| self.settings.file.source.place_of(value))
-                .or(table)
-                .map(|place| place.to_string())
-                .unwrap_or_default()
+        let file = &self.settings.file;
+        let Some(value) = &settings.path else {
+            let table = program.table.map(|table| file.source.place_of(&file.program[table]).to_string());
+            let (program, place) = (program.name.clone(), table.unwrap_or_default());
+            return Err(Error::NoPrebuiltPath { program, platform, place });
         };
-        let value = settings.path.as_ref();
-        let missing = |path| Error::NoPrebuilt { place: place(value), platform, path };
-        let Some(value) = value else { return Err(missing(PathBuf::new())) };
-        let path = self.session.directory.join(self.settings.root.join(self.settings.text(value, scope)?.value));
-        let path = fs::canonicalize(&path).map_err(|_| missing(path))?;
-        if path.is_file() { Ok(Source::Prebuilt { path }) } else { Err(missing(path)) }
+        let text = self.settings.checked("path", value, scope, config::check::not_empty)?.value;
+        let found = fs::canonicalize(self.settings.root.join(&text));
+        let path = found.ok().filter(|path| path.is_file()).ok_or_else(|| Error::NoPrebuilt {
+            program: program.name.clone(),
+            platform,
+            place: file.source.place_of(value).to_string(),
+            path: text.into(),
+        })?;
+        Ok(Source::Prebuilt { path })
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
@@ -201,10 +201,13 @@ fn repositories(references: &[Reference]) -> Vec<Repository> {
 
 /// The way of each blob to each repository: gone once, by whichever image comes first, while the others wait.
 #[derive(Clone, Default)]
-struct Ways(Arc<Mutex<BTreeMap<(String, Digest), Arc<OnceCell<()>>>>>);
+struct Ways(Arc<Mutex<BTreeMap<(String, Digest), Way>>>);
+
+/// Set once a blob has gone its way.
+type Way = Arc<OnceCell<()>>;
 
 impl Ways {
-    fn of(&self, repository: &Repository, digest: &Digest) -> Arc<OnceCell<()>> {
+    fn of(&self, repository: &Repository, digest: &Digest) -> Way {
         let mut ways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ways.entry((repository.to_string(), *digest)).or_default().clone()
     }

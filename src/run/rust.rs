@@ -15,7 +15,7 @@ use crate::exec::Children;
 use crate::invocation::{Invocation, Word};
 use crate::plan::{Context, RustProgram};
 use crate::platform::Platform;
-use crate::toolchain::{Driver, Libc, Request, Tool, Toolchains};
+use crate::toolchain::{Driver, Request, Tool, Toolchains};
 use crate::{host, zigbuild};
 
 use super::error::Error;
@@ -24,7 +24,7 @@ use super::error::Error;
 pub struct Workspaces {
     children: Children,
     cache: PathBuf,
-    workspaces: BTreeMap<PathBuf, Rc<Workspace>>,
+    read: BTreeMap<PathBuf, Rc<Workspace>>,
     graphs: BTreeMap<(String, String, Vec<String>), Rc<Graph>>,
     configs: BTreeMap<PathBuf, Rc<CargoConfig>>,
     rows: Vec<CrateRow>,
@@ -41,7 +41,7 @@ impl Workspaces {
         Ok(Self {
             children,
             cache: cache.to_owned(),
-            workspaces: BTreeMap::new(),
+            read: BTreeMap::new(),
             graphs: BTreeMap::new(),
             configs: BTreeMap::new(),
             rows: cargo::crate_rows().map_err(|source| Error::CrateRows(Box::new(source)))?,
@@ -56,14 +56,14 @@ impl Workspaces {
     }
 
     fn workspace(&mut self, directory: &Path) -> Result<Rc<Workspace>, Error> {
-        if let Some(known) = self.workspaces.get(directory) {
+        if let Some(known) = self.read.get(directory) {
             return Ok(known.clone());
         }
         let call = cargo::workspace_invocation(directory);
         let json =
             self.ask(&call)?.map_err(|output| CargoError::from_failed_metadata(directory, directory, &output))?;
         let workspace = Rc::new(Workspace::read(&json)?);
-        self.workspaces.insert(directory.to_owned(), workspace.clone());
+        self.read.insert(directory.to_owned(), workspace.clone());
         Ok(workspace)
     }
 
@@ -125,12 +125,7 @@ impl Workspaces {
                 .as_ref()
                 .map_or_else(|| "release".to_owned(), |profile| profile.get_ref().clone()),
             strip: settings.strip.as_ref().map(|strip| *strip.get_ref()),
-            libc: settings
-                .libc
-                .as_ref()
-                .map(|libc| libc.get_ref().to_string().parse::<Libc>())
-                .transpose()
-                .unwrap_or_default(),
+            libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
             row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
             c: None,
             flags: UserFlags::default(),

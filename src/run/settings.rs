@@ -1,17 +1,20 @@
 //! Flags over the configuration file over what holds by default: each setting as one value, templates rendered.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use toml::Spanned;
 
 use crate::base_name::BaseName;
+use crate::config::check::not_empty;
 use crate::config::collections::{Labels, OneOrMany};
 use crate::config::git::{self, GitError, GitFact, GitOutput};
 use crate::config::template::{Facts, PlatformScope, Rendered, Scope, Templates};
+use crate::config::value_error::ValueError;
+use crate::config::values::absolute;
 use crate::config::values::{Created, PlatformWish};
-use crate::config::{ConfigFile, Origin};
+use crate::config::{ConfigError, ConfigFile, Origin};
 use crate::exec::Children;
 use crate::image::ImageSettings;
 use crate::invocation::{Invocation, Word};
@@ -113,16 +116,22 @@ impl Settings {
         Ok(Word::hiding(rendered.value, rendered.display))
     }
 
-    fn values(
+    /// Renders a value of the configuration file and holds it to the rule of its key.
+    ///
+    /// # Errors
+    /// When its template has no answer, or the rule is broken.
+    pub fn checked(
         &self,
-        list: Option<&Spanned<Vec<Spanned<String>>>>,
+        key: &str,
+        value: &Spanned<String>,
         scope: &Scope,
-    ) -> Result<Option<Vec<String>>, Error> {
-        list.map(|list| list.get_ref().iter().map(|value| Ok(self.text(value, scope)?.value)).collect()).transpose()
-    }
-
-    fn map(&self, map: &BTreeMap<String, Spanned<String>>, scope: &Scope) -> Result<BTreeMap<String, String>, Error> {
-        map.iter().map(|(key, value)| Ok((key.clone(), self.text(value, scope)?.value))).collect()
+        rule: fn(&str) -> Result<(), ValueError>,
+    ) -> Result<Rendered, Error> {
+        let rendered = self.text(value, scope)?;
+        match rule(&rendered.value) {
+            Ok(()) => Ok(rendered),
+            Err(error) => Err(ConfigError::bad_value(&self.file.source, key, value, &error).into()),
+        }
     }
 
     /// The platforms that were asked for; amd64 and arm64 when nothing was said. `all` and `host` are still words.
@@ -161,7 +170,8 @@ impl Settings {
             (None, None, None) => return Ok(BaseName::Static),
         };
         let text = self.templates.render(&text, &origin, scope)?.value;
-        let name = text.parse().map_err(|source| Error::BaseName { origin: origin.to_string(), text, source })?;
+        let parsed = text.parse();
+        let name = parsed.map_err(|source| Error::BaseName { origin: origin.clone(), text, source })?;
         Ok(match (name, origin) {
             // What the file says is relative to the file, what a flag says to the folder we are in.
             (BaseName::Layout { folder, tag }, Origin::File(_)) => {
@@ -171,46 +181,54 @@ impl Settings {
         })
     }
 
-    /// What the image's config says, before the entrypoint is settled.
+    /// What the image's config says, before the entrypoint is settled. `pick` takes of each value what goes into the
+    /// image, or what people are shown.
     ///
     /// # Errors
-    /// When a template has no answer or a flag is no KEY=VALUE.
-    pub fn image(&self, scope: &Scope) -> Result<ImageSettings, Error> {
+    /// When a template has no answer, a value is none that its key takes, or a flag is no KEY=VALUE.
+    pub fn image(&self, scope: &Scope, pick: fn(Rendered) -> String) -> Result<ImageSettings, Error> {
         let file = &self.file;
-        let one = |value: &Option<Spanned<String>>| {
-            value.as_ref().map(|value| Ok::<_, Error>(self.text(value, scope)?.value)).transpose()
+        let one = |key: &str, value: &Option<Spanned<String>>, rule: fn(&str) -> Result<(), ValueError>| {
+            value.as_ref().map(|value| self.checked(key, value, scope, rule).map(pick)).transpose()
         };
+        let list = |list: &Option<Spanned<Vec<Spanned<String>>>>| {
+            let texts = list.as_ref().map(|list| list.get_ref().iter().map(|value| self.text(value, scope).map(pick)));
+            texts.map(Iterator::collect::<Result<Vec<String>, Error>>).transpose()
+        };
+        let env = file.env.0.iter().map(|(name, value)| Ok((name.clone(), pick(self.text(value, scope)?))));
         let volumes = file.volumes.iter().flat_map(|volumes: &Spanned<OneOrMany<String>>| volumes.get_ref().iter());
+        let volumes = volumes.map(|volume| self.checked("volumes", volume, scope, absolute).map(pick));
         Ok(ImageSettings {
-            entrypoint: self.values(file.entrypoint.as_ref(), scope)?,
-            cmd: self.values(file.cmd.as_ref(), scope)?,
-            env: self.map(&file.env.0, scope)?,
-            user: one(&file.user)?,
-            workdir: one(&file.workdir)?,
-            labels: self.with_flags(&file.labels, "--label", &self.flags.labels, scope)?,
-            annotations: self.with_flags(&file.annotations, "--annotation", &self.flags.annotations, scope)?,
+            entrypoint: list(&file.entrypoint)?,
+            cmd: list(&file.cmd)?,
+            env: env.collect::<Result<_, Error>>()?,
+            user: one("user", &file.user, not_empty)?,
+            workdir: one("workdir", &file.workdir, absolute)?,
+            labels: self.with_flags(&file.labels, ("--label", &self.flags.labels), scope, pick)?,
+            annotations: self.with_flags(&file.annotations, ("--annotation", &self.flags.annotations), scope, pick)?,
             ports: file.ports.iter().map(|port| port.get_ref().to_string()).collect(),
-            volumes: volumes.map(|volume| Ok(self.text(volume, scope)?.value)).collect::<Result<_, Error>>()?,
+            volumes: volumes.collect::<Result<_, Error>>()?,
             stop_signal: file.stop_signal.as_ref().map(|signal| signal.get_ref().0.clone()),
-            ignore_onbuild: self.flags.ignore_onbuild || said(file.ignore_onbuild.as_ref()),
+            ignore_onbuild: self.ignore_onbuild(),
         })
     }
 
     fn with_flags(
         &self,
         map: &Labels,
-        flag: &'static str,
-        texts: &[String],
+        (flag, texts): (&'static str, &[String]),
         scope: &Scope,
+        pick: fn(Rendered) -> String,
     ) -> Result<BTreeMap<String, String>, Error> {
-        let mut merged = self.map(&map.0, scope)?;
+        let written = map.0.iter().map(|(key, value)| Ok((key.clone(), pick(self.text(value, scope)?))));
+        let mut merged = written.collect::<Result<BTreeMap<_, _>, Error>>()?;
         for text in texts {
             let (key, value) = text
                 .split_once('=')
                 .filter(|(key, _)| !key.is_empty())
                 .ok_or_else(|| Error::KeyValue { flag, text: text.clone() })?;
-            let value = self.templates.render(value, &Origin::Flag(flag), scope)?.value;
-            merged.insert(key.to_owned(), value);
+            let value = self.templates.render(value, &Origin::Flag(flag), scope)?;
+            merged.insert(key.to_owned(), pick(value));
         }
         Ok(merged)
     }
@@ -241,7 +259,8 @@ impl Settings {
             let wrong = |source| Error::Reference { origin: origin.to_string(), source };
             let mut reference: Reference = text.parse().map_err(wrong)?;
             if reference.digest.is_some() {
-                return Err(Error::DigestTag { text });
+                let named = text.split('@').next().unwrap_or_default().to_owned();
+                return Err(Error::DigestTag { origin: origin.to_string(), text, named });
             }
             if let Some(program) = program {
                 let repository: Repository = reference.repository.join(program).map_err(wrong)?;
@@ -260,16 +279,27 @@ impl Settings {
         if self.flags.push {
             return Ok(Output::Registry);
         }
-        let parse = |text: &str, origin: &Origin| {
-            output_spec::parse(text).map_err(|source| Error::Output { origin: origin.to_string(), source })
-        };
+        let parse =
+            |text: &str, origin: Origin| output_spec::parse(text).map_err(|source| Error::Output { origin, source });
         if let Some(text) = &self.flags.output {
-            return parse(text, &Origin::Flag("-o"));
+            return parse(text, Origin::Flag("-o"));
         }
-        if let Some(value) = self.file.output.iter().flat_map(|output| output.get_ref().iter()).next() {
-            return parse(&self.text(value, scope)?.value, &self.file.source.origin_of(value));
+        match (&self.file.output, self.file.output.as_ref().map(|output| output.get_ref().0.as_slice())) {
+            (_, Some([value])) => {
+                let output = parse(&self.text(value, scope)?.value, self.file.source.origin_of(value))?;
+                // What the file says is relative to the file.
+                Ok(match output {
+                    Output::Folder(path) => Output::Folder(self.root.join(path)),
+                    Output::Archive(path) => Output::Archive(self.root.join(path)),
+                    other => other,
+                })
+            }
+            (Some(output), Some(several @ [_, _, ..])) => {
+                let place = self.file.source.place_of(output).to_string();
+                Err(Error::SeveralOutputs { place, number: several.len() })
+            }
+            _ => Ok(if said(self.file.push.as_ref()) { Output::Registry } else { Output::Default }),
         }
-        Ok(if said(self.file.push.as_ref()) { Output::Registry } else { Output::Default })
     }
 
     /// The times of an image: `created`, else `SOURCE_DATE_EPOCH`, else 0.
@@ -309,10 +339,16 @@ impl Settings {
         self.flags.jobs.or(file)
     }
 
-    /// Whether all programs go into one image.
+    /// Whether all programs go into one image: as the flag or the file says, else as `default`.
     #[must_use]
-    pub fn one_image(&self) -> bool {
-        self.flags.one_image || said(self.file.one_image.as_ref())
+    pub fn one_image(&self, default: bool) -> bool {
+        self.flags.one_image || self.file.one_image.as_ref().map_or(default, |one_image| *one_image.get_ref())
+    }
+
+    /// Whether build triggers of a base are left out.
+    #[must_use]
+    pub fn ignore_onbuild(&self) -> bool {
+        self.flags.ignore_onbuild || said(self.file.ignore_onbuild.as_ref())
     }
 
     /// Whether a single manifest is published without an index.
@@ -361,10 +397,4 @@ pub fn platform_scope(platform: Platform, toolchains: &Toolchains) -> PlatformSc
         goarm: variable("GOARM"),
         goamd64: variable("GOAMD64"),
     }
-}
-
-/// Joins a path of the configuration onto the project's folder; an absolute path stays.
-#[must_use]
-pub fn in_project(root: &Path, path: &str) -> PathBuf {
-    root.join(path)
 }

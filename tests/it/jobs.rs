@@ -10,7 +10,8 @@ use crate::support::program::{Home, Program};
 use crate::support::project::Project;
 use crate::support::shims::Shims;
 
-const PLATFORMS: &str = "linux/amd64,linux/arm64,linux/arm/v7,linux/arm/v6,linux/386,linux/s390x,linux/ppc64le,linux/riscv64";
+const PLATFORMS: &str =
+    "linux/amd64,linux/arm64,linux/arm/v7,linux/arm/v6,linux/386,linux/s390x,linux/ppc64le,linux/riscv64";
 const COUNT: usize = 8;
 
 /// Stand-ins that note in `log` when a compiler starts and ends, and let each take a moment: `go build` and rustc's
@@ -47,21 +48,14 @@ fn most(log: &Path) -> (usize, usize) {
 
 /// A workspace of small packages that do not wait for each other, and a program in Go beside it.
 fn mixed() -> Project {
-    let names = ["one", "two", "three"];
-    let mut lock = String::from("version = 4\n");
-    let mut entries = vec![("mixed", " \"one\",\n \"three\",\n \"two\",\n")];
-    entries.extend(names.map(|name| (name, "")));
-    entries.sort_unstable();
-    for (name, dependencies) in entries {
-        lock.push_str(&format!("\n[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\n"));
-        if !dependencies.is_empty() {
-            lock.push_str(&format!("dependencies = [\n{dependencies}]\n"));
-        }
-    }
     let manifest = |name: &str, rest: &str| {
         format!("[package]\nname = \"{name}\"\nversion = \"1.0.0\"\nedition = \"2021\"\n{rest}")
     };
-    let needs: String = names.iter().map(|name| format!("{name} = {{ path = \"{name}\" }}\n")).collect();
+    let names = ["one", "two", "three"];
+    let needs = names.map(|name| format!("{name} = {{ path = \"{name}\" }}\n")).concat();
+    let locked = ["one", "three", "two"].map(|name| format!("\n[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\n"));
+    let mixed = "\n[[package]]\nname = \"mixed\"\nversion = \"1.0.0\"\ndependencies = [\n \"one\",\n \"three\",\n \"two\",\n]\n";
+    let lock = format!("version = 4\n{mixed}{}", locked.concat());
     let mut project = Project::hello_go()
         .file("rust/Cargo.toml", manifest("mixed", &format!("[dependencies]\n{needs}")))
         .file("rust/Cargo.lock", lock)
@@ -84,8 +78,13 @@ fn with_one_job_never_two_compilers_work() {
     let counts = [("1", 1), ("3", 3)].map(|(jobs, allowed)| {
         let log = home.path().join(format!("log-{jobs}"));
         let (project, shims) = (mixed(), noting(&log, "none"));
-        let program = project.anyarch_at(&home).args(["build", "--platform", "linux/amd64,linux/arm64", "--jobs", jobs]);
-        program.env("PATH", shims.path()).env("RUSTC_WRAPPER", shims.folder().join("rustc-wrapper")).run().assert_success();
+        let program =
+            project.anyarch_at(&home).args(["build", "--platform", "linux/amd64,linux/arm64", "--jobs", jobs]);
+        program
+            .env("PATH", shims.path())
+            .env("RUSTC_WRAPPER", shims.folder().join("rustc-wrapper"))
+            .run()
+            .assert_success();
         let (most, all) = most(&log);
         assert_eq!(all, 2 + 2 * 4, "two calls of go and four crates for two targets");
         assert!(most <= allowed, "{most} compilers worked at once with --jobs {jobs}");
@@ -96,11 +95,11 @@ fn with_one_job_never_two_compilers_work() {
 }
 
 /// Runs the program by a make with `jobs` tokens; what make said, and its exit code.
-fn by_make(jobs: usize, project: &Project, program: &Program<'_>) -> process::Ended {
+fn by_make(jobs: usize, mark: &str, project: &Project, program: &Program<'_>) -> process::Ended {
     let command = program.command();
     let line = process::line(&command);
     let makefile = project.path().join("build.mk");
-    fs::write(&makefile, format!("build:\n\t+{line}\n")).expect("a file can be written");
+    fs::write(&makefile, format!("build:\n\t{mark}{line}\n")).expect("a file can be written");
     let mut make = Command::new("make");
     make.arg(format!("-j{jobs}")).arg("-f").arg(makefile).env_clear();
     make.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(project.path());
@@ -117,11 +116,22 @@ fn the_jobserver_of_a_make_is_joined_and_gets_its_tokens_back() {
         let log = home.path().join(format!("log-{killed}"));
         let (project, shims) = (Project::hello_go(), noting(&log, killed));
         let program = project.anyarch_at(&home).args(["build", "--platform", PLATFORMS]).env("PATH", shims.path());
-        let ended = by_make(tokens, &project, &program);
+        let ended = by_make(tokens, "+", &project, &program);
         assert_eq!(ended.code, code, "{}", ended.stderr);
         // `INTERNAL: Exiting with 2 jobserver tokens available; should be 3!`
         assert!(!ended.stderr.contains("jobserver"), "{}", ended.stderr);
         assert_eq!(most(&log), (tokens, COUNT), "{}", ended.stderr);
         assert_eq!(ended.stderr.contains("signal 9"), killed != "none", "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_jobserver_that_make_keeps_to_itself_is_said() {
+    // Without the mark, make closes the pipe and names it all the same.
+    let project = Project::hello_go();
+    let program = project.anyarch().args(["build", "--platform", "linux/amd64"]);
+    let ended = by_make(2, "", &project, &program);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let note = "note: the jobserver of the make that started this cannot be joined (";
+    assert_eq!(ended.stderr.matches(note).count(), 1, "{}", ended.stderr);
 }

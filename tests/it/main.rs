@@ -5,6 +5,7 @@
 mod support;
 
 mod elf;
+mod examples;
 mod interrupt;
 mod jobs;
 mod licences;
@@ -12,6 +13,9 @@ mod memory;
 mod push;
 mod readme;
 mod real_programs;
+mod registry;
+mod registry_answers;
+mod registry_children;
 mod rings;
 mod rust_builds;
 mod same_digest;

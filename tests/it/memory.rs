@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::support::process;
 use crate::support::program::Home;
 use crate::support::project::Project;
-use crate::support::registry::Registry;
+use crate::support::registry::{Options, Registry};
 use crate::support::start::Source;
 
 /// The length of the program, in bytes.
@@ -34,7 +34,7 @@ fn grow(program: &Path) {
 
 #[test]
 fn a_program_of_500_mb_passes_through_100_mb() {
-    let (project, home, registry) = (Project::hello_go(), Home::new(), Registry::start());
+    let (project, home, registry) = (Project::hello_go(), Home::new(), Registry::start(&Options::default()));
     let program = project.path().join("large");
     let go = ["build", "-o"];
     let mut compile = Command::new("go");
@@ -45,11 +45,9 @@ fn a_program_of_500_mb_passes_through_100_mb() {
     let project = project.file("anyarch.toml", format!("platforms = [\"linux/amd64\"]\n{table}"));
 
     let tag = format!("{}/large:1", registry.host());
-    for arguments in [
-        &["-o", "type=oci,dest=layout,tar=false"][..],
-        &["-o", "type=oci,dest=layout.tar"],
-        &["--push", "-t", &tag],
-    ] {
+    for arguments in
+        [&["-o", "type=oci,dest=layout,tar=false"][..], &["-o", "type=oci,dest=layout.tar"], &["--push", "-t", &tag]]
+    {
         let peak = peak_of(&project.anyarch_at(&home).args(["build"]).args(arguments).command(), home.path());
         assert!(peak < LIMIT, "{arguments:?}: {} MB", peak / 1_000_000);
     }

@@ -1,8 +1,9 @@
 //! Holds README.md to the program: its tables are generated, its configuration is read, its commands are run.
 //!
 //! A code block of the kind `console test` (or `console full`, which takes minutes) holds commands, each after `$ `, and under it what
-//! it writes to stdout and stderr, in which digests, times and sizes may differ. Each block starts in a copy of the
-//! examples, and `localhost:5000` is a registry. `ANYARCH_UPDATE_README=1 cargo test` writes the tables and outputs.
+//! it writes to stdout and stderr, in which digests, times and sizes may differ, and the order of the lines: compilers
+//! that run side by side end in any. `/src` is a folder with a copy of the examples, in which each block starts, and
+//! `localhost:5000` a registry. `ANYARCH_UPDATE_README=1 cargo test` writes the tables and outputs.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -14,10 +15,10 @@ use anyarch::exit::Exit;
 use anyarch::toolchain::{Language, PlatformRow, Toolchains};
 
 use crate::support::process;
-use crate::support::program::redact;
+use crate::support::program::{Home, redact};
 use crate::support::project::Project;
-use crate::support::registry::Registry;
-use crate::support::{anyarch, repository};
+use crate::support::registry::{Options, Registry};
+use crate::support::repository;
 
 /// The text of the README; it goes back to disk when the README is being updated and the text was changed.
 struct Readme {
@@ -172,7 +173,7 @@ fn blocks<'text>(text: &'text str, kind: &str) -> impl Iterator<Item = Block> + 
 /// Runs the blocks of one kind and holds them to what they show.
 fn run_blocks(kind: &str) {
     let readme = Readme::read();
-    let registry = Registry::start();
+    let (registry, home) = (Registry::start(&Options::default()), Home::new());
     let project = Project::new();
     let examples = Project::copy_of(&repository().join("examples"));
     fs::rename(examples.path(), project.path().join("examples")).expect("temporary folders lie on one file system");
@@ -180,17 +181,25 @@ fn run_blocks(kind: &str) {
     let blocks: Vec<Block> = blocks(&readme.text, kind).collect();
     assert!(!blocks.is_empty(), "README.md has no block of the kind `{kind}`");
     // From the last to the first, so that what is replaced moves nothing that comes after.
-    let shown: Vec<String> = blocks.iter().map(|block| run_block(&block.content, project.path(), &registry)).collect();
+    let shown: Vec<String> =
+        blocks.iter().map(|block| run_block(&block.content, project.path(), &home, &registry)).collect();
     for (block, shown) in blocks.iter().zip(&shown).rev() {
-        if redact(&block.content, &[]) != redact(shown, &[]) {
+        if comparable(&block.content) != comparable(shown) {
             wanted.replace_range(block.start..block.start + block.content.len(), shown);
         }
     }
     readme.hold_to(&wanted, "the output of a command");
 }
 
+/// What has to be the same in two runs.
+fn comparable(block: &str) -> Vec<String> {
+    let mut lines: Vec<String> = redact(block, &[]).lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
 /// Runs the commands of a block; returns the block as it should read.
-fn run_block(block: &str, root: &Path, registry: &Registry) -> String {
+fn run_block(block: &str, root: &Path, home: &Home, registry: &Registry) -> String {
     let mut folder = root.to_owned();
     let mut shown = String::new();
     for command in block.lines().filter_map(|line| line.strip_prefix("$ ")) {
@@ -199,20 +208,19 @@ fn run_block(block: &str, root: &Path, registry: &Registry) -> String {
             folder = root.join(path);
             continue;
         }
-        let mut shell = shell(&command.replace("localhost:5000", registry.host()), &folder);
+        let mut shell = shell(&command.replace("localhost:5000", &registry.host()), &folder, home);
         let output = process::text(&mut shell);
-        let output = output.replace(registry.host(), "localhost:5000").replace(&*root.to_string_lossy(), "");
-        if !output.is_empty() {
-            writeln!(shown, "{output}").expect("a text can be written to");
+        let output = output.replace(&registry.host(), "localhost:5000").replace(&*root.to_string_lossy(), "/src");
+        for line in output.lines() {
+            writeln!(shown, "{}", line.trim_end()).expect("a text can be written to");
         }
     }
     shown
 }
 
 /// A shell that runs `line` with the program under test on its PATH, stderr going where stdout goes.
-fn shell(line: &str, folder: &Path) -> Command {
-    let program = anyarch();
-    let call = program.command();
+fn shell(line: &str, folder: &Path, home: &Home) -> Command {
+    let call = home.anyarch().command();
     let own = Path::new(call.get_program()).parent().expect("a program lies in a folder").to_owned();
     let mut shell = Command::new("sh");
     shell.arg("-ec").arg(format!("exec 2>&1; {line}")).current_dir(folder).env_clear();

@@ -49,15 +49,15 @@ fn a_go_module_gives_the_same_index_in_any_folder_for_any_user() {
 
 /// A program whose build script writes code that names its own place, with a dependency from a registry that does so too.
 fn rust_with_generated_code() -> Project {
-    let script = r##"
+    let script = r#"
 fn main() {
     let folder = std::path::PathBuf::from(std::env::var_os("OUT_DIR").unwrap());
     let code = "pub fn place() -> &'static str { file!() }\npub fn fail() -> u32 { panic!(\"as it should\") }\n";
     std::fs::write(folder.join("generated.rs"), code).unwrap();
     println!("cargo::rerun-if-changed=build.rs");
 }
-"##;
-    let main = r##"
+"#;
+    let main = r#"
 include!(concat!(env!("OUT_DIR"), "/generated.rs"));
 
 fn main() {
@@ -68,7 +68,7 @@ fn main() {
     let number = std::panic::catch_unwind(|| semver::Version::new(1, 2, 3).to_string().len());
     println!("{} {}", caught.is_err(), number.unwrap());
 }
-"##;
+"#;
     Project::new()
         .file(
             "Cargo.toml",
@@ -80,7 +80,7 @@ fn main() {
         .file(".gitignore", "/out\n/target\n")
 }
 
-/// A CARGO_HOME with what the user's own has downloaded, in another place: cargo unpacks the sources there.
+/// A `CARGO_HOME` with what the user's own has downloaded, in another place: cargo unpacks the sources there.
 fn other_cargo_home(home: &Home) -> PathBuf {
     let user = std::env::var_os("CARGO_HOME").map_or_else(
         || PathBuf::from(std::env::var_os("HOME").expect("there is a home")).join(".cargo"),

@@ -2,7 +2,7 @@
 //! with nothing but the image's own files, environment, user and working folder.
 //!
 //! A foreign program runs under a static qemu that is copied in, on the oldest CPU of its platform. Never through
-//! `qemu -L`, nor by the kernel's binfmt_misc: both let the machine's files show through, and a program that lacks its
+//! `qemu -L`, nor by the kernel's `binfmt_misc`: both let the machine's files show through, and a program that lacks its
 //! loader would start all the same.
 
 use std::fs;
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::process::{self, Ended};
 
 /// How long a program may run: emulated, on a machine that does other things at the same time.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 /// The emulator's name inside the image.
 const EMULATOR: &str = "/.emulator";
 

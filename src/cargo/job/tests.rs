@@ -65,6 +65,8 @@ const REMAPS: &str = "--remap-path-prefix=/w=/src --remap-path-prefix=/home/me/.
     --remap-path-prefix=/w/target/anyarch=/target --remap-path-prefix=/home/me/.cargo/registry/src/index=/cargo/registry \
     --remap-path-prefix=/r/lib/rustlib/src/rust=/rustc/abc";
 
+const STATIC: &str = "-Ctarget-feature=+crt-static";
+
 #[test]
 fn one_call_serves_all_triples_that_share_settings() {
     let jobs = job(vec![target("linux/amd64", None, false), target("linux/arm64", None, false)]).split(&machine());
@@ -75,9 +77,9 @@ fn one_call_serves_all_triples_that_share_settings() {
         format!(
             "env -u CARGO_BUILD_RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u RUSTFLAGS CARGO_INCREMENTAL=0 \
              CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
-             CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS='{REMAPS}' \
+             CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS='{STATIC} {REMAPS}' \
              CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
-             CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS='{REMAPS}' \
+             CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS='{STATIC} {REMAPS}' \
              cargo build --locked --keep-going '--message-format=json-render-diagnostics' --profile release \
              --package app@1.2.3 --bin serve --target aarch64-unknown-linux-musl \
              --target x86_64-unknown-linux-musl --target-dir /w/target/anyarch"
@@ -86,6 +88,9 @@ fn one_call_serves_all_triples_that_share_settings() {
     assert_eq!(call.cwd, PathBuf::from("/w/app"));
 }
 
+/// A name, the targets, and the platforms of each call.
+type Split<'a> = (&'a str, Vec<Target>, &'a [&'a [&'a str]]);
+
 #[test]
 fn calls_are_apart_where_they_cannot_be_shared() {
     let flagged = |platform: &str, effective: &[&str], before: &[&str]| {
@@ -93,7 +98,7 @@ fn calls_are_apart_where_they_cannot_be_shared() {
         let flags = UserFlags { effective: words(effective), before: words(before), ..UserFlags::default() };
         Target { flags, ..target(platform, None, false) }
     };
-    let cases: [(&str, Vec<Target>, &[&[&str]]); 6] = [
+    let cases: [Split; 6] = [
         (
             "two platforms with one triple",
             vec![
@@ -142,7 +147,7 @@ fn a_platform_of_another_processor_builds_in_its_own_folder() {
     assert_eq!(folders, [PathBuf::from("/w/target/anyarch"), own.clone()]);
     let flags =
         jobs[1].invocation(&machine(), &nothing).env["CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS"].clone();
-    assert!(flags.value().starts_with("-Ctarget-cpu=x86-64-v3 "), "{}", flags.value());
+    assert!(flags.value().contains(" -Ctarget-cpu=x86-64-v3 "), "{}", flags.value());
     assert!(flags.value().contains(&format!("={}=/target ", own.display())), "{}", flags.value());
     // Alone it builds there too, so that adding a platform does not build everything again.
     let alone = job(vec![target("linux/amd64/v3", None, false)]).split(&machine());
@@ -159,8 +164,13 @@ fn flags_that_need_it_replace_every_other_source() {
     let jobs = job(vec![Target { flags, ..target("linux/amd64", None, false) }]).split(&machine());
     let call = jobs[0].invocation(&machine(), &nothing);
     let word = &call.env["CARGO_ENCODED_RUSTFLAGS"];
-    assert!(word.value().starts_with("-Clink-arg=a b\u{1f}--remap-path-prefix=/w=/src\u{1f}"), "{}", word.value());
-    assert!(word.shown().starts_with("$CARGO_ENCODED_RUSTFLAGS\u{1f}--remap"), "{}", word.shown());
+    assert!(
+        word.value()
+            .starts_with("-Clink-arg=a b\u{1f}-Ctarget-feature=+crt-static\u{1f}--remap-path-prefix=/w=/src\u{1f}"),
+        "{}",
+        word.value()
+    );
+    assert!(word.shown().starts_with("$CARGO_ENCODED_RUSTFLAGS\u{1f}-Ctarget"), "{}", word.shown());
     assert!(!call.env_remove.contains("CARGO_ENCODED_RUSTFLAGS"));
     assert!(!call.env.contains_key("CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_RUSTFLAGS"));
 }
@@ -200,7 +210,10 @@ fn zig_is_called_through_ourselves() {
         ("CARGO_ZIGBUILD_RUSTC_VERSION", "1.95.0".to_owned()),
         ("CARGO_PROFILE_SMALL_ONE_STRIP", "true".to_owned()),
         ("CARGO_BUILD_BUILD_DIR", "/w/target/anyarch".to_owned()),
-        ("CARGO_TARGET_ARMV7_UNKNOWN_LINUX_MUSLEABIHF_RUSTFLAGS", format!("-Clink-self-contained=no {REMAPS}")),
+        (
+            "CARGO_TARGET_ARMV7_UNKNOWN_LINUX_MUSLEABIHF_RUSTFLAGS",
+            format!("-Clink-self-contained=no {STATIC} {REMAPS}"),
+        ),
         ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", REMAPS.to_owned()),
         ("CFLAGS_aarch64_unknown_linux_gnu", format!("-DKEY=hunter2 {c} -g0")),
         ("CXXFLAGS_aarch64_unknown_linux_gnu", format!("-g1 {c}")),

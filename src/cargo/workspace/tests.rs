@@ -95,6 +95,9 @@ fn programs_are_chosen_as_cargo_run_chooses() {
     }
 }
 
+/// Members, a folder, what is asked for there, the error's words and its hints.
+type Refused<'a> = (&'a [Member], &'a str, Choice, &'a str, &'a [&'a str]);
+
 #[test]
 fn what_cannot_be_chosen_says_so_and_lists_the_choices() {
     let tools = [member("tools", "", &["one", "two", "three:gui"])];
@@ -102,7 +105,7 @@ fn what_cannot_be_chosen_says_so_and_lists_the_choices() {
     let several = [member("server", "server", &["run", "migrate"]), member("client", "client", &["run"])];
     let library = [member("core", "core", &[]), Member { is_default: false, ..member("app", "app", &["app"]) }];
     let none = choice(None, &[], false, &[]);
-    let cases: [(&[Member], &str, Choice, &str, &[&str]); 10] = [
+    let cases: [Refused; 10] = [
         (
             &tools,
             "/w",

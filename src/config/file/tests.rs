@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::check::language_keys;
-use crate::config::values::Language;
 use crate::hint::Hint as _;
+use crate::toolchain::Language;
 
 fn read(text: &str) -> Result<ConfigFile, ConfigError> {
     load(text, Path::new("anyarch.toml"))

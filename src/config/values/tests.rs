@@ -16,7 +16,7 @@ fn good_texts_become_values() {
         assert_eq!(read::<Port>(text).unwrap().to_string(), port);
     }
     for (text, libc) in [("musl", Libc::Musl), ("gnu", Libc::Gnu(None)), ("gnu.2.28", Libc::Gnu(Some((2, 28))))] {
-        assert_eq!(read(text), Ok(libc));
+        assert_eq!(read(text), Ok(LibcName(libc)));
         assert_eq!(libc.to_string(), text);
     }
     for (text, created) in [
@@ -34,7 +34,7 @@ fn good_texts_become_values() {
     }
     assert_eq!(read("linux/aarch64"), Ok(PlatformWish::One("linux/arm64".parse().unwrap())));
     for name in Language::names() {
-        assert_eq!(read::<Language>(name).unwrap().to_string(), name);
+        assert_eq!(read::<LanguageName>(name).unwrap().0.to_string(), name);
     }
     assert_eq!(read("A=b=c"), Ok(Assignment { name: "A".into(), value: "b=c".into() }));
     assert_eq!(destination("/usr/local/bin/app"), Ok(()));
@@ -57,7 +57,7 @@ fn bad_texts_say_what_they_should_read() {
     }
     let libc = "is not a libc: it should read musl, gnu, or gnu with a version such as gnu.2.28";
     for text in ["", "glibc", "gnu.", "gnu.2", "gnu.2.x", "musl.1.2", "gnu.+2.28"] {
-        assert_eq!(read::<Libc>(text), Err((format!("`{text}` {libc}"), vec!["libc = \"gnu.2.28\"".into()])));
+        assert_eq!(read::<LibcName>(text), Err((format!("`{text}` {libc}"), vec!["libc = \"gnu.2.28\"".into()])));
     }
     let time = "is not a time: it should read commit, or a date and time with an offset (RFC 3339)";
     for text in ["", "now", "2026-01-31", "2026-01-31T12:00:00"] {
@@ -93,7 +93,7 @@ fn a_language_that_is_not_there_is_told_from_one_that_nobody_knows() {
             "build it with its own tools and set language = \"prebuilt\" with path = \"dist/{{platform.arch}}/NAME\"",
         ),
     ] {
-        assert_eq!(read::<Language>(text), Err((message.into(), vec![hint.into()])));
+        assert_eq!(read::<LanguageName>(text), Err((message.into(), vec![hint.into()])));
     }
 }
 

@@ -1,0 +1,138 @@
+//! Why a base cannot be used, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::LONGEST_DOCUMENT;
+use crate::blob::Digest;
+use crate::hint::Hint;
+use crate::layer::LayerError;
+use crate::registry;
+use crate::store::StoreError;
+
+/// Why a base cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BaseError {
+    /// A folder that is none, or holds no layout.
+    #[error("there is no image layout for the base `{base}`: `{}` does not exist", folder.join("index.json").display())]
+    NoLayout {
+        /// the base
+        base: String,
+        /// the folder
+        folder: PathBuf,
+    },
+    /// The registry did not give it.
+    #[error("the base `{base}` cannot be read")]
+    Registry {
+        /// the base
+        base: String,
+        /// why
+        #[source]
+        source: Box<registry::Error>,
+    },
+    /// A file of its layout cannot be read.
+    #[error("the base `{base}` cannot be read")]
+    Read {
+        /// the base
+        base: String,
+        /// why; the file is named by it
+        #[source]
+        source: io::Error,
+    },
+    /// The store failed.
+    #[error("the base `{base}` cannot be kept")]
+    Store {
+        /// the base
+        base: String,
+        /// why
+        #[source]
+        source: StoreError,
+    },
+    /// A document that is not what it should be.
+    #[error("the {what} {digest} of the base `{base}` cannot be read")]
+    Document {
+        /// the base
+        base: String,
+        /// index, manifest or config
+        what: &'static str,
+        /// its digest
+        digest: String,
+        /// why
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file of a layout whose contents are not its name.
+    #[error("the layout of the base `{base}` is damaged: {digest} is not what its name says")]
+    Damaged {
+        /// the base
+        base: String,
+        /// the blob
+        digest: Digest,
+    },
+    /// A document that is too long.
+    #[error("the {what} {digest} of the base `{base}` has {size} bytes, more than {LONGEST_DOCUMENT}")]
+    TooLong {
+        /// the base
+        base: String,
+        /// index, manifest or config
+        what: &'static str,
+        /// its digest
+        digest: Digest,
+        /// its length
+        size: u64,
+    },
+    /// A layout with several images, and no choice.
+    #[error("the layout of the base `{base}` holds {} images: {}", tags.len(), tags.join(", "))]
+    SeveralImages {
+        /// the base
+        base: String,
+        /// their names
+        tags: Vec<String>,
+    },
+    /// A layout without the image.
+    #[error("the layout of the base `{base}` has no image `{tag}`; it has {}", tags.join(", "))]
+    NoImage {
+        /// the base
+        base: String,
+        /// the name that was asked for
+        tag: String,
+        /// their names
+        tags: Vec<String>,
+    },
+    /// Nothing in it is an image for a known platform.
+    #[error("the base `{base}` holds no image for a platform")]
+    NoPlatform {
+        /// the base
+        base: String,
+    },
+    /// Something that is no image.
+    #[error("the base `{base}` is of the media type `{media_type}`, which is no image")]
+    MediaType {
+        /// the base
+        base: String,
+        /// what it is
+        media_type: String,
+    },
+    /// The built-in base cannot be made.
+    #[error("the built-in base `static` cannot be made")]
+    Static(#[source] LayerError),
+}
+
+impl Hint for BaseError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Registry { source, .. } => source.hints(),
+            Self::Store { source, .. } => source.hints(),
+            Self::SeveralImages { base, tags } | Self::NoImage { base, tags, .. } => {
+                let folder =
+                    base.rsplit_once(':').filter(|(left, _)| *left != "oci").map_or(base.as_str(), |(left, _)| left);
+                tags.iter().map(|tag| format!("--base {folder}:{tag}")).collect()
+            }
+            Self::NoLayout { folder, .. } => {
+                vec![format!("skopeo copy --all docker://IMAGE oci:{}:latest", folder.display())]
+            }
+            Self::Damaged { base, .. } => vec![format!("copy `{base}` again")],
+            _ => Vec::new(),
+        }
+    }
+}

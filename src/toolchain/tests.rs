@@ -1,0 +1,89 @@
+use super::*;
+use crate::hint::Hint as _;
+
+fn request(language: Language, platform: &str) -> Request {
+    Request { language, platform: platform.parse().unwrap(), libc: None, c: false, row: None }
+}
+
+#[test]
+fn the_first_row_that_fits_is_the_row() {
+    let rows = Toolchains::built_in().unwrap();
+    for (platform, libc, c, row, name, target, static_binary) in [
+        ("linux/amd64", None, false, None, "rust-lld", "x86_64-unknown-linux-musl", true),
+        ("linux/amd64", None, true, None, "zig", "x86_64-unknown-linux-musl", true),
+        ("linux/arm64", Some("gnu"), false, None, "zig", "aarch64-unknown-linux-gnu", false),
+        ("linux/arm64", Some("gnu.2.28"), true, None, "zig", "aarch64-unknown-linux-gnu", false),
+        ("linux/arm64", Some("gnu"), true, Some("gcc"), "gcc", "aarch64-unknown-linux-gnu", false),
+        ("linux/s390x", None, false, None, "gcc", "s390x-unknown-linux-gnu", true),
+        ("linux/arm/v6", None, true, None, "zig", "arm-unknown-linux-musleabihf", true),
+    ] {
+        let request = Request {
+            libc: libc.map(|libc| libc.parse().unwrap()),
+            c,
+            row: row.map(str::to_owned),
+            ..request(Language::Rust, platform)
+        };
+        let chosen = rows.select(&request).unwrap();
+        assert_eq!((chosen.name.as_str(), chosen.target.as_deref()), (name, Some(target)), "{request:?}");
+        assert_eq!(chosen.static_binary, static_binary, "{request:?}");
+    }
+}
+
+#[test]
+fn go_rows_carry_their_environment() {
+    let rows = Toolchains::built_in().unwrap();
+    let chosen = rows.select(&request(Language::Go, "linux/arm/v6")).unwrap();
+    let env: Vec<String> = chosen.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(env, ["CGO_ENABLED=0", "GOARCH=arm", "GOARM=6"]);
+}
+
+#[test]
+fn what_no_row_does_is_said_with_those_that_would() {
+    let rows = Toolchains::built_in().unwrap();
+    let on_v6 = Request { row: Some("gcc".into()), ..request(Language::Rust, "linux/arm/v6") };
+    let error = rows.select(&on_v6).unwrap_err();
+    assert_eq!(error.to_string(), "no rust toolchain for linux/arm/v6 is called `gcc`");
+    assert_eq!(error.hints()[0], "toolchain = \"rust-lld\"");
+    let musl_by_gcc =
+        Request { libc: Some(Libc::Musl), row: Some("gcc".into()), ..request(Language::Rust, "linux/amd64") };
+    let error = rows.select(&musl_by_gcc).unwrap_err();
+    assert_eq!(error.to_string(), "no rust toolchain for linux/amd64 is called `gcc` and links against musl");
+    let unknown = Request { row: Some("tcc".into()), ..request(Language::Rust, "linux/amd64") };
+    assert_eq!(rows.select(&unknown).unwrap_err().to_string(), "rust has no toolchain called `tcc`");
+    let windows = request(Language::Go, "windows/amd64");
+    assert_eq!(rows.select(&windows).unwrap_err().to_string(), "go has no toolchain for windows/amd64");
+}
+
+#[test]
+fn a_users_rows_replace_ours_one_by_one() {
+    let text = r#"
+        [[platform]]
+        platform = "linux/mipsle"
+        default = []
+        go = { GOARCH = "mipsle", GOMIPS = "softfloat" }
+        [[toolchain]]
+        name = "go"
+        language = "go"
+        tools = ["go"]
+        env = { CGO_ENABLED = "0", GOEXPERIMENT = "x" }
+    "#;
+    let rows = Toolchains::built_in().unwrap().overlay("mine.toml", text).unwrap();
+    let chosen = rows.select(&request(Language::Go, "linux/mipsle")).unwrap();
+    assert_eq!(chosen.origin, "mine.toml");
+    assert_eq!(chosen.env["GOMIPS"], "softfloat");
+    assert_eq!(chosen.env["GOEXPERIMENT"], "x");
+    assert!(!rows.default_platforms(Language::Go).contains(&"linux/mipsle".parse().unwrap()));
+}
+
+#[test]
+fn rows_that_contradict_themselves_are_refused() {
+    let wrong = "[[platform]]\nplatform = \"linux/arm64\"\ndefault = []\nrust = { musl = \"x86_64-unknown-linux-musl\", static = \"musl\" }";
+    let error = Toolchains::built_in().unwrap().overlay("mine.toml", wrong).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the row of linux/arm64 in `mine.toml` names the Rust target `x86_64-unknown-linux-musl`, which is for x86_64"
+    );
+    let unknown = "[[toolchain]]\nname = \"tcc\"\nlanguage = \"rust\"\ntools = [\"tcc\"]";
+    let error = Toolchains::built_in().unwrap().overlay("mine.toml", unknown).unwrap_err();
+    assert_eq!(error.to_string(), "the toolchain `tcc` of `mine.toml` needs the tool `tcc`, which no row describes");
+}

@@ -1,0 +1,98 @@
+//! The examples do what their READMEs say: built for every platform that can be built for here, pushed, pulled by digest,
+//! and started, over a base with a glibc and over `static`.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::bases::{self, Release};
+use crate::support::project::Project;
+use crate::support::publish::{self, GO_PLATFORMS, push};
+use crate::support::registry::{Options, Registry};
+use crate::support::repository;
+use crate::support::start::Unpacked;
+
+fn example(name: &str) -> Project {
+    Project::copy_of(&repository().join("examples").join(name))
+}
+
+/// The lines that a program of the image writes; it has to succeed.
+#[track_caller]
+fn lines(image: &Unpacked, words: &[&str]) -> Vec<String> {
+    let ended = if words.is_empty() { image.start(&[]) } else { image.run(words) };
+    assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
+    ended.stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "full: examples"]
+fn hello_go_starts_on_every_platform() {
+    let registry = Registry::start(&Options::default());
+    let debian = bases::push(Release::Trixie, &registry.host(), "debian");
+    let project = example("hello-go");
+    for (name, base) in [("go-static", "static"), ("go-debian", &*debian)] {
+        let image = push(&project, &registry, name, base, &[], GO_PLATFORMS);
+        for platform in GO_PLATFORMS {
+            let (architecture, variant, bits) = match *platform {
+                "linux/amd64" => ("amd64", "GOAMD64=v1", 64),
+                "linux/arm64" => ("arm64", "GOARM64=v8.0", 64),
+                "linux/arm/v7" => ("arm", "GOARM=7", 32),
+                "linux/arm/v6" => ("arm", "GOARM=6", 32),
+                "linux/386" => ("386", "GO386=sse2", 32),
+                "linux/ppc64le" => ("ppc64le", "GOPPC64=power8", 64),
+                "linux/s390x" => ("s390x", "none", 64),
+                "linux/riscv64" => ("riscv64", "GORISCV64=rva20u64", 64),
+                other => panic!("what hello-go says on {other} is not written here"),
+            };
+            let said = [
+                "hello-go dev".to_owned(),
+                format!("platform: linux/{architecture}"),
+                format!("variant: {variant}"),
+                format!("pointer: {bits} bit"),
+            ];
+            assert_eq!(lines(&image.unpack(platform), &[]), said, "{name} {platform}");
+        }
+        publish::assert_podman_reads(&image, "linux/ppc64le");
+    }
+}
+
+#[test]
+#[ignore = "full: examples"]
+fn hello_rust_starts_with_its_c_on_every_platform() {
+    let registry = Registry::start(&Options::default());
+    let debian = bases::push(Release::Trixie, &registry.host(), "debian");
+    let project = example("hello-rust");
+    let platforms = publish::rust_platforms(|row| row.with_static_libc);
+    for (name, base) in [("rust-static", "static"), ("rust-debian", &*debian)] {
+        let image = push(&project, &registry, name, base, &[], &platforms);
+        for platform in &platforms {
+            let said = lines(&image.unpack(platform), &[]);
+            assert_eq!(said[0], "hello-rust 0.1.0", "{name} {platform}");
+            let libc = if *platform == "linux/s390x" { "libc: gnu" } else { "libc: musl" };
+            assert_eq!(said[2], libc, "{name} {platform}");
+            // The checksum that zlib's own documentation calls the check value of CRC-32.
+            assert!(said[4].ends_with("crc32 of `123456789` is cbf43926"), "{name} {platform}: {}", said[4]);
+        }
+    }
+}
+
+#[test]
+#[ignore = "full: examples"]
+fn both_programs_of_one_image_start_and_find_their_file() {
+    let registry = Registry::start(&Options::default());
+    let platforms = publish::rust_platforms(|row| row.with_static_libc);
+    let image = push(&example("both"), &registry, "both", "static", &[], &platforms);
+    for platform in &platforms {
+        let unpacked = image.unpack(platform);
+        let file = std::fs::metadata(unpacked.root().join("etc/both.conf")).expect("the image has the file");
+        assert_eq!(file.permissions().mode() & 0o7777, 0o644);
+        let checksum = lines(&unpacked, &["/usr/local/bin/checksum", "/etc/both.conf"]);
+        assert!(checksum[0].ends_with(" bbb726c5 /etc/both.conf"), "{platform}: {checksum:?}");
+        // An emulated program cannot start another one: there, the server only shows its help.
+        if platform.ends_with(std::env::consts::ARCH.replace("x86_64", "amd64").replace("aarch64", "arm64").as_str()) {
+            let page = lines(&unpacked, &[]);
+            assert_eq!(page.len(), 3, "{platform}: {page:?}");
+            assert_eq!((&page[1], &*page[2]), (&checksum[0], "greeting = \"hello from a file\""));
+        } else {
+            lines(&unpacked, &["/usr/local/bin/server", "-help"]);
+        }
+    }
+}
