@@ -229,7 +229,12 @@ impl Bases {
                 let fetched = self.client.fetch_blob(&repository, layer, progress).await;
                 fetched.map_err(|source| BaseError::Registry { base, source: Box::new(source) })
             }
-            Some(Place::Layout(folder)) => self.copy_layer(&base, &folder, layer),
+            Some(Place::Layout(folder)) => {
+                let (bases, layer, of) = (self.clone(), layer.clone(), base.clone());
+                // Large files are copied off the runtime, which has others to serve.
+                let copied = tokio::task::spawn_blocking(move || bases.copy_layer(&of, &folder, &layer)).await;
+                copied.map_err(|error| BaseError::Read { base, source: io::Error::other(error) })?
+            }
         }
     }
 

@@ -333,7 +333,8 @@ fn describe(missing: &[Missing]) -> String {
 }
 
 fn reasons(missing: &[Missing]) -> String {
-    missing.iter().map(|missing| format!("\n  {}: {}", missing.platform, missing.reason)).collect()
+    let lines = missing.iter().map(|missing| format!("\n  {}: {}", missing.platform, missing.reason));
+    lines.collect::<Vec<_>>().concat()
 }
 
 impl Hint for PlanError {

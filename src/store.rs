@@ -4,6 +4,7 @@
 
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs_err as fs;
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,6 +12,9 @@ use tempfile::NamedTempFile;
 
 use crate::blob::{Descriptor, Digest, Hasher};
 use crate::hint::Hint;
+
+/// An unfinished file that nobody wrote to for so long belongs to no run that still goes on.
+const ABANDONED: Duration = Duration::from_hours(24);
 
 /// A folder that holds `blobs/sha256/HEX` and `records/KIND/KEY.json`.
 #[derive(Debug, Clone)]
@@ -66,7 +70,19 @@ impl Store {
         for folder in [store.blobs(), store.temporary(), store.root.join("records")] {
             fs::create_dir_all(folder).map_err(|source| store.io(source))?;
         }
+        store.sweep();
         Ok(store)
+    }
+
+    /// Removes what runs that were killed left unfinished. Nothing depends on it, so what cannot be removed stays.
+    fn sweep(&self) {
+        for entry in fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
+            let age =
+                entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
+            if age.is_some_and(|age| age > ABANDONED) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// The store's folder.
@@ -268,6 +284,20 @@ mod tests {
         assert!(matches!(writer.finish_as(&announced), Err(StoreError::WrongDigest { .. })));
         assert!(!store.has(&announced.digest, 5));
         assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_when_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        Store::open(folder.path()).unwrap();
+        let (old, new) = (folder.path().join("tmp/old"), folder.path().join("tmp/new"));
+        for path in [&old, &new] {
+            std::fs::write(path, "half of a bl").unwrap();
+        }
+        let opened = std::fs::File::options().write(true).open(&old).unwrap();
+        opened.set_modified(opened.metadata().unwrap().modified().unwrap() - 2 * ABANDONED).unwrap();
+        Store::open(folder.path()).unwrap();
+        assert!(!old.exists() && new.exists());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::cli::Build;
 use crate::exit::Exit;
 use crate::run::error::Error;
 use crate::run::publish::{Place, Published};
-use crate::run::{execute, prepare};
+use crate::run::{destination, execute, prepare};
 use crate::ui::{Ui, bytes, seconds};
 
 /// Runs the command.
@@ -30,6 +30,9 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     let session = super::session(ui)?;
     let as_json = arguments.request.json;
     let flags = super::flags(arguments.request, arguments.destination);
+    if let Some(file) = &arguments.iidfile {
+        destination::parent(&session.directory, file)?;
+    }
     let work = async {
         let prepared = prepare::prepare(&session, flags).await?;
         execute::execute(&session, prepared).await

@@ -5,6 +5,8 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use jobserver::FromEnvErrorKind;
+
 use super::{Children, ExecError, Finished, command};
 use crate::invocation::{Invocation, Joins};
 
@@ -43,7 +45,8 @@ impl Jobs {
     /// # Errors
     /// When no pool can be made.
     pub fn new(size: Option<usize>) -> Result<Self, ExecError> {
-        let inherited = INHERITED.get().cloned().flatten().filter(|_| size.is_none());
+        let inherited = INHERITED.get().and_then(|found| found.as_ref().ok()).cloned().flatten();
+        let inherited = inherited.filter(|_| size.is_none());
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let size = size.unwrap_or(cores).max(1);
         let is_inherited = inherited.is_some();
@@ -141,8 +144,8 @@ fn with_parallelism(call: &Invocation, tokens: usize) -> Invocation {
     call
 }
 
-/// The jobserver of the make that started us.
-static INHERITED: OnceLock<Option<jobserver::Client>> = OnceLock::new();
+/// The jobserver of the make that started us, none where no make did, or why it cannot be joined.
+static INHERITED: OnceLock<Result<Option<jobserver::Client>, String>> = OnceLock::new();
 
 /// Joins the jobserver of the make that started us, if one did. To be called before the process opens its first file:
 /// make names descriptors that it may have closed, and one of ours must not be taken for them.
@@ -151,8 +154,23 @@ static INHERITED: OnceLock<Option<jobserver::Client>> = OnceLock::new();
     reason = "the descriptors named in MAKEFLAGS are make's promise, which nothing can check in full"
 )]
 pub fn join_jobserver() {
-    // SAFETY: nothing is open yet but what we inherited, and what is no pipe is refused.
-    INHERITED.get_or_init(|| unsafe { jobserver::Client::from_env_ext(true) }.client.ok());
+    INHERITED.get_or_init(|| {
+        // SAFETY: nothing is open yet but what we inherited, and what is no pipe is refused.
+        let found = unsafe { jobserver::Client::from_env_ext(true) };
+        match found.client {
+            Ok(client) => Ok(Some(client)),
+            Err(error) => match error.kind() {
+                FromEnvErrorKind::NoEnvVar | FromEnvErrorKind::NoJobserver => Ok(None),
+                _ => Err(error.to_string()),
+            },
+        }
+    });
+}
+
+/// Why the jobserver of the make that started us cannot be joined; `None` when it was, or there is none.
+#[must_use]
+pub fn lost_jobserver() -> Option<&'static str> {
+    INHERITED.get()?.as_ref().err().map(String::as_str)
 }
 
 #[cfg(test)]

@@ -179,13 +179,8 @@ fn rust_plan(host: &str, platforms: &[&str], c: impl Fn(&str) -> bool) -> Plan {
         base: base.clone(),
     });
     let settings = ImageSettings::default();
-    let image = ImageInput {
-        shown: ImageSettings::default(),
-        name: "app".into(),
-        settings,
-        files: Vec::new(),
-        units: units.collect(),
-    };
+    let image =
+        ImageInput { name: "app".into(), shown: settings.clone(), settings, files: Vec::new(), units: units.collect() };
     let context = Context { machine: Some(machine(host)), environment: &|_| None };
     let toolchains = Toolchains::built_in().unwrap();
     super::make(&toolchains, Path::new("/w/.anyarch/build"), &context, vec![image], Options::default()).unwrap()

@@ -86,6 +86,10 @@ impl Detector<'_> {
         let paths = if flags.paths.is_empty() { vec![".".to_owned()] } else { flags.paths.clone() };
         let mut programs = Vec::new();
         for path in &paths {
+            let other = locate(self.directory, path)?.root;
+            if other != location.root && config::path_in(&other).is_file() {
+                return Err(Error::OtherProject { path: path.into(), file: config::path_in(&other) });
+            }
             programs.extend(self.programs_at(path, flags)?);
         }
         self.adopt_tables(location, file, &mut programs)?;
@@ -168,7 +172,8 @@ impl Detector<'_> {
             0 => Err(no_main().into()),
             1 => Ok(below),
             _ => {
-                let choices = below.iter().map(|package| quoted(&as_typed(self.directory, &package.directory))).collect();
+                let choices =
+                    below.iter().map(|package| quoted(&as_typed(self.directory, &package.directory))).collect();
                 Err(GoError::SeveralMains { path: path.to_owned(), choices }.into())
             }
         }

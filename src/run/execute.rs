@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use fs_err as fs;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::exec::{ExecError, Jobs};
+use crate::exec::{self, ExecError, Jobs};
 use crate::image::{self, Image};
 use crate::output_spec::Output;
 use crate::platform::Platform;
@@ -44,7 +44,13 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     let uploads = (output == Output::Registry).then(|| Uploads::new(session, &prepared));
     let fetches = publish::prefetch(session, &prepared, &output);
     let (sender, receiver) = unbounded_channel();
-    let jobs = Jobs::new(prepared.settings.jobs())?;
+    let size = prepared.settings.jobs();
+    if let Some(reason) = exec::lost_jobserver().filter(|_| size.is_none()) {
+        let remedy = "put a + before the line of the recipe, or say --jobs";
+        let note = format!("the jobserver of the make that started this cannot be joined ({reason}): {remedy}");
+        session.watch.event(Event::Note(note));
+    }
+    let jobs = Jobs::new(size)?;
     start_jobs(session, &prepared, &jobs, &sender);
     let mut run = Run::new(session, prepared.clone(), sender, uploads);
     run.start_ready_units();

@@ -1,7 +1,7 @@
 //! Flags, configuration, project, toolchains and bases become a [`Plan`]. Compilers are asked questions here, and
 //! nothing is compiled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,10 +23,11 @@ use crate::registry;
 use crate::store::Store;
 use crate::toolchain::{Language, Toolchains};
 
+use super::check;
 use super::destination;
 use super::detect::{Detector, Kind, Program, Programs};
 use super::error::Error;
-use super::event::{Event, Watch};
+use super::event::Watch;
 use super::files;
 use super::flags::Flags;
 use super::locate::{Location, locate};
@@ -133,9 +134,9 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let context = workspaces.context(&environment)?;
     let plan = plan::make(&toolchains, &build, &context, inputs, options)?;
     destination::check(&output, settings.single_manifest(), &plan, &references)?;
-    check_bases(&settings, &plan)?;
-    note_choices(session, &plan);
-    check_machine(session, &settings, &plan)?;
+    check::bases(&settings, &plan)?;
+    check::choices(session, &plan);
+    check::machine(session, &settings, &plan)?;
     Ok(Prepared { plan, settings, output, references, times, bases, client, base_names })
 }
 
@@ -163,63 +164,6 @@ fn groups(settings: &Settings, Programs { programs, configured }: Programs) -> V
         programs: vec![program],
     };
     programs.into_iter().map(alone).collect()
-}
-
-/// A base that cannot be built on is said before anything is compiled.
-fn check_bases(settings: &Settings, plan: &Plan) -> Result<(), Error> {
-    for unit in plan.images.iter().flat_map(|image| &image.units) {
-        unit.base.image.check(settings.ignore_onbuild()).map_err(|source| Error::BaseImage {
-            base: unit.base.name.clone(),
-            platform: unit.platform,
-            source,
-        })?;
-    }
-    Ok(())
-}
-
-fn note_choices(session: &Session, plan: &Plan) {
-    let mut notes = BTreeSet::new();
-    for unit in plan.images.iter().flat_map(|image| &image.units) {
-        notes.extend(unit.base.note.clone());
-        let triggers = unit.base.image.triggers();
-        if !triggers.is_empty() {
-            let (base, triggers) = (&unit.base.name, triggers.join("; "));
-            notes.insert(format!("the build triggers of the base `{base}` are left out: {triggers}"));
-        }
-        if unit.base.image.has_zstd_layers() {
-            notes.insert(format!(
-                "the base `{}` has zstd layers, which older Docker and umoci cannot read",
-                unit.base.name
-            ));
-        }
-    }
-    notes.extend(
-        plan.skipped
-            .iter()
-            .map(|missing| format!("left out {} of `{}`: {}", missing.platform, missing.image, missing.reason)),
-    );
-    for note in notes {
-        session.watch.event(Event::Note(note));
-    }
-}
-
-fn check_machine(session: &Session, settings: &Settings, plan: &Plan) -> Result<(), Error> {
-    let mut wanted: BTreeMap<&crate::toolchain::Tool, (BTreeSet<Platform>, BTreeSet<String>)> = BTreeMap::new();
-    for job in &plan.jobs {
-        for tool in &job.tools {
-            let entry = wanted.entry(tool).or_default();
-            entry.0.extend(&job.platforms);
-            entry.1.extend(job.alternatives.clone());
-        }
-    }
-    for (tool, (platforms, alternatives)) in wanted {
-        let platforms: Vec<Platform> = platforms.into_iter().collect();
-        let alternatives: Vec<String> = alternatives.into_iter().collect();
-        host::require(tool, &platforms, &alternatives)?;
-    }
-    let targets = plan.jobs.iter().flat_map(|job| job.targets.clone()).collect();
-    host::require_targets(&session.children, &settings.root, &targets)?;
-    Ok(())
 }
 
 struct Preparation<'run> {

@@ -207,7 +207,7 @@ struct Ways(Arc<Mutex<BTreeMap<(String, Digest), Way>>>);
 type Way = Arc<OnceCell<()>>;
 
 impl Ways {
-    fn of(&self, repository: &Repository, digest: &Digest) -> Arc<OnceCell<()>> {
+    fn of(&self, repository: &Repository, digest: &Digest) -> Way {
         let mut ways = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         ways.entry((repository.to_string(), *digest)).or_default().clone()
     }

@@ -15,6 +15,10 @@ use crate::store::{Store, beside};
 /// When it cannot be written; what was there is then still there.
 pub fn write(bundle: &Bundle, tag: &str, store: &Store, file: &Path) -> Result<(), SinkError> {
     let put = || -> io::Result<()> {
+        // As for a layout's folder.
+        if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            fs::create_dir_all(parent)?;
+        }
         let mut fresh = beside(file)?;
         stream(bundle, tag, store, BufWriter::new(fresh.as_file_mut()))?;
         readable(fresh.path())?;

@@ -15,7 +15,7 @@ use crate::support::process;
 use crate::support::program::{Home, Program};
 use crate::support::project::Project;
 use crate::support::proxy::{Proxy, Request};
-use crate::support::registry::Registry;
+use crate::support::registry::{Options, Registry};
 
 /// How long an interrupted run may take to end.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -29,12 +29,15 @@ fn main() {
     println!("cargo::rerun-if-env-changed=TEST_MARK");
     let Some(mark) = std::env::var_os("TEST_MARK") else { return };
     let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-    std::fs::write(mark, format!("{} {}", std::process::id(), child.id())).unwrap();
+    std::fs::write(mark, format!("{} {}\n", std::process::id(), child.id())).unwrap();
     child.wait().unwrap();
 }
 "#;
     Project::new()
-        .file("Cargo.toml", "[package]\nname = \"slow\"\nversion = \"1.0.0\"\nedition = \"2021\"\nbuild = \"build.rs\"\n")
+        .file(
+            "Cargo.toml",
+            "[package]\nname = \"slow\"\nversion = \"1.0.0\"\nedition = \"2021\"\nbuild = \"build.rs\"\n",
+        )
         .file("Cargo.lock", "version = 4\n\n[[package]]\nname = \"slow\"\nversion = \"1.0.0\"\n")
         .file("src/main.rs", "fn main() {}\n")
         .file("build.rs", script)
@@ -48,7 +51,11 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, u64> {
         for entry in fs::read_dir(folder).expect("a folder can be read") {
             let entry = entry.expect("a folder can be read");
             let metadata = entry.metadata().expect("a file can be looked at");
-            if metadata.is_dir() { folders.push(entry.path()) } else { drop(found.insert(entry.path(), metadata.len())) }
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            } else {
+                found.insert(entry.path(), metadata.len());
+            }
         }
     }
     found
@@ -59,16 +66,20 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, u64> {
 fn start(program: &Program<'_>, mark: &Path) -> (Child, Vec<i32>) {
     let mut command = program.command();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let child = command.spawn().expect("the program can be started");
+    let mut child = command.spawn().expect("the program can be started");
     let end = Instant::now() + Duration::from_mins(5);
-    loop {
+    let named = loop {
         let said = fs::read_to_string(mark).unwrap_or_default();
-        if said.contains(' ') {
-            return (child, said.split(' ').map(|number| number.parse().expect("a process has a number")).collect());
+        if said.ends_with('\n') {
+            break said.split_whitespace().map(|number| number.parse().expect("a process has a number")).collect();
         }
-        assert!(Instant::now() < end, "the build script did not start");
+        if Instant::now() > end {
+            child.kill().and_then(|()| child.wait()).expect("the program can be ended");
+            panic!("what the program starts did not start");
+        }
         thread::sleep(Duration::from_millis(20));
-    }
+    };
+    (child, named)
 }
 
 /// Sends a signal to the program's group and waits for its end: its exit code, stdout and stderr.
@@ -139,7 +150,7 @@ fn an_interrupt_ends_compilers_and_leaves_the_layout_as_it_was() {
 
 #[test]
 fn an_interrupt_while_one_program_waits_for_another_publishes_nothing() {
-    let registry = Registry::start();
+    let registry = Registry::start(&Options::default());
     let proxy = Proxy::before(&registry);
     let (project, home) = (project(), Home::new());
     let tag = format!("{}/slow:1", proxy.host());

@@ -14,7 +14,8 @@ use crate::support::process;
 use crate::support::program::{Home, Output};
 use crate::support::project::Project;
 use crate::support::proxy::{Proxy, Request};
-use crate::support::registry::Registry;
+use crate::support::publish;
+use crate::support::registry::{Options, Registry};
 use crate::support::start::Source;
 
 const PLATFORMS: &[&str] = &["linux/amd64", "linux/arm64", "linux/arm/v7"];
@@ -27,8 +28,12 @@ fn push(project: &Project, home: &Home, base: &str, platforms: &[&str], tags: &[
 
 /// The digest that a reference means now.
 fn digest_of(reference: &str) -> String {
+    inspected(reference, &[])
+}
+
+fn inspected(reference: &str, arguments: &[&str]) -> String {
     let mut skopeo = Command::new("skopeo");
-    skopeo.args(["inspect", "--raw", "--tls-verify=false"]).arg(format!("docker://{reference}"));
+    skopeo.args(["inspect", "--raw", "--tls-verify=false"]).args(arguments).arg(format!("docker://{reference}"));
     Digest::of(&process::succeed(&mut skopeo)).to_string()
 }
 
@@ -57,8 +62,8 @@ fn pushed(requests: &[Request]) -> Vec<String> {
 
 #[test]
 fn a_push_moves_only_what_is_missing_and_starts_on_each_platform() {
-    let registry = Registry::start();
-    bases::push(Release::Bookworm, registry.host(), "debian");
+    let registry = Registry::start(&Options::default());
+    bases::push(Release::Bookworm, &registry.host(), "debian");
     let proxy = Proxy::before(&registry);
     let (project, home, repository) = (Project::hello_go(), Home::new(), format!("{}/team/hello", proxy.host()));
     let base = format!("{}/debian:{}", proxy.host(), Release::Bookworm.codename());
@@ -113,7 +118,7 @@ fn a_push_moves_only_what_is_missing_and_starts_on_each_platform() {
         assert_eq!((ended.code, ended.stdout), (0, format!("hello from linux/{architecture}\n")), "{}", ended.stderr);
         assert_eq!(unpacked.run(&["/bin/sh", "-c", "echo $LANG"]).stdout, "C.UTF-8\n", "{platform}");
     }
-    assert_podman_starts(reference);
+    publish::assert_podman_reads(&image, "linux/arm64");
 
     // Nothing changed, so nothing is uploaded and nothing but the tags is said again.
     proxy.take();
@@ -124,25 +129,15 @@ fn a_push_moves_only_what_is_missing_and_starts_on_each_platform() {
     assert!(!requests.iter().any(|request| request.path.contains("/blobs/")), "a blob was asked for: {requests:#?}");
     // The base's tag, its index, three manifests of ours and the index of ours are looked at, and two tags are put.
     assert!(requests.len() <= 12, "{} requests: {requests:#?}", requests.len());
-}
 
-/// Holds podman, a second reader, to pulling by digest and to starting what it pulled.
-fn assert_podman_starts(reference: &str) {
-    let storage = tempfile::tempdir().expect("a temporary folder can be made");
-    let podman = |arguments: &[&str]| {
-        let mut podman = Command::new("podman");
-        podman.arg("--root").arg(storage.path().join("root")).arg("--runroot").arg(storage.path().join("run"));
-        podman.args(["--storage-driver=vfs", "--events-backend=none", "--cgroup-manager=cgroupfs"]).args(arguments);
-        process::text(&mut podman)
-    };
-    podman(&["pull", "--quiet", "--tls-verify=false", "--platform=linux/arm/v7", reference]);
-    let format = "--format={{.Os}}/{{.Architecture}}/{{.Variant}} {{.Config.Entrypoint}}";
-    assert_eq!(podman(&["image", "inspect", format, reference]), "linux/arm/v7 [/usr/local/bin/hello]");
+    let json = project.anyarch_at(&home).args(["build", "--push", "--json", "--base", &base, "-t", tags[0]]);
+    let json = json.args(["--platform", &PLATFORMS.join(",")]).run().json();
+    assert_eq!((&json["images"][0]["digest"], &json["images"][0]["references"][0]), (&digest.into(), &tags[0].into()));
 }
 
 #[test]
 fn what_one_repository_has_the_next_is_given_by_the_registry() {
-    let registry = Registry::start();
+    let registry = Registry::start(&Options::default());
     let proxy = Proxy::before(&registry);
     let (project, home) = (Project::hello_go(), Home::new());
     let (one, two) = (format!("{}/one", proxy.host()), format!("{}/two", proxy.host()));
@@ -166,8 +161,8 @@ fn what_one_repository_has_the_next_is_given_by_the_registry() {
 
 #[test]
 fn a_base_of_another_registry_goes_up_once_and_is_fetched_once() {
-    let (ours, theirs) = (Registry::start(), Registry::start());
-    bases::push(Release::Bookworm, theirs.host(), "debian");
+    let (ours, theirs) = (Registry::start(&Options::default()), Registry::start(&Options::default()));
+    bases::push(Release::Bookworm, &theirs.host(), "debian");
     let (target, source) = (Proxy::before(&ours), Proxy::before(&theirs));
     let base = format!("{}/debian:{}", source.host(), Release::Bookworm.codename());
     let (project, home) = (Project::hello_go(), Home::new());
@@ -176,7 +171,8 @@ fn a_base_of_another_registry_goes_up_once_and_is_fetched_once() {
         source.take();
         push(&project, &home, &base, &["linux/amd64"], &[&tag]).assert_success();
         let layers = layers(&base);
-        let is_layer = |request: &&Request| request.method == "GET" && layers.iter().any(|it| request.path.contains(it));
+        let is_layer =
+            |request: &&Request| request.method == "GET" && layers.iter().any(|it| request.path.contains(it));
         // The second time they are here already.
         assert_eq!(source.take().iter().filter(is_layer).count(), fetched, "{repository}");
         let uploads: Vec<Request> = target.take().into_iter().filter(Request::uploads).collect();
@@ -187,8 +183,8 @@ fn a_base_of_another_registry_goes_up_once_and_is_fetched_once() {
 
 #[test]
 fn the_login_of_dockers_configuration_is_used() {
-    let registry = Registry::start();
-    let proxy = Proxy::with_login(&registry, "robot", "s3cret-word");
+    let registry = Registry::start(&Options { login: Some(("robot", "s3cret-word")), ..Options::default() });
+    let proxy = Proxy::before(&registry);
     let (project, home) = (Project::hello_go(), Home::new());
     let tag = format!("{}/private:1", proxy.host());
     let build = |configuration: Option<&str>| {
@@ -213,13 +209,13 @@ fn the_login_of_dockers_configuration_is_used() {
     let output = build(Some("robot:s3cret-word"));
     output.assert_success();
     assert!(!output.stderr.contains("s3cret-word"), "a password is shown: {}", output.stderr);
-    let direct = format!("{}/private:1", registry.host());
-    assert_eq!(output.stdout, format!("{}/private@{}\n", proxy.host(), digest_of(&direct)));
+    let digest = inspected(&tag, &["--creds=robot:s3cret-word"]);
+    assert_eq!(output.stdout, format!("{}/private@{digest}\n", proxy.host()));
 }
 
 #[test]
 fn when_one_platform_does_not_compile_the_tag_stays_where_it_was() {
-    let registry = Registry::start();
+    let registry = Registry::start(&Options::default());
     let proxy = Proxy::before(&registry);
     let (project, home, tag) = (Project::hello_go(), Home::new(), format!("{}/hello:stable", proxy.host()));
     push(&project, &home, "static", &PLATFORMS[..2], &[&tag]).assert_success();

@@ -18,7 +18,8 @@ fn main() {
     println!("platform: {OS}/{ARCH}\nnumber: {number}");
 }
 "#;
-    let manifest = "[package]\nname = \"pure\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[profile.release]\nstrip = true\n";
+    let manifest =
+        "[package]\nname = \"pure\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[profile.release]\nstrip = true\n";
     let lock = "version = 4\n\n[[package]]\nname = \"pure\"\nversion = \"1.0.0\"\n";
     Project::new().file("Cargo.toml", manifest).file("Cargo.lock", lock).file("src/main.rs", main)
 }
@@ -67,7 +68,8 @@ fn assert_starts(image: &Source, name: &str, platforms: &[&str], says: &str, loa
 }
 
 fn has_loader(program: &Path) -> bool {
-    let headers = process::text(std::process::Command::new("readelf").args(["--program-headers", "--wide"]).arg(program));
+    let headers =
+        process::text(std::process::Command::new("readelf").args(["--program-headers", "--wide"]).arg(program));
     headers.contains("INTERP")
 }
 
@@ -78,14 +80,16 @@ fn debian() -> String {
 #[test]
 fn without_c_rust_links_by_itself() {
     let platforms = ["linux/amd64", "linux/arm64", "linux/386"];
-    let image = build(&pure(), "static", &platforms);
+    let project = pure();
+    let image = build(&project, "static", &platforms);
     assert_starts(&image, "pure", &platforms, "number: 42\n", false);
 }
 
 #[test]
 fn c_is_compiled_by_zig_for_each_platform() {
     let platforms = ["linux/amd64", "linux/arm64", "linux/386"];
-    let image = build(&with_c(), "static", &platforms);
+    let project = with_c();
+    let image = build(&project, "static", &platforms);
     assert_starts(&image, "hello-rust", &platforms, "is cbf43926\n", false);
     assert_starts(&image, "hello-rust", &platforms, "libc: musl\n", false);
 }
@@ -111,8 +115,9 @@ fn zig_links_against_the_glibc_that_is_named() {
         let image = build(&project, &debian(), &platforms);
         assert_starts(&image, name, &platforms, says, true);
         for platform in platforms {
-            let program = image.unpack(platform).root().join("usr/local/bin").join(name);
-            assert!(newest_glibc(&program) <= (2, 28), "{platform} {name}: {:?}", newest_glibc(&program));
+            let unpacked = image.unpack(platform);
+            let newest = newest_glibc(&unpacked.root().join("usr/local/bin").join(name));
+            assert!(newest <= (2, 28), "{platform} {name}: {newest:?}");
         }
     }
 }

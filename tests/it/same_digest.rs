@@ -4,9 +4,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::process;
 use crate::support::program::Home;
 use crate::support::project::Project;
 use crate::support::start::Source;
@@ -39,6 +41,92 @@ fn a_go_module_gives_the_same_index_in_any_folder_for_any_user() {
             for folder in [project.path(), home.path(), &go_cache] {
                 assert!(!holds(&program, folder), "the program for {platform} holds `{}`", folder.display());
             }
+        }
+        digests.push(digest(&project.path().join("out")));
+    }
+    assert_eq!(digests[0], digests[1]);
+}
+
+/// A program whose build script writes code that names its own place, with a dependency from a registry that does so too.
+fn rust_with_generated_code() -> Project {
+    let script = r#"
+fn main() {
+    let folder = std::path::PathBuf::from(std::env::var_os("OUT_DIR").unwrap());
+    let code = "pub fn place() -> &'static str { file!() }\npub fn fail() -> u32 { panic!(\"as it should\") }\n";
+    std::fs::write(folder.join("generated.rs"), code).unwrap();
+    println!("cargo::rerun-if-changed=build.rs");
+}
+"#;
+    let main = r#"
+include!(concat!(env!("OUT_DIR"), "/generated.rs"));
+
+fn main() {
+    std::panic::set_hook(Box::new(|panic| println!("panic at {}", panic.location().unwrap())));
+    let caught = std::panic::catch_unwind(fail);
+    println!("generated in {}", place());
+    println!("written in {}", file!());
+    let number = std::panic::catch_unwind(|| semver::Version::new(1, 2, 3).to_string().len());
+    println!("{} {}", caught.is_err(), number.unwrap());
+}
+"#;
+    Project::new()
+        .file(
+            "Cargo.toml",
+            "[package]\nname = \"generated\"\nversion = \"1.0.0\"\nedition = \"2021\"\nbuild = \"build.rs\"\n\
+             [dependencies]\nsemver = \"=1.0.28\"\n",
+        )
+        .file("build.rs", script)
+        .file("src/main.rs", main)
+        .file(".gitignore", "/out\n/target\n")
+}
+
+/// A `CARGO_HOME` with what the user's own has downloaded, in another place: cargo unpacks the sources there.
+fn other_cargo_home(home: &Home) -> PathBuf {
+    let user = std::env::var_os("CARGO_HOME").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").expect("there is a home")).join(".cargo"),
+        PathBuf::from,
+    );
+    let folder = home.path().join("cargo-home");
+    fs::create_dir_all(folder.join("registry")).unwrap();
+    for name in ["registry/index", "registry/cache", "config.toml"] {
+        if user.join(name).exists() {
+            std::os::unix::fs::symlink(user.join(name), folder.join(name)).unwrap();
+        }
+    }
+    folder
+}
+
+#[test]
+fn a_rust_program_gives_the_same_index_in_any_folder_for_any_user() {
+    let platforms = ["linux/amd64", "linux/arm64"];
+    // semver is a dependency of anyarch too, so it has been downloaded wherever this test was built.
+    let locked = rust_with_generated_code();
+    process::succeed(Command::new("cargo").args(["generate-lockfile", "--offline"]).current_dir(locked.path()));
+    let mut digests = Vec::new();
+    for (jobs, umask, zone) in [("1", 0o022, "UTC"), ("8", 0o077, "Pacific/Auckland")] {
+        let (project, home) = (Project::copy_of(locked.path()).commit(), Home::new());
+        let (cargo_home, target) = (other_cargo_home(&home), home.path().join("target"));
+        let arguments = ["--platform", &platforms.join(","), "--jobs", jobs, "-o", "type=oci,dest=out,tar=false"];
+        let mut program = project.anyarch_at(&home).args(["build"]).args(arguments).umask(umask).env("TZ", zone);
+        program = program.env("CARGO_HOME", &cargo_home);
+        if jobs == "8" {
+            program = program.env("CARGO_TARGET_DIR", &target);
+        }
+        program.run().assert_success();
+        assert_eq!(project.git(&["status", "--porcelain"]), "", "a build shows in git");
+        assert_eq!(target.exists(), jobs == "8", "CARGO_TARGET_DIR is honoured");
+        let source = Source::Layout(project.path().join("out"));
+        for platform in platforms {
+            let image = source.unpack(platform);
+            let said = image.start(&[]).stdout;
+            assert!(said.contains("written in src/main.rs\n") && said.ends_with("true 5\n"), "{platform}: {said}");
+            let program = fs::read(image.root().join("usr/local/bin/generated")).unwrap();
+            let sysroot = process::text(Command::new("rustc").args(["--print", "sysroot"]));
+            for folder in [project.path(), home.path(), &cargo_home, &target, Path::new(&sysroot)] {
+                assert!(!holds(&program, folder), "the program for {platform} holds `{}`: {said}", folder.display());
+            }
+            // The paths are there, by names that are the same everywhere.
+            assert!(holds(&program, Path::new("/target/")), "{platform}: {said}");
         }
         digests.push(digest(&project.path().join("out")));
     }

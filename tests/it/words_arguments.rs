@@ -196,3 +196,38 @@ fn a_flag_that_says_nothing() {
         ",
     );
 }
+
+#[test]
+fn a_folder_that_is_not_there_is_said_before_anything_is_compiled() {
+    let project = Project::hello_go();
+    refused(
+        &project,
+        &["--iidfile", "made/by/nobody"],
+        2,
+        "
+        error: `made/by/nobody` cannot be written: the folder `made/by` does not exist
+
+        hint: mkdir -p made/by
+        ",
+    );
+}
+
+#[test]
+fn two_projects_are_two_runs() {
+    let project = Project::new()
+        .file("one/go.mod", "module example.com/one\n\ngo 1.21\n")
+        .file("one/main.go", "package main\n\nfunc main() {}\n")
+        .file("two/go.mod", "module example.com/two\n\ngo 1.21\n")
+        .file("two/main.go", "package main\n\nfunc main() {}\n")
+        .file("two/anyarch.toml", "base = \"scratch\"\n");
+    refused(
+        &project,
+        &["one", "two"],
+        2,
+        "
+        error: `two` is in another project, with a configuration of its own in `[CWD]/two/anyarch.toml`: one run builds one project
+
+        hint: anyarch build two
+        ",
+    );
+}

@@ -6,6 +6,7 @@ pub mod layout;
 pub mod process;
 pub mod program;
 pub mod project;
+pub mod proxy;
 pub mod publish;
 pub mod read_back;
 pub mod registry;
