@@ -102,9 +102,7 @@ fn exit_of(error: &Error) -> Exit {
         Error::Interrupted => Exit::Interrupted,
         Error::NoProgram { .. } | Error::Unfit { .. } => Exit::Check,
         Error::Compile { .. } => Exit::Compile,
-        Error::Toolchain(_) | Error::Host(_) | Error::ProjectToolchain { .. } | Error::MissingLibrary(_) => {
-            Exit::Toolchain
-        }
+        Error::Toolchain(_) | Error::Host(_) | Error::MissingLibrary(_) => Exit::Toolchain,
         Error::Plan(PlanError::Toolchain(_)) => Exit::Toolchain,
         Error::BaseImage { source: ImageError::OnBuild { .. }, .. } => Exit::Usage,
         Error::Base(BaseError::Static(_) | BaseError::Store { .. })

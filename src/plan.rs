@@ -295,10 +295,12 @@ pub enum PlanError {
     #[error("the platform {0} is asked for twice")]
     Twice(Platform),
     /// No platform at all.
-    #[error("no platform is left to build `{image}` for")]
+    #[error("no platform is left to build `{image}` for{}", reasons(.missing))]
     Nothing {
         /// the image
         image: String,
+        /// its platforms that were left out
+        missing: Vec<Missing>,
     },
     /// Two programs of one name.
     #[error("two programs are called `{name}`: {first} and {second}")]
@@ -324,12 +326,14 @@ pub enum PlanError {
 }
 
 fn describe(missing: &[Missing]) -> String {
-    let lines: Vec<String> =
-        missing.iter().map(|missing| format!("{}: {}", missing.platform, missing.reason)).collect();
-    match lines.as_slice() {
-        [only] => format!("cannot build for {only}"),
-        several => format!("cannot build for {} platforms:\n  {}", several.len(), several.join("\n  ")),
+    match missing {
+        [only] => format!("cannot build for {}: {}", only.platform, only.reason),
+        several => format!("cannot build for {} platforms:{}", several.len(), reasons(several)),
     }
+}
+
+fn reasons(missing: &[Missing]) -> String {
+    missing.iter().map(|missing| format!("\n  {}: {}", missing.platform, missing.reason)).collect()
 }
 
 impl Hint for PlanError {
@@ -348,7 +352,11 @@ impl Hint for PlanError {
                 hints
             }
             Self::Twice(_) => vec!["name each platform once; linux/arm64 and linux/arm64/v8 are the same".to_owned()],
-            Self::Nothing { .. } => vec!["--platform linux/amd64,linux/arm64".to_owned()],
+            Self::Nothing { missing, .. } => {
+                let mut hints: Vec<String> = missing.iter().flat_map(|missing| missing.hints.clone()).collect();
+                hints.dedup();
+                hints
+            }
             Self::SameName { name, .. } => {
                 vec![format!("give one another name in anyarch.toml: [[program]] name = \"{name}-2\"")]
             }

@@ -42,7 +42,8 @@ pub fn make(
         return Err(PlanError::Platforms { missing: planned.missing, left });
     }
     if let Some(image) = result.iter().find(|image| image.units.is_empty()) {
-        return Err(PlanError::Nothing { image: image.name.clone() });
+        let missing = planned.missing.into_iter().filter(|missing| missing.image == image.name).collect();
+        return Err(PlanError::Nothing { image: image.name.clone(), missing });
     }
     let Planner { missing, pending, .. } = planned;
     let mut plan = Plan { images: result, jobs: Vec::new(), skipped: missing };
@@ -131,7 +132,10 @@ impl Planner<'_> {
                 self.pending.extend(pending);
                 Ok(Ok(Unit { platform, base, programs }))
             }
-            Err(reason) => Ok(Err(missing(reason, Vec::new()))),
+            Err(reason) => {
+                let offered: Vec<String> = input.base.platforms.iter().map(ToString::to_string).collect();
+                Ok(Err(missing(reason, vec![format!("--platform {}", offered.join(","))])))
+            }
         }
     }
 }

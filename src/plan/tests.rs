@@ -81,7 +81,11 @@ fn platforms_are_a_contract() {
     assert_eq!(plan.skipped.len(), 2);
     let nothing = image("app", &["linux/riscv64"], &base, &["app"]);
     let error = make(vec![nothing], Options { skip_missing: true, ..Options::default() }).unwrap_err();
-    assert_eq!(error.to_string(), "no platform is left to build `app` for");
+    assert_eq!(
+        error.to_string(),
+        "no platform is left to build `app` for\n  linux/riscv64: the base `debian:12` lacks it; it offers linux/amd64, linux/arm64"
+    );
+    assert_eq!(error.hints(), ["--platform linux/amd64,linux/arm64"]);
 }
 
 #[test]
@@ -175,13 +179,8 @@ fn rust_plan(host: &str, platforms: &[&str], c: impl Fn(&str) -> bool) -> Plan {
         base: base.clone(),
     });
     let settings = ImageSettings::default();
-    let image = ImageInput {
-        shown: ImageSettings::default(),
-        name: "app".into(),
-        settings,
-        files: Vec::new(),
-        units: units.collect(),
-    };
+    let image =
+        ImageInput { name: "app".into(), shown: settings.clone(), settings, files: Vec::new(), units: units.collect() };
     let context = Context { machine: Some(machine(host)), environment: &|_| None };
     let toolchains = Toolchains::built_in().unwrap();
     super::make(&toolchains, Path::new("/w/.anyarch/build"), &context, vec![image], Options::default()).unwrap()

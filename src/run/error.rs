@@ -96,8 +96,8 @@ pub enum Error {
     Unfit { program: String, platform: Platform, path: PathBuf, source: Box<Mismatch> },
     #[error("{}", describe_failures(.failed))]
     Compile { failed: Vec<String> },
-    #[error("the project's toolchain rows say which program is run ({}), and that was not allowed", tools.join(", "))]
-    ProjectToolchain { tools: Vec<String> },
+    #[error("the rows of `{file}` change which programs run ({}), and only you can allow that", changes.join(", "))]
+    ProjectToolchain { file: PathBuf, changes: Vec<String> },
     #[error("interrupted")]
     Interrupted,
     #[error("a thread of anyarch ended early")]
@@ -220,9 +220,7 @@ impl Hint for Error {
             Self::Epoch { .. } => vec!["SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build".to_owned()],
             Self::Unfit { source, .. } => source.hints(),
             Self::NoProgram { source, .. } => source.hints(),
-            Self::ProjectToolchain { .. } => {
-                vec!["look at the rows, then: anyarch build --allow-project-toolchains".to_owned()]
-            }
+            Self::ProjectToolchain { .. } => vec!["--allow-project-toolchains".to_owned()],
             Self::Config(error) => error.hints(),
             Self::Template(error) => error.hints(),
             Self::Platform(error) => error.hints(),

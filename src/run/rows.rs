@@ -44,20 +44,57 @@ pub fn toolchains(
     Ok(rows)
 }
 
-/// A project that is only looked at must not choose the programs that run, so its `tools` need leave.
+/// Variables of Go that name a variant of an architecture, and start nothing.
+const HARMLESS: [&str; 11] = [
+    "GO386",
+    "GOAMD64",
+    "GOARCH",
+    "GOARM",
+    "GOARM64",
+    "GOLOONG64",
+    "GOMIPS",
+    "GOMIPS64",
+    "GOOS",
+    "GOPPC64",
+    "GORISCV64",
+];
+
+/// What the rows of a project change about the programs that run: tools and gcc prefixes that our rows do not name,
+/// variables and flags, which can name a program as well (`GOFLAGS=-toolexec=...`, `-Clinker=...`).
+fn changes(rows: &Toolchains, file: &ConfigFile) -> Vec<String> {
+    let mut changes = Vec::new();
+    for table in file.toolchain.iter().map(toml::Spanned::get_ref) {
+        let name = table.get("name").and_then(toml::Value::as_str).unwrap_or("?");
+        let tools = table.get("tools").and_then(toml::Value::as_array).into_iter().flatten();
+        let new = tools
+            .filter_map(toml::Value::as_str)
+            .filter(|tool| !rows.rows().any(|row| row.tools.iter().any(|known| known == tool)));
+        changes.extend(new.map(|tool| format!("the tool `{tool}` of `{name}`")));
+        changes.extend(
+            ["env", "rustflags"]
+                .iter()
+                .filter(|key| table.contains_key(**key))
+                .map(|key| format!("`{key}` of `{name}`")),
+        );
+    }
+    for table in file.platform.iter().map(toml::Spanned::get_ref) {
+        let platform = table.get("platform").and_then(toml::Value::as_str).unwrap_or("?");
+        let prefix = table.get("gcc").and_then(toml::Value::as_str);
+        if prefix.is_some_and(|prefix| !rows.platforms().iter().any(|row| row.gcc.as_deref() == Some(prefix))) {
+            changes.push(format!("`gcc` of {platform}"));
+        }
+        let go = table.get("go").and_then(toml::Value::as_table).into_iter().flatten();
+        let new = go.map(|(name, _)| name).filter(|name| !HARMLESS.contains(&name.as_str()));
+        changes.extend(new.map(|name| format!("`{name}` of {platform}")));
+    }
+    changes
+}
+
+/// A project that is only looked at must not choose the programs that run, so rows that do need leave.
 fn project_rows(rows: Toolchains, file: &ConfigFile, allowed: bool) -> Result<Toolchains, Error> {
-    let tools = |table: &toml::Table| table.get("tools").and_then(toml::Value::as_array).cloned().unwrap_or_default();
-    let new: Vec<String> = file
-        .toolchain
-        .iter()
-        .flat_map(|table| tools(table.get_ref()))
-        .filter_map(|tool| tool.as_str().map(str::to_owned))
-        .filter(|tool| !rows.rows().any(|row| row.tools.contains(tool)))
-        .collect();
-    let environment = file.toolchain.iter().any(|table| table.get_ref().contains_key("env"));
-    if !allowed && (!new.is_empty() || environment) {
-        let tools = if new.is_empty() { vec!["env".to_owned()] } else { new };
-        return Err(Error::ProjectToolchain { tools });
+    let changes = changes(&rows, file);
+    if !allowed && !changes.is_empty() {
+        return Err(Error::ProjectToolchain { file: file.source.path().to_owned(), changes });
     }
     let mut table = toml::Table::new();
     let values = |list: &[toml::Spanned<toml::Table>]| {

@@ -4,6 +4,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod command_line;
+mod configuration;
 mod elf;
 mod examples;
 mod interrupt;
@@ -21,3 +23,7 @@ mod rust_builds;
 mod same_digest;
 mod starts;
 mod support_works;
+mod words;
+mod words_arguments;
+mod words_configuration;
+mod words_tools;

@@ -39,7 +39,8 @@ fn assert_says_hello(image: &Unpacked, platform: &str) {
 
 #[test]
 fn a_go_program_starts_on_each_platform_without_a_base() {
-    let source = layout(&Project::hello_go(), "static", PLATFORMS);
+    let project = Project::hello_go();
+    let source = layout(&project, "static", PLATFORMS);
     assert_eq!(source.platforms(), PLATFORMS);
     for platform in PLATFORMS {
         let image = source.unpack(platform);
@@ -53,7 +54,8 @@ fn a_go_program_starts_on_each_platform_without_a_base() {
 #[ignore = "full: starts"]
 fn a_go_program_starts_on_every_platform() {
     for base in ["static", "scratch"] {
-        let source = layout(&Project::hello_go(), base, ALL_PLATFORMS);
+        let project = Project::hello_go();
+        let source = layout(&project, base, ALL_PLATFORMS);
         for platform in ALL_PLATFORMS {
             assert_says_hello(&source.unpack(platform), platform);
         }
@@ -64,7 +66,8 @@ fn a_go_program_starts_on_every_platform() {
 fn a_base_with_a_merged_usr_keeps_its_shell_and_its_temporary_folder() {
     let debian = bases::debian(Release::Bookworm);
     // A dynamic arm/v6 program would not start on Debian's soft-float arm/v5; a static one does.
-    let source = layout(&Project::hello_go(), &format!("oci:{}", debian.display()), PLATFORMS);
+    let project = Project::hello_go();
+    let source = layout(&project, &format!("oci:{}", debian.display()), PLATFORMS);
     for platform in PLATFORMS {
         let image = source.unpack(platform);
         assert_says_hello(&image, platform);

@@ -9,6 +9,7 @@ pub mod program;
 pub mod project;
 pub mod proxy;
 pub mod publish;
+pub mod read_back;
 pub mod registry;
 pub mod server;
 pub mod shims;

@@ -9,20 +9,17 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 )
 
 // configuration is where the image has the file of anyarch.toml's [[file]] table.
 const configuration = "/etc/both.conf"
 
-// checksum runs the other program of the image.
+// checksum runs the other program of the image, which is on the image's PATH.
 func checksum(path string) (string, error) {
-	own, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	output, err := exec.Command(filepath.Join(filepath.Dir(own), "checksum"), path).Output()
+	command := exec.Command("checksum", path)
+	command.Stdin = os.Stdin // else it would be /dev/null, which an image need not have
+	output, err := command.Output()
 	return string(output), err
 }
 

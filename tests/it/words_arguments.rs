@@ -1,0 +1,198 @@
+//! What people read when references, outputs, paths or other arguments are wrong: the exact words, the exit code, and
+//! nothing on stdout.
+
+use crate::support::project::Project;
+
+/// Builds, and holds the refusal to its words, and to having left nothing.
+#[track_caller]
+fn refused(project: &Project, arguments: &[&str], code: i32, words: &str) {
+    let output = project.anyarch().args(["build"]).args(arguments).run();
+    output.assert_code(code).assert_stdout("").assert_stderr(words);
+    assert!(!project.path().join(".anyarch").exists(), "a refused build leaves nothing");
+}
+
+#[test]
+fn a_name_that_cannot_be_published_under() {
+    let project = Project::hello_go();
+    let digest = format!("app@sha256:{}", "0".repeat(64));
+    for (tag, words) in [
+        (
+            "http://registry.example.com/app",
+            "
+            error: `http://registry.example.com/app` is not an image reference: it starts with the scheme `http://` (-t)
+
+            hint: write it without the scheme: `registry.example.com/app`
+            hint: a registry without TLS is allowed by `--insecure-registry registry.example.com`
+            ",
+        ),
+        (
+            "registry.example.com/App",
+            "
+            error: `App` in `registry.example.com/App` has upper-case letters: repository names are lower case (-t)
+
+            hint: write `registry.example.com/app`
+            ",
+        ),
+        (
+            "app:.1",
+            "
+            error: `.1` in `app:.1` is not a tag: it should be at most 128 letters, digits, `_`, `.` and `-`, and not start with `.` or `-` (-t)
+            ",
+        ),
+        (
+            &digest,
+            "
+            error: `app@[DIGEST]` (-t) has a digest, and what is published gets its own
+
+            hint: -t app
+            ",
+        ),
+    ] {
+        refused(&project, &["-t", tag], 2, words);
+    }
+}
+
+#[test]
+fn an_image_that_cannot_go_where_it_should() {
+    let project = Project::hello_go();
+    let outputs = "
+        hint: -o type=oci,dest=image.tar
+        hint: -o type=oci,dest=folder,tar=false
+        hint: -o type=registry
+        ";
+    for (arguments, words) in [
+        (
+            &["--push"][..],
+            "
+            error: pushing needs a name for the image, and there is none
+
+            hint: -t registry.example.com/app:latest --push
+            ",
+        ),
+        (
+            &["--single-manifest"],
+            "
+            error: `--single-manifest` is for one platform, and `hello` has 2
+
+            hint: --platform linux/amd64 --single-manifest
+            ",
+        ),
+        (
+            &["-o", "type=docker,dest=a"],
+            "`docker` in the output `type=docker,dest=a` is not a type that anyarch writes",
+        ),
+        (&["-o", "type=oci"], "the output `type=oci` names no dest"),
+        (&["-o", "type=oci,dst=a"], "`dst` in the output `type=oci,dst=a` is not a key of its type"),
+        (&["-o", "image.tar"], "`image.tar` in the output `image.tar` should read KEY=VALUE"),
+        (
+            &["-o", "type=oci,dest=-,tar=false"],
+            "the output `type=oci,dest=-,tar=false` is a folder, and stdout takes a tar",
+        ),
+    ] {
+        if words.starts_with('\n') {
+            refused(&project, arguments, 2, words);
+        } else {
+            refused(&project, arguments, 2, &format!("\n        error: {words} (-o)\n{outputs}"));
+        }
+    }
+}
+
+#[test]
+fn several_images_have_no_one_place() {
+    let project = two_programs();
+    for output in ["type=oci,dest=image.tar", "type=oci,dest=image,tar=false", "type=oci,dest=-"] {
+        refused(
+            &project,
+            &["./cmd/...", "-o", output],
+            2,
+            "
+            error: several images (one, two) cannot go to one place
+
+            hint: --one-image
+            hint: leave -o away: each image gets its own folder below .anyarch/out/
+            ",
+        );
+    }
+}
+
+/// A Go module with the programs `one` and `two`.
+fn two_programs() -> Project {
+    let main = "package main\n\nfunc main() {}\n";
+    Project::new()
+        .file("go.mod", "module example.com/two\n\ngo 1.21\n")
+        .file("cmd/one/main.go", main)
+        .file("cmd/two/main.go", main)
+}
+
+#[test]
+fn a_folder_that_names_no_program() {
+    let project = two_programs().file("lib/lib.go", "package lib\n");
+    for (path, words) in [
+        (
+            ".",
+            "
+            error: `.` holds 2 main packages: ./cmd/one, ./cmd/two
+
+            hint: one image of one program: anyarch build ./cmd/one
+            hint: one image a program: anyarch build ./cmd/one ./cmd/two
+            hint: all programs in one image: anyarch build --one-image ./cmd/one ./cmd/two
+            ",
+        ),
+        (
+            "./lib",
+            "
+            error: `./lib` holds no main package
+
+            hint: name the folder of a main package: anyarch build ./lib/cmd/app
+            ",
+        ),
+        ("./cmd/three", "error: `./cmd/three` does not exist\n"),
+    ] {
+        refused(&project, &[path], 2, words);
+    }
+    refused(
+        &Project::new(),
+        &[],
+        2,
+        "
+        error: there is no project in `[CWD]`: no go.mod, Cargo.toml or anyarch.toml there or above
+
+        hint: name the folder of a project: anyarch build path/to/project
+        ",
+    );
+    refused(&Project::hello_go(), &["--bin", "hello"], 2, "error: `[CWD]` is a Go project, and `--bin` is for Rust\n");
+    refused(
+        &Project::hello_go().file("Cargo.toml", "[package]\nname = \"hello\"\n"),
+        &[],
+        2,
+        "
+        error: `[CWD]` holds both a go.mod and a Cargo.toml
+
+        hint: anyarch.toml: program = [{ language = \"go\" }]
+        hint: anyarch.toml: program = [{ language = \"rust\" }]
+        ",
+    );
+}
+
+#[test]
+fn a_flag_that_says_nothing() {
+    let project = Project::hello_go();
+    refused(
+        &project,
+        &["--label", "version"],
+        2,
+        "
+        error: `--label version` should read --label KEY=VALUE
+
+        hint: --label key=value
+        ",
+    );
+    let output = project.anyarch().args(["build", "--platform", "linux/amd64"]).env("SOURCE_DATE_EPOCH", "today").run();
+    output.assert_code(2).assert_stdout("").assert_stderr(
+        "
+        error: `SOURCE_DATE_EPOCH` is `today`, which is no number of seconds
+
+        hint: SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build
+        ",
+    );
+}
