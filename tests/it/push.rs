@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::support::bases::{self, Release};
+use crate::support::docker::Docker;
 use crate::support::process;
 use crate::support::program::{Home, Output};
 use crate::support::project::Project;
@@ -231,4 +232,30 @@ fn when_one_platform_does_not_compile_the_tag_stays_where_it_was() {
     assert!(stderr.lines().any(|line| line.starts_with("linux/amd64 ") && line.contains("compiled")), "{stderr}");
     assert_eq!(pushed(&proxy.take()), [""; 0], "a manifest was pushed");
     assert_eq!(digest_of(&tag), before);
+}
+
+#[test]
+#[ignore = "full: docker"]
+fn dockerd_pulls_by_digest_and_starts_what_this_machine_can() {
+    let (registry, docker) = (Registry::start(&Options::default()), Docker::start());
+    let base = bases::push(Release::Bookworm, &registry.host(), "debian");
+    let (project, home, tag) = (Project::hello_go(), Home::new(), format!("{}/hello:1", registry.host()));
+    let output = push(&project, &home, &base, PLATFORMS, &[&tag]);
+    let reference = output.assert_success().stdout.trim_end();
+    for platform in PLATFORMS {
+        process::succeed(&mut docker.command(&["pull", "--quiet", "--platform", platform, reference]));
+        let format = "--format={{.Os}}/{{.Architecture}}{{with .Variant}}/{{.}}{{end}} {{.Config.Entrypoint}}";
+        let found = process::text(&mut docker.command(&["image", "inspect", format, reference]));
+        assert_eq!(found, format!("{platform} [/usr/local/bin/hello]"));
+        let native = match std::env::consts::ARCH {
+            "x86_64" => "linux/amd64",
+            _ => "linux/arm64",
+        };
+        if *platform == native {
+            let said = process::text(&mut docker.command(&["run", "--rm", "--network=none", reference]));
+            assert_eq!(said, format!("hello from {platform}"));
+        }
+        // One digest stands for one platform at a time.
+        process::succeed(&mut docker.command(&["image", "rm", "--force", reference]));
+    }
 }
