@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use crate::hint::Hint;
 use crate::invocation::Invocation;
 
-pub use jobs::{Jobs, join_jobserver, lost_jobserver};
+pub use jobs::{Jobs, Place, join_jobserver, lost_jobserver};
 
 /// How long children that were asked to end may take: compilers remove their temporary files.
 pub const GRACE: Duration = Duration::from_secs(3);

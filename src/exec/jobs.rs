@@ -2,39 +2,138 @@
 //! jobserver protocol (<https://www.gnu.org/software/make/manual/html_node/POSIX-Jobserver.html>), and we join that of a
 //! make which started us.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use jobserver::FromEnvErrorKind;
 
-use super::{Children, ExecError, Finished, command};
+use super::{Busy, Children, ExecError, Finished, command};
 use crate::invocation::{Invocation, Joins};
+
+/// How long the pool has to look the same before its tokens are counted.
+const SETTLED: Duration = Duration::from_millis(20);
+/// How often that is tried.
+const LOOKS: usize = 25;
 
 /// The pool of job tokens that all compilers share.
 #[derive(Clone)]
 pub struct Jobs {
     client: jobserver::Client,
-    /// The token that whoever gave us an inherited jobserver counts as ours already.
-    implicit: Arc<AtomicBool>,
     size: usize,
     inherited: bool,
     waiting: Arc<AtomicUsize>,
-    running: Arc<AtomicUsize>,
+    pool: Arc<Pool>,
 }
 
-/// Tokens that are held; dropping gives them back.
-struct Held {
-    count: usize,
-    implicit: Option<Arc<AtomicBool>>,
-    acquired: Vec<jobserver::Acquired>,
+/// What those who want a token and the thread that fetches tokens tell each other.
+#[derive(Default)]
+struct Pool {
+    state: Mutex<State>,
+    changed: Condvar,
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.acquired.clear();
-        if let Some(implicit) = &self.implicit {
-            implicit.store(true, Ordering::SeqCst);
+#[derive(Default)]
+struct State {
+    /// tokens that were fetched for whoever comes first
+    fetched: Vec<jobserver::Acquired>,
+    /// the token that whoever gave us an inherited jobserver counts as ours already is free
+    implicit: bool,
+    /// how many wait for a token
+    wanted: usize,
+    /// a token is being fetched
+    fetching: bool,
+    /// why no more tokens come
+    failed: Option<io::ErrorKind>,
+    /// tokens of the pool that our calls hold
+    held: usize,
+    /// calls that go on
+    running: usize,
+    /// a call failed that may have taken tokens with it
+    damaged: bool,
+}
+
+impl Pool {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches a token from `client` whenever someone waits for one; the implicit one may come free before it is there.
+    fn fetch(&self, client: &jobserver::Client) {
+        let mut state = self.state();
+        loop {
+            if state.wanted <= state.fetched.len() {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.fetching = true;
+            drop(state);
+            let token = client.acquire();
+            state = self.state();
+            state.fetching = false;
+            match token {
+                Ok(token) if state.wanted > state.fetched.len() => state.fetched.push(token),
+                // Who waited has got another one.
+                Ok(token) => drop(token),
+                Err(error) => {
+                    state.failed = Some(error.kind());
+                    self.changed.notify_all();
+                    return;
+                }
+            }
+            self.changed.notify_all();
         }
+    }
+
+    /// Waits for a token; `None` is the implicit one.
+    fn take(&self) -> Result<Option<jobserver::Acquired>, ExecError> {
+        let mut state = self.state();
+        state.wanted += 1;
+        self.changed.notify_all();
+        let token = loop {
+            if std::mem::take(&mut state.implicit) {
+                break Ok(None);
+            }
+            if let Some(token) = state.fetched.pop() {
+                state.held += 1;
+                break Ok(Some(token));
+            }
+            if let Some(kind) = state.failed {
+                break Err(ExecError::Tokens(kind.into()));
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        };
+        state.wanted -= 1;
+        state.running += usize::from(token.is_ok());
+        token
+    }
+}
+
+/// A call's place among those that go on: its tokens, which are given back with it.
+pub struct Place {
+    pool: Arc<Pool>,
+    tokens: Vec<jobserver::Acquired>,
+    implicit: bool,
+    still_waiting: usize,
+    /// given up last: when all are gone, so are all tokens
+    _busy: Busy,
+}
+
+impl Place {
+    fn size(&self) -> usize {
+        self.tokens.len() + usize::from(self.implicit)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.pool.state();
+        state.held -= self.tokens.len();
+        self.tokens.clear();
+        state.implicit |= self.implicit;
+        state.running -= 1;
+        self.pool.changed.notify_all();
     }
 }
 
@@ -54,14 +153,12 @@ impl Jobs {
             Some(client) => client,
             None => jobserver::Client::new(size).map_err(ExecError::Tokens)?,
         };
-        Ok(Self {
-            client,
-            implicit: Arc::new(AtomicBool::new(is_inherited)),
-            size,
-            inherited: is_inherited,
-            waiting: Arc::default(),
-            running: Arc::default(),
-        })
+        let pool = Arc::new(Pool::default());
+        pool.state().implicit = is_inherited;
+        let (fetcher, source) = (pool.clone(), client.clone());
+        // It waits as long as the process lives: nobody can call it back from a read.
+        std::thread::spawn(move || fetcher.fetch(&source));
+        Ok(Self { client, size, inherited: is_inherited, waiting: Arc::default(), pool })
     }
 
     /// How many tokens there are, as far as we know.
@@ -70,69 +167,86 @@ impl Jobs {
         self.size
     }
 
-    /// Counts a call that will ask for a token, so that those which start earlier leave one for it.
+    /// Counts a call that will ask for a place, so that those which start earlier leave a token for it.
     pub fn announce(&self, calls: usize) {
         self.waiting.fetch_add(calls, Ordering::SeqCst);
     }
 
-    fn acquire_one(&self) -> Result<Held, ExecError> {
-        if self.implicit.compare_exchange(true, false, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-            return Ok(Held { count: 1, implicit: Some(self.implicit.clone()), acquired: Vec::new() });
-        }
-        let acquired = self.client.acquire().map_err(ExecError::Tokens)?;
-        Ok(Held { count: 1, implicit: None, acquired: vec![acquired] })
+    /// Waits until an announced call may start.
+    ///
+    /// # Errors
+    /// When the pool cannot be read.
+    pub fn place(&self, children: &Children) -> Result<Place, ExecError> {
+        let token = self.pool.take();
+        let still_waiting = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
+        let token = token?;
+        let (pool, implicit) = (self.pool.clone(), token.is_none());
+        Ok(Place { pool, tokens: token.into_iter().collect(), implicit, still_waiting, _busy: children.busy() })
     }
 
-    /// Waits for a token, then runs an announced call to its end under it, handing each line of stdout to `line`.
+    /// Runs a call to its end in its place, handing each line of stdout to `line`.
     ///
     /// # Errors
     /// When it cannot be started or read, or we were interrupted. A compiler that fails is not an error here.
     pub fn run(
         &self,
+        mut place: Place,
         children: &Children,
         call: &Invocation,
         joins: Joins,
-        started: impl FnOnce(),
         line: &mut dyn FnMut(&str),
     ) -> Result<Finished, ExecError> {
-        let mut held = self.acquire_one()?;
-        let busy = children.busy();
-        let still_waiting = self.waiting.fetch_sub(1, Ordering::SeqCst) - 1;
-        self.running.fetch_add(1, Ordering::SeqCst);
-        started();
         let mut process = command(call);
         match joins {
             Joins::Jobserver => self.client.configure(&mut process),
             Joins::AtStart => {
-                while still_waiting < self.size && held.count < self.size {
-                    match self.client.try_acquire() {
-                        Ok(Some(token)) => held.acquired.push(token),
-                        Ok(None) | Err(_) => break,
-                    }
-                    held.count += 1;
-                }
-                process = command(&with_parallelism(call, held.count));
+                self.widen(&mut place);
+                process = command(&with_parallelism(call, place.size()));
             }
         }
         let finished = children.run(process, call, Some(line));
-        drop(held);
-        drop(busy);
-        if self.running.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.restore();
+        let failed = !finished.as_ref().is_ok_and(|finished| finished.status.success());
+        drop(place);
+        if failed && joins == Joins::Jobserver {
+            self.pool.state().damaged = true;
         }
+        self.restore();
         finished
     }
 
-    /// Puts back the tokens that a child took with it when it was killed. Only while no child runs is the full number known.
-    fn restore(&self) {
-        if self.inherited {
-            return;
+    /// The last calls get what is free when they start.
+    fn widen(&self, place: &mut Place) {
+        while place.still_waiting < self.size && place.size() < self.size {
+            // A pool that cannot be asked without waiting has nothing for us.
+            let Ok(Some(token)) = self.client.try_acquire() else { return };
+            place.tokens.push(token);
+            self.pool.state().held += 1;
         }
-        if let Ok(available) = self.client.available() {
-            for _ in available..self.size {
-                // A token that cannot be put back makes the build slower, not wrong.
-                let _ = self.client.release_raw();
+    }
+
+    /// Puts back the tokens that compilers took with them when they were killed. Only while no call goes on is it known
+    /// how many there should be; of a pool that others share, never.
+    fn restore(&self) {
+        let mut before = None;
+        for _ in 0..LOOKS {
+            let mut state = self.pool.state();
+            if self.inherited || !state.damaged || state.running > 0 {
+                return;
             }
+            let Ok(available) = self.client.available() else { return };
+            let now = (available, state.held, state.fetched.len(), state.fetching);
+            // A token that is free while one is fetched is on its way.
+            if before == Some(now) && (available == 0 || !state.fetching) {
+                state.damaged = false;
+                for _ in available + state.held + state.fetched.len()..self.size {
+                    // A token that cannot be put back makes the build slower, not wrong.
+                    let _ = self.client.release_raw();
+                }
+                return;
+            }
+            before = Some(now);
+            drop(state);
+            std::thread::sleep(SETTLED);
         }
     }
 }
@@ -186,14 +300,63 @@ mod tests {
         let jobs = Jobs::new(Some(4)).unwrap();
         let children = Children::default();
         let count = Invocation::new("sh", "/").args(["-c", "echo $0 $1", "-p"]);
-        jobs.announce(1);
-        let mut lines = Vec::new();
-        jobs.run(&children, &count, Joins::AtStart, || (), &mut |line| lines.push(line.to_owned())).unwrap();
+        let run = |call: &Invocation, joins, line: &mut dyn FnMut(&str)| {
+            jobs.announce(1);
+            let place = jobs.place(&children).unwrap();
+            jobs.run(place, &children, call, joins, line).unwrap()
+        };
+        run(&count, Joins::AtStart, &mut |_| ());
         assert_eq!(jobs.client.available().unwrap(), 4);
         jobs.client.acquire().unwrap().drop_without_releasing();
-        jobs.announce(1);
-        let killed = jobs.run(&children, &shell("kill -9 $$"), Joins::Jobserver, || (), &mut |_| ()).unwrap();
+        let killed = run(&shell("kill -9 $$"), Joins::Jobserver, &mut |_| ());
         assert_eq!(killed.ending(), "signal 9");
         assert_eq!(jobs.client.available().unwrap(), 4);
+    }
+
+    #[test]
+    fn no_more_calls_go_on_than_there_are_tokens() {
+        let (jobs, children, calls) = (Jobs::new(Some(2)).unwrap(), Children::default(), 40);
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        jobs.announce(calls);
+        std::thread::scope(|scope| {
+            for call in 0..calls {
+                let (jobs, children, now, most) = (&jobs, &children, &now, &most);
+                scope.spawn(move || {
+                    let place = jobs.place(children).unwrap();
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    std::thread::sleep(Duration::from_millis(2));
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    // Failures make the pool count itself, in the middle of what others do.
+                    let script = if call % 2 == 0 { "exit 1" } else { "true" };
+                    jobs.run(place, children, &shell(script), Joins::Jobserver, &mut |_| ()).unwrap();
+                });
+            }
+        });
+        assert_eq!(most.load(Ordering::SeqCst), 2);
+        assert_eq!(jobs.client.available().unwrap(), 2);
+    }
+
+    #[test]
+    fn the_token_that_is_ours_without_asking_is_used_again_and_again() {
+        let pool = Arc::new(Pool::default());
+        pool.state().implicit = true;
+        // Another holds the only token that can be fetched, for good.
+        let client = jobserver::Client::new(1).unwrap();
+        let theirs = client.acquire().unwrap();
+        let (fetcher, source) = (pool.clone(), client.clone());
+        std::thread::spawn(move || fetcher.fetch(&source));
+        let jobs = Jobs { client, size: 2, inherited: true, waiting: Arc::default(), pool };
+        let children = Children::default();
+        jobs.announce(3);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let place = jobs.place(&children).unwrap();
+                    jobs.run(place, &children, &shell("true"), Joins::AtStart, &mut |_| ()).unwrap();
+                });
+            }
+        });
+        drop(theirs);
+        assert!(jobs.pool.state().implicit);
     }
 }

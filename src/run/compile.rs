@@ -1,13 +1,12 @@
 //! A compile job becomes binaries, each told as soon as it is there, and failures, each under its platform's name with
 //! all that the compiler said about it.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::cargo::{Message, MessageReader};
-use crate::exec::{ExecError, Finished, Jobs};
+use crate::exec::{ExecError, Finished, Jobs, Place};
 use crate::plan::Job;
 use crate::platform::Platform;
 
@@ -55,14 +54,16 @@ pub struct Compilation<'run> {
 }
 
 impl Compilation<'_> {
-    /// Runs the call of `job`, which was announced to the pool. A call for several targets goes on for the others when
+    /// Runs the call of `job` in its `place`. A call for several targets goes on for the others when
     /// one fails; those that it did not finish are then built again alone, for only so does an error have a platform.
     ///
     /// # Errors
     /// When a compiler cannot be started, or we were interrupted.
-    pub fn run(&self, job: &Job) -> Result<Compiled, ExecError> {
+    pub fn run(&self, job: &Job, place: Place) -> Result<Compiled, ExecError> {
+        let (platforms, programs) = (job.platforms.clone(), programs(&job.outputs));
+        self.session.watch.event(Event::CompileStarted { job: self.position, platforms, programs });
         let mut told = BTreeSet::new();
-        let finished = self.call(job, &mut told, true)?;
+        let finished = self.call(job, &mut told, place)?;
         let output = text(&finished);
         if finished.status.success() {
             return Ok(Compiled { said: output, failures: Vec::new() });
@@ -75,7 +76,8 @@ impl Compilation<'_> {
         let mut compiled = Compiled::default();
         for job in again {
             self.jobs.announce(1);
-            let finished = self.call(&job, &mut told, false)?;
+            let place = self.jobs.place(&self.session.children)?;
+            let finished = self.call(&job, &mut told, place)?;
             let output = text(&finished);
             if !finished.status.success() {
                 add(&mut compiled.failures, failure(&job, &told, &finished, output));
@@ -85,19 +87,12 @@ impl Compilation<'_> {
     }
 
     /// Runs one call. `told` gains each binary that is there.
-    fn call(&self, job: &Job, told: &mut BTreeSet<PathBuf>, first: bool) -> Result<Finished, ExecError> {
-        let start = Cell::new(Instant::now());
-        let started = || {
-            start.set(Instant::now());
-            if first {
-                let (platforms, programs) = (job.platforms.clone(), programs(&job.outputs));
-                self.session.watch.event(Event::CompileStarted { job: self.position, platforms, programs });
-            }
-        };
+    fn call(&self, job: &Job, told: &mut BTreeSet<PathBuf>, place: Place) -> Result<Finished, ExecError> {
+        let start = Instant::now();
         let reader = job.build_directory.as_deref().map(MessageReader::new);
         let mut tell = |path: &PathBuf| {
             if job.outputs.contains(path) && told.insert(path.clone()) {
-                (self.made)(path.clone(), start.get().elapsed());
+                (self.made)(path.clone(), start.elapsed());
             }
         };
         let mut line = |line: &str| {
@@ -105,7 +100,7 @@ impl Compilation<'_> {
                 tell(&artifact.path);
             }
         };
-        let finished = self.jobs.run(&self.session.children, &job.invocation, job.joins, started, &mut line)?;
+        let finished = self.jobs.run(place, &self.session.children, &job.invocation, job.joins, &mut line)?;
         if finished.status.success() {
             job.outputs.iter().for_each(tell);
         }

@@ -51,7 +51,7 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
         session.watch.event(Event::Note(note));
     }
     let jobs = Jobs::new(size)?;
-    start_jobs(session, &prepared, &jobs, &sender);
+    start_jobs(session, &prepared, jobs, sender.clone());
     let mut run = Run::new(session, prepared.clone(), sender, uploads);
     run.start_ready_units();
     run.follow(receiver).await?;
@@ -78,19 +78,23 @@ fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {
     Ok(())
 }
 
-/// One thread a compiler call: it waits for a token, then for the child.
-fn start_jobs(session: &Session, prepared: &Arc<Prepared>, jobs: &Jobs, sender: &UnboundedSender<Report>) {
+/// Compiler calls start in the order of the plan, each on a thread of its own, as soon as there is a token for it.
+fn start_jobs(session: &Session, prepared: &Arc<Prepared>, jobs: Jobs, sender: UnboundedSender<Report>) {
+    let (session, prepared) = (session.clone(), prepared.clone());
     jobs.announce(prepared.plan.jobs.len());
-    for position in 0..prepared.plan.jobs.len() {
-        let (session, prepared, jobs, sender) = (session.clone(), prepared.clone(), jobs.clone(), sender.clone());
-        std::thread::spawn(move || {
-            // The receiver is gone only when the run has ended already.
-            let made = |path, elapsed| drop(sender.send(Report::Made { path, elapsed }));
-            let compilation = Compilation { session: &session, jobs: &jobs, position, made: &made };
-            let result = compilation.run(&prepared.plan.jobs[position]);
-            let _ = sender.send(Report::Ended { job: position, result });
-        });
-    }
+    std::thread::spawn(move || {
+        for position in 0..prepared.plan.jobs.len() {
+            let place = jobs.place(&session.children);
+            let (session, prepared, jobs, sender) = (session.clone(), prepared.clone(), jobs.clone(), sender.clone());
+            std::thread::spawn(move || {
+                // The receiver is gone only when the run has ended already.
+                let made = |path, elapsed| drop(sender.send(Report::Made { path, elapsed }));
+                let compilation = Compilation { session: &session, jobs: &jobs, position, made: &made };
+                let result = place.and_then(|place| compilation.run(&prepared.plan.jobs[position], place));
+                let _ = sender.send(Report::Ended { job: position, result });
+            });
+        }
+    });
 }
 
 struct Run<'session> {
