@@ -53,7 +53,7 @@ pub enum Error {
     NoTag,
     #[error("several images ({}) cannot go to one place", images.join(", "))]
     OnePlace { images: Vec<String> },
-    #[error("`--single-manifest` is for one platform, and `{image}` has {platforms}")]
+    #[error("a single manifest is for one platform, and `{image}` has {platforms}")]
     SingleManifest { image: String, platforms: usize },
     #[error("`{text}` ({origin}) has a digest, and what is published gets its own")]
     DigestTag { origin: String, text: String, named: String },
