@@ -160,8 +160,8 @@ program! {
         toolchain: String => RUST,
         /// whether some crate compiles C; found when not given
         c: bool => RUST,
-        /// whether symbols are taken out
-        strip: bool => RUST,
+        /// whether symbols are taken out (Go: `-s -w`)
+        strip: bool => COMPILED,
         /// the binary that something else built; a template
         path: String => PREBUILT,
     }

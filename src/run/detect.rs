@@ -136,7 +136,7 @@ impl Detector<'_> {
                 if let Some((_, flag)) = rust_flag.iter().find(|(given, _)| *given) {
                     return Err(Error::RustFlag { path: folder, flag });
                 }
-                let packages = self.go_packages(&location.start, path)?;
+                let packages = self.go_packages(&location.start, path, self.directory)?;
                 Ok(packages.into_iter().map(|package| named(package.name(), Kind::Go(package.clone()))).collect())
             }
             Some(Marker::Cargo(_)) => {
@@ -154,7 +154,8 @@ impl Detector<'_> {
     }
 
     /// The main packages that a PATH names: the folder's own, all below it for `...`, else the only one below it.
-    fn go_packages(&self, folder: &Path, path: &str) -> Result<Vec<GoPackage>, Error> {
+    /// Choices are shown as they would be typed in `from`.
+    fn go_packages(&self, folder: &Path, path: &str, from: &Path) -> Result<Vec<GoPackage>, Error> {
         let (_, pattern) = without_pattern(path);
         let no_main = || GoError::NoMain { path: path.to_owned() };
         if pattern {
@@ -172,8 +173,7 @@ impl Detector<'_> {
             0 => Err(no_main().into()),
             1 => Ok(below),
             _ => {
-                let choices =
-                    below.iter().map(|package| quoted(&as_typed(self.directory, &package.directory))).collect();
+                let choices = below.iter().map(|package| quoted(&as_typed(from, &package.directory))).collect();
                 Err(GoError::SeveralMains { path: path.to_owned(), choices }.into())
             }
         }
@@ -196,6 +196,15 @@ impl Detector<'_> {
         file: &ConfigFile,
         position: usize,
     ) -> Result<Vec<Program>, Error> {
+        self.read_table(location, file, position).map_err(|error| match error {
+            Error::Go(_) | Error::Cargo(_) => {
+                Error::OfTable { place: file.source.place_of(&file.program[position]), source: Box::new(error) }
+            }
+            other => other,
+        })
+    }
+
+    fn read_table(&mut self, location: &Location, file: &ConfigFile, position: usize) -> Result<Vec<Program>, Error> {
         let entry = &file.program[position];
         let table = entry.get_ref();
         let package = table.package.as_ref().map(|package| package.get_ref().as_str());
@@ -219,12 +228,12 @@ impl Detector<'_> {
             }
             Language::Go => {
                 let packages = match (&folder, package) {
-                    (Some(folder), Some(package)) => self.go_packages(folder, package)?,
+                    (Some(folder), Some(package)) => self.go_packages(folder, package, root)?,
                     (None, Some(package)) => {
                         let found = self.go_list(root, package)?;
                         if found.is_empty() { Err(GoError::NoMain { path: package.to_owned() })? } else { found }
                     }
-                    (_, None) => self.go_packages(root, ".")?,
+                    (_, None) => self.go_packages(root, ".", root)?,
                 };
                 Ok(packages.into_iter().map(|package| program(package.name(), Kind::Go(package.clone()))).collect())
             }

@@ -8,7 +8,7 @@ use crate::base_name::BaseNameError;
 use crate::cargo::{CargoError, MissingLibrary};
 use crate::cargo_flags::CargoConfigError;
 use crate::config::template::TemplateError;
-use crate::config::{ConfigError, Origin};
+use crate::config::{ConfigError, Origin, Place};
 use crate::elf::{ElfError, Mismatch};
 use crate::exec::ExecError;
 use crate::golang::GoError;
@@ -53,7 +53,7 @@ pub enum Error {
     NoTag,
     #[error("several images ({}) cannot go to one place", images.join(", "))]
     OnePlace { images: Vec<String> },
-    #[error("`--single-manifest` is for one platform, and `{image}` has {platforms}")]
+    #[error("a single manifest is for one platform, and `{image}` has {platforms}")]
     SingleManifest { image: String, platforms: usize },
     #[error("`{text}` ({origin}) has a digest, and what is published gets its own")]
     DigestTag { origin: String, text: String, named: String },
@@ -71,6 +71,8 @@ pub enum Error {
     SeveralOutputs { place: String, number: usize },
     #[error("`SOURCE_DATE_EPOCH` is `{text}`, which is no number of seconds")]
     Epoch { text: String },
+    #[error("the program in {place} cannot be found: {source}")]
+    OfTable { place: Place, source: Box<Error> },
     #[error("`created = \"commit\"` in {place} needs the time of the commit")]
     CommitTime {
         place: String,
@@ -177,6 +179,23 @@ impl From<ExecError> for Error {
     }
 }
 
+/// Flags that choose a program, as the keys of a `[[program]]`; any other hint stays as it is.
+fn as_keys(hint: &str) -> String {
+    let key = |words: &[&str]| match words {
+        ["--bin", name] => Some(format!("bin = \"{name}\"")),
+        ["--package", name] => Some(format!("package = \"{name}\"")),
+        ["--bins"] => Some("bins = true".to_owned()),
+        _ => None,
+    };
+    let words: Vec<&str> = hint.split(' ').collect();
+    let keys: Option<Vec<String>> = words.chunks(2).map(key).collect();
+    match keys.as_deref() {
+        Some([only]) => only.clone(),
+        Some(several) => format!("{{ {} }}", several.join(", ")),
+        None => hint.to_owned(),
+    }
+}
+
 /// A text as one word of a shell.
 pub(super) fn quoted(text: &str) -> String {
     // The only failure is a NUL, which no path holds.
@@ -202,6 +221,13 @@ impl Hint for Error {
             Self::TwoLanguages { .. } => ["go", "rust"]
                 .map(|language| format!("anyarch.toml: program = [{{ language = \"{language}\" }}]"))
                 .into(),
+            Self::OfTable { source, .. } => match source.as_ref() {
+                Self::Go(GoError::SeveralMains { choices, .. }) => {
+                    choices.iter().map(|choice| format!("package = \"{choice}\"")).collect()
+                }
+                Self::Go(GoError::NoMain { .. }) => vec!["package = \"./cmd/app\"".to_owned()],
+                other => other.hints().iter().map(|hint| as_keys(hint)).collect(),
+            },
             Self::NothingNamed { .. } => {
                 vec!["program = [{ name = \"app\", path = \"dist/{{platform.os}}_{{platform.arch}}/app\" }]".to_owned()]
             }

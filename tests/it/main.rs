@@ -6,6 +6,7 @@ mod support;
 
 mod command_line;
 mod configuration;
+mod configuration_switches;
 mod elf;
 mod examples;
 mod interrupt;

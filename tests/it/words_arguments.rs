@@ -72,7 +72,7 @@ fn an_image_that_cannot_go_where_it_should() {
         (
             &["--single-manifest"],
             "
-            error: `--single-manifest` is for one platform, and `hello` has 2
+            error: a single manifest is for one platform, and `hello` has 2
 
             hint: --platform linux/amd64 --single-manifest
             ",

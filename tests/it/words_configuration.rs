@@ -311,3 +311,42 @@ fn rows_that_choose_programs_are_told_from_rows_that_do_not() {
     output.assert_success();
     assert!(output.stdout.contains("\nCGO_ENABLED=0 GOAMD64=v2 "), "{}", output.stdout);
 }
+
+#[test]
+fn a_table_whose_program_is_not_there_advises_keys() {
+    let main = "package main\n\nfunc main() {}\n";
+    let mut project = Project::new()
+        .file("go.mod", "module example.com/pair\n\ngo 1.21\n")
+        .file("cmd/one/main.go", main)
+        .file("cmd/two/main.go", main)
+        .file("tool/Cargo.toml", "[package]\nname = \"tool\"\nversion = \"0.1.0\"\nedition = \"2021\"\n")
+        .file("tool/Cargo.lock", "version = 3\n\n[[package]]\nname = \"tool\"\nversion = \"0.1.0\"\n")
+        .file("tool/src/main.rs", "fn main() {}\n");
+    for (config, words) in [
+        (
+            "base = \"static\"\n\n[[program]]\nlanguage = \"go\"\n",
+            "
+            error: the program in anyarch.toml:3:1 cannot be found: `.` holds 2 main packages: ./cmd/one, ./cmd/two
+
+            hint: package = \"./cmd/one\"
+            hint: package = \"./cmd/two\"
+            ",
+        ),
+        (
+            "[[program]]\npackage = \"tool\"\nbin = \"hammer\"\n",
+            "
+            error: the program in anyarch.toml:1:1 cannot be found: in the package `tool` there is no program `hammer`
+
+            hint: bin = \"tool\"
+            ",
+        ),
+        (
+            "[[program]]\npackage = \"./three\"\n",
+            "
+            error: the program in anyarch.toml:1:1 cannot be found: `./three` cannot be built: stat [CWD]/three: directory not found
+            ",
+        ),
+    ] {
+        project = refused(project, config, words);
+    }
+}
