@@ -4,7 +4,6 @@
 mod jobs;
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -15,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::cargo::inherited_variables_to_remove;
 use crate::hint::Hint;
 use crate::invocation::Invocation;
 
@@ -232,7 +232,11 @@ fn read_lines(pipe: impl io::Read, line: &mut dyn FnMut(&str)) -> io::Result<()>
 fn command(call: &Invocation) -> Command {
     let mut command = Command::new(&call.program);
     command.args(call.args.iter().map(crate::invocation::Word::value)).current_dir(&call.cwd);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| not_for_children(name)) {
+    let inherited: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    for name in inherited_variables_to_remove(inherited.iter().map(String::as_str)) {
+        command.env_remove(name);
+    }
+    for name in NOT_FOR_CHILDREN {
         command.env_remove(name);
     }
     for name in &call.env_remove {
@@ -242,18 +246,8 @@ fn command(call: &Invocation) -> Command {
     command
 }
 
-/// Variables of whoever started us that a compiler would take for its own: make's, and those that cargo sets for the
-/// package it runs (<https://doc.rust-lang.org/cargo/reference/environment-variables.html>).
-fn not_for_children(name: &OsString) -> bool {
-    let Some(name) = name.to_str() else { return false };
-    matches!(name, "MAKEFLAGS" | "MFLAGS" | "MAKELEVEL" | "CARGO_MAKEFLAGS" | "OUT_DIR" | "CARGO" | "PWD" | "OLDPWD")
-        || name.starts_with("CARGO_PKG_")
-        || name.starts_with("CARGO_MANIFEST_")
-        || name.starts_with("CARGO_BIN_EXE_")
-        || matches!(name, "CARGO_CRATE_NAME" | "CARGO_BIN_NAME" | "CARGO_PRIMARY_PACKAGE")
-        || (name == "RUSTUP_TOOLCHAIN" && std::env::var_os("RUST_RECURSION_COUNT").is_some())
-        || name == "RUST_RECURSION_COUNT"
-}
+/// make's own variables, which are our jobserver's to set, and the shell's idea of where it is.
+const NOT_FOR_CHILDREN: [&str; 6] = ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CARGO_MAKEFLAGS", "PWD", "OLDPWD"];
 
 #[cfg(test)]
 mod tests {

@@ -96,14 +96,6 @@ pub enum CargoError {
         /// the features
         missing: Vec<String>,
     },
-    /// The standard library of a target is not installed.
-    #[error("Rust's standard library for `{triple}` is not installed: `{}` does not exist", .directory.display())]
-    NoStandardLibrary {
-        /// the target
-        triple: String,
-        /// where rustc looks for it
-        directory: PathBuf,
-    },
 }
 
 impl CargoError {
@@ -142,7 +134,6 @@ impl Hint for CargoError {
                 let names: Vec<String> = missing.iter().map(|name| format!("\"{name}\"")).collect();
                 vec![format!("features = [{}]", names.join(", "))]
             }
-            Self::NoStandardLibrary { triple, .. } => vec![format!("rustup target add {triple}")],
             Self::Output { .. } | Self::Rustc { .. } | Self::Metadata { .. } => Vec::new(),
         }
     }

@@ -50,12 +50,6 @@ impl Rustc {
             sysroot: PathBuf::from(sysroot),
         })
     }
-
-    /// Where the standard library of a target is when it is installed.
-    #[must_use]
-    pub fn standard_library(&self, triple: &str) -> PathBuf {
-        self.sysroot.join("lib/rustlib").join(triple).join("lib")
-    }
 }
 
 /// The zig that was found.
@@ -129,10 +123,7 @@ mod tests {
         assert_eq!(rustc.host, "x86_64-unknown-linux-gnu");
         assert_eq!(rustc.release, "1.95.0");
         assert_eq!(rustc.commit.as_deref(), Some("59807616e1fa2540724bfbac14d7976d7e4a3860"));
-        assert_eq!(
-            rustc.standard_library("s390x-unknown-linux-gnu"),
-            Path::new("/r/stable/lib/rustlib/s390x-unknown-linux-gnu/lib")
-        );
+        assert_eq!(rustc.sysroot, Path::new("/r/stable"));
         let of_a_distribution = VERSION.replace("59807616e1fa2540724bfbac14d7976d7e4a3860", "unknown");
         assert_eq!(Rustc::read(&of_a_distribution, "/usr").unwrap().commit, None);
         assert_eq!(Rustc::read("", "/usr").unwrap_err().to_string(), "`rustc -vV` does not say its host");
