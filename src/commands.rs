@@ -17,7 +17,7 @@ use crate::plan::PlanError;
 use crate::registry::CredentialEnvironment;
 use crate::run::error::Error;
 use crate::run::flags::Flags;
-use crate::run::prepare::Session;
+use crate::run::session::Session;
 use crate::store::Store;
 use crate::ui::Ui;
 

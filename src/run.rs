@@ -17,4 +17,5 @@ pub mod prepare;
 pub mod publish;
 pub mod rows;
 pub mod rust;
+pub mod session;
 pub mod settings;

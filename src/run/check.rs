@@ -8,7 +8,7 @@ use crate::platform::Platform;
 
 use super::error::Error;
 use super::event::Event;
-use super::prepare::Session;
+use super::session::Session;
 use super::settings::Settings;
 
 /// A base that cannot be built on is said before anything is compiled.

@@ -11,7 +11,7 @@ use crate::plan::Job;
 use crate::platform::Platform;
 
 use super::event::Event;
-use super::prepare::Session;
+use super::session::Session;
 
 /// What a compiler did not make.
 #[derive(Debug, PartialEq, Eq)]

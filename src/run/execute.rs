@@ -20,8 +20,9 @@ use super::compile::{self, Compilation, Compiled, Failure};
 use super::error::Error;
 use super::event::Event;
 use super::pack;
-use super::prepare::{Prepared, Session};
+use super::prepare::Prepared;
 use super::publish::{self, Published, Uploads};
+use super::session::Session;
 
 /// What a thread that does one thing reports.
 enum Report {

@@ -2,7 +2,7 @@
 //! nothing is compiled.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use fs_err as fs;
@@ -12,7 +12,6 @@ use crate::base_name::BaseName;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
 use crate::config::{self, ConfigFile};
-use crate::exec::Children;
 use crate::golang::GoSettings;
 use crate::host;
 use crate::output_spec::Output;
@@ -20,41 +19,19 @@ use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Sour
 use crate::platform::{self, Platform};
 use crate::reference::Reference;
 use crate::registry;
-use crate::store::Store;
 use crate::toolchain::{Language, Toolchains};
 
 use super::check;
 use super::destination;
 use super::detect::{Detector, Kind, Program, Programs};
 use super::error::Error;
-use super::event::Watch;
 use super::files;
 use super::flags::Flags;
 use super::locate::{Location, locate};
 use super::rows;
 use super::rust::Workspaces;
+use super::session::Session;
 use super::settings::{Settings, Times, platform_scope};
-
-/// What a run stands on.
-#[derive(Clone)]
-pub struct Session {
-    /// the folder we are in
-    pub directory: PathBuf,
-    /// the cache
-    pub store: Store,
-    /// every process that runs
-    pub children: Children,
-    /// who watches
-    pub watch: Arc<dyn Watch>,
-    /// the text of `SOURCE_DATE_EPOCH`
-    pub epoch: Option<String>,
-    /// the user's own folder of toolchain rows
-    pub configuration_folder: Option<PathBuf>,
-    /// where credentials are looked for
-    pub credentials: registry::CredentialEnvironment,
-    /// true when the environment names a proxy
-    pub proxied: bool,
-}
 
 /// A plan with all that carrying it out needs.
 pub struct Prepared {

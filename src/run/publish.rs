@@ -21,7 +21,8 @@ use crate::sink::{self, Bundle, SinkError};
 
 use super::error::Error;
 use super::event::Event;
-use super::prepare::{Prepared, Session};
+use super::prepare::Prepared;
+use super::session::Session;
 
 /// How many blobs move at once.
 const TRANSFERS: usize = 4;

@@ -8,7 +8,7 @@ use crate::config::ConfigFile;
 use crate::toolchain::Toolchains;
 
 use super::error::Error;
-use super::prepare::Session;
+use super::session::Session;
 
 /// Reads the rows: ours, the user's folder, `--toolchain` files, the project's.
 ///

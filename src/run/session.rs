@@ -1,0 +1,31 @@
+//! What a run stands on: folders, the cache, processes, who watches.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::exec::Children;
+use crate::registry;
+use crate::store::Store;
+
+use super::event::Watch;
+
+/// What a run stands on.
+#[derive(Clone)]
+pub struct Session {
+    /// the folder we are in
+    pub directory: PathBuf,
+    /// the cache
+    pub store: Store,
+    /// every process that runs
+    pub children: Children,
+    /// who watches
+    pub watch: Arc<dyn Watch>,
+    /// the text of `SOURCE_DATE_EPOCH`
+    pub epoch: Option<String>,
+    /// the user's own folder of toolchain rows
+    pub configuration_folder: Option<PathBuf>,
+    /// where credentials are looked for
+    pub credentials: registry::CredentialEnvironment,
+    /// true when the environment names a proxy
+    pub proxied: bool,
+}
