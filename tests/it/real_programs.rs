@@ -18,6 +18,8 @@ use crate::support::start::Source;
 const GO_PROGRAM: (&str, &str, &str) = ("github.com/google/go-containerregistry", "v0.22.1", "./cmd/crane");
 /// A well-known searcher in Rust; its allocator on 64-bit musl is C.
 const RUST_PROGRAM: (&str, &str) = ("ripgrep", "15.2.0");
+/// A well-known hex viewer in Rust, small enough to be built for every target that has a glibc.
+const SMALL_RUST_PROGRAM: (&str, &str) = ("hexyl", "0.17.0");
 
 #[test]
 #[ignore = "full: real"]
@@ -53,15 +55,18 @@ fn a_rust_program_starts_on_every_platform_over_static() {
 #[ignore = "full: real"]
 fn a_rust_program_with_a_glibc_starts_on_every_platform_of_debian() {
     let registry = Registry::start(&Options::default());
-    let project = rust_program(RUST_PROGRAM)
-        .file("anyarch.toml", "[[program]]\npackage = \"ripgrep\"\nlanguage = \"rust\"\nlibc = \"gnu.2.36\"\n");
+    let project = rust_program(SMALL_RUST_PROGRAM)
+        .file("anyarch.toml", "[[program]]\npackage = \"hexyl\"\nlanguage = \"rust\"\nlibc = \"gnu.2.36\"\n");
     let debian = bases::push(Release::Trixie, &registry.host(), "debian");
     let platforms = publish::rust_platforms(|row| row.with_glibc);
-    let image = push(&project, &registry, "rg-debian", &debian, &[], &platforms);
-    assert_it_searches(&image, &platforms);
+    let image = push(&project, &registry, "hexyl-debian", &debian, &[], &platforms);
+    for platform in &platforms {
+        let ended = image.unpack(platform).start(&["--plain", "--length=4", "/etc/passwd"]);
+        assert_eq!((ended.code, ended.stdout.trim()), (0, "72 6f 6f 74"), "{platform}: {}", ended.stderr);
+    }
     // The point of this base: its loader is what starts the program.
     let root = image.unpack("linux/amd64");
-    let dynamic = process::text(Command::new("readelf").arg("-lW").arg(root.root().join("usr/local/bin/rg")));
+    let dynamic = process::text(Command::new("readelf").arg("-lW").arg(root.root().join("usr/local/bin/hexyl")));
     assert!(dynamic.contains("/lib64/ld-linux-x86-64.so.2"), "{dynamic}");
 }
 
