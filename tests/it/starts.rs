@@ -14,7 +14,6 @@ const ALL_PLATFORMS: &[&str] = &[
     "linux/arm64",
     "linux/arm/v7",
     "linux/arm/v6",
-    "linux/arm/v5",
     "linux/386",
     "linux/ppc64le",
     "linux/s390x",
