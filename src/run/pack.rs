@@ -122,16 +122,9 @@ fn own_layer(store: &Store, entries: &[Entry], mtime: u64, created_by: String) -
 }
 
 fn file_digest(path: &Path) -> io::Result<Digest> {
-    let mut file = fs::File::open(path)?;
     let mut hasher = Hasher::default();
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(hasher.finish().0);
-        }
-        hasher.update(&buffer[..read]);
-    }
+    io::copy(&mut BufReader::with_capacity(BUFFER, fs::File::open(path)?), &mut hasher)?;
+    Ok(hasher.finish().0)
 }
 
 /// The binaries of a unit that compilers have yet to make.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::process;
 use crate::support::project::Project;
+use crate::support::publish::GO_PLATFORMS;
 use crate::support::read_back::Image;
 use crate::support::registry::{Options, Registry};
 use crate::support::start::Source;
@@ -132,17 +133,7 @@ fn all_and_host_are_platforms() {
         let units = plan["plan"]["images"][0]["units"].as_array().unwrap();
         units.iter().map(|unit| unit["platform"].as_str().unwrap().to_owned()).collect()
     };
-    let default = [
-        "linux/amd64",
-        "linux/arm64",
-        "linux/arm/v7",
-        "linux/arm/v6",
-        "linux/386",
-        "linux/s390x",
-        "linux/ppc64le",
-        "linux/riscv64",
-    ];
-    assert_eq!(platforms(&["--platform", "all"]), default);
+    assert_eq!(platforms(&["--platform", "all"]), GO_PLATFORMS);
     project
         .anyarch()
         .args(["build", "--platform", "linux/s390x,linux/arm64", "-o", "type=oci,dest=base,tar=false"])

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::support::layout::{self, Image, Tree};
-use crate::support::project::Project;
+use crate::support::project::{Project, refused};
 
 /// Writes a base of two platforms into `folder` of the project, under `tag`.
 fn base(project: &Project, folder: &str, tag: &str, config: &Value) {
@@ -24,14 +24,6 @@ fn hello_with_base() -> Project {
     let project = Project::hello_go();
     base(&project, "base", "latest", &json!({}));
     project
-}
-
-/// Builds, and holds the refusal to its code and its words, and to having left nothing.
-#[track_caller]
-fn refused(project: &Project, arguments: &[&str], code: i32, words: &str) {
-    let output = project.anyarch().args(["build"]).args(arguments).run();
-    output.assert_code(code).assert_stdout("").assert_stderr(words);
-    assert!(!project.path().join(".anyarch").exists(), "a refused build leaves nothing");
 }
 
 #[test]

@@ -1,15 +1,7 @@
 //! What people read when references, outputs, paths or other arguments are wrong: the exact words, the exit code, and
 //! nothing on stdout.
 
-use crate::support::project::Project;
-
-/// Builds, and holds the refusal to its words, and to having left nothing.
-#[track_caller]
-fn refused(project: &Project, arguments: &[&str], code: i32, words: &str) {
-    let output = project.anyarch().args(["build"]).args(arguments).run();
-    output.assert_code(code).assert_stdout("").assert_stderr(words);
-    assert!(!project.path().join(".anyarch").exists(), "a refused build leaves nothing");
-}
+use crate::support::project::{Project, refused};
 
 #[test]
 fn a_name_that_cannot_be_published_under() {

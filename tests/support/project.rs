@@ -95,3 +95,11 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// Builds, and holds the refusal to its code and its words, and to having left nothing.
+#[track_caller]
+pub fn refused(project: &Project, arguments: &[&str], code: i32, words: &str) {
+    let output = project.anyarch().args(["build"]).args(arguments).run();
+    output.assert_code(code).assert_stdout("").assert_stderr(words);
+    assert!(!project.path().join(".anyarch").exists(), "a refused build leaves nothing");
+}
