@@ -152,6 +152,7 @@ fn example(key: &str) -> &'static str {
     match key {
         "path" => "dist/{{platform.os}}_{{platform.arch}}/NAME",
         "source" => "etc/app.conf",
+        "command" => "make app",
         "name" => "app",
         _ => "/etc/app.conf",
     }
