@@ -2,6 +2,7 @@
 //! Owns the units; hands CPU work to rayon, waits for children and sockets.
 
 pub mod c;
+mod c_executables;
 pub mod check;
 pub mod compile;
 pub mod destination;
@@ -11,6 +12,7 @@ pub mod event;
 pub mod execute;
 pub mod files;
 pub mod flags;
+mod installed;
 pub mod interrupt;
 pub mod locate;
 pub mod pack;
@@ -21,3 +23,4 @@ pub mod rust;
 pub mod session;
 pub mod settings;
 mod setup;
+mod source_copy;

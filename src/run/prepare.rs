@@ -2,28 +2,30 @@
 //! nothing is compiled.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
 
 use crate::base::{Bases, Listing};
 use crate::base_name::BaseName;
-use crate::c_program::CSettings;
+use crate::c_program::{CSettings, Executable, choose};
 use crate::command_program::CommandProgram;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
 use crate::config::{self, ConfigFile};
+use crate::exec::Children;
 use crate::golang::GoSettings;
 use crate::host;
 use crate::output_spec::Output;
 use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Source, UnitInput};
-use crate::platform::{self, Platform};
+use crate::platform::{self, Architecture, Platform};
 use crate::reference::Reference;
 use crate::registry;
 use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::c;
+use super::c_executables;
 use super::check;
 use super::destination;
 use super::detect::{Detector, Kind, Program, Programs};
@@ -79,7 +81,7 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
         directory: &session.directory,
         toolchains: &toolchains,
     };
-    let programs = detector.programs(&location, &file, &flags)?;
+    let mut programs = detector.programs(&location, &file, &flags)?;
     let settings =
         Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
     let times = settings.times()?;
@@ -93,13 +95,18 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let bases = Bases::new(session.store.clone(), client.clone());
     let mut preparation = Preparation {
         settings: &settings,
+        children: &session.children,
         toolchains: &toolchains,
         workspaces: &mut workspaces,
         bases: &bases,
         listings: BTreeMap::new(),
         offers: BTreeMap::new(),
+        executables: BTreeMap::new(),
         mtime: times.mtime,
     };
+    for program in &mut programs.programs {
+        preparation.find_executables(program)?;
+    }
     let mut inputs = Vec::new();
     let mut references = Vec::new();
     for group in groups(&settings, programs) {
@@ -149,11 +156,14 @@ fn groups(settings: &Settings, Programs { programs, configured }: Programs) -> V
 
 struct Preparation<'run> {
     settings: &'run Settings,
+    children: &'run Children,
     toolchains: &'run Toolchains,
     workspaces: &'run mut Workspaces,
     bases: &'run Bases,
     listings: BTreeMap<String, Listing>,
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
+    /// what the build systems of C programs say they make, by folder and table
+    executables: BTreeMap<(PathBuf, Option<usize>), Vec<Executable>>,
     mtime: u64,
 }
 
@@ -191,11 +201,87 @@ impl Preparation<'_> {
 
     fn destination(&self, program: &Program, scope: &Scope) -> Result<String, Error> {
         let table = program.table.map(|table| self.settings.file.program[table].get_ref());
-        let Some(value) = table.and_then(|table| table.destination.as_ref()) else {
-            return Ok(config::check::default_destination(&program.name));
-        };
         let scope = Scope { program: Some(program.name.clone()), ..scope.clone() };
-        Ok(self.settings.checked("destination", value, &scope, config::values::destination)?.value)
+        let installed = self.installed(program, &scope)?;
+        let Some(value) = table.and_then(|table| table.destination.as_ref()) else {
+            return Ok(installed.unwrap_or_else(|| config::check::default_destination(&program.name)));
+        };
+        let destination = self.settings.checked("destination", value, &scope, config::values::destination)?.value;
+        match installed.filter(|installed| *installed != destination) {
+            Some(installed) => {
+                let (program, place) = (program.name.clone(), self.settings.file.source.place_of(value));
+                Err(Error::InstalledElsewhere { program, installed, place, destination })
+            }
+            None => Ok(destination),
+        }
+    }
+
+    /// Where a program is in the image that its project installs.
+    fn installed(&self, program: &Program, scope: &Scope) -> Result<Option<String>, Error> {
+        let (Kind::C(folder), Some(table)) = (&program.kind, program.table) else { return Ok(None) };
+        let table = self.settings.file.program[table].get_ref();
+        let platform = scope.platform.as_ref().map(|scope| scope.platform);
+        let settings = platform.map_or_else(|| table.settings(), |platform| table.settings_for(platform));
+        if !settings.install.as_ref().is_some_and(|install| *install.get_ref()) {
+            return Ok(None);
+        }
+        let words = c::Words { args: Vec::new(), output: self.output(&settings, scope)?, settings: CSettings::default() };
+        let executables = self.executables.get(&(folder.clone(), program.table)).map(Vec::as_slice);
+        let made = c::program(&program.name, folder, &settings, words, executables)?;
+        Ok(made.output.map(|output| format!("/{output}")))
+    }
+
+    /// Asks the build system of a C program what it makes, unless the configuration says so, and calls the program by that.
+    fn find_executables(&mut self, program: &mut Program) -> Result<(), Error> {
+        let Kind::C(folder) = &program.kind else { return Ok(()) };
+        let table = program.table.map(|table| self.settings.file.program[table].get_ref());
+        let settings = table.map(config::ProgramFile::settings).unwrap_or_default();
+        if settings.output.is_some() || !c_executables::answers(c::build_of(folder, &settings)?) {
+            return Ok(());
+        }
+        let platform = self.first_platform()?;
+        let settings = table.map(|table| table.settings_for(platform)).unwrap_or_default();
+        let scope = Scope {
+            program: Some(program.name.clone()),
+            platform: Some(platform_scope(platform, self.toolchains)),
+            ..Scope::default()
+        };
+        let project = c::project(&program.name, folder, &settings, self.c_words(&settings, &scope)?)?;
+        let own_folder = self.settings.own_folder();
+        let question = c_executables::Question {
+            children: self.children,
+            toolchains: self.toolchains,
+            own_folder: &own_folder,
+            platform,
+        };
+        let executables = question.ask(&project)?;
+        let key = (folder.clone(), program.table);
+        if table.is_none_or(|table| table.name.is_none()) {
+            let chosen = choose(&folder.display().to_string(), &executables, project.target.as_deref());
+            program.name = chosen.map_err(c::CProjectError::from)?.name.clone();
+        }
+        self.executables.insert(key, executables);
+        Ok(())
+    }
+
+    /// The first platform that was named and that C has a compiler for, else linux/amd64: the same on every machine.
+    fn first_platform(&self) -> Result<Platform, Error> {
+        let known = self.toolchains.default_platforms(Language::C);
+        let named = self.settings.platforms()?.into_iter().find_map(|wish| match wish {
+            PlatformWish::One(platform) => known.contains(&platform).then_some(platform),
+            PlatformWish::Host | PlatformWish::All => None,
+        });
+        Ok(named.unwrap_or_else(|| Platform::linux(Architecture::Amd64)))
+    }
+
+    /// What the configuration says of a C program, rendered.
+    fn c_words(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<c::Words, Error> {
+        let args = settings.args.iter().flat_map(|args| args.get_ref().iter());
+        Ok(c::Words {
+            args: args.map(|value| self.settings.word(value, scope)).collect::<Result<Vec<_>, _>>()?,
+            output: self.output(settings, scope)?,
+            settings: self.c_settings(settings, scope)?,
+        })
     }
 
     /// The platforms of an image, `all` and `host` spelled out, each once unless it was named twice.
@@ -307,12 +393,9 @@ impl Preparation<'_> {
                 Source::Rust(Box::new(self.workspaces.program(self.toolchains, binary, platform, &settings, env)?))
             }
             Kind::C(folder) => {
-                let words = c::Words {
-                    args: words(settings.args.as_ref())?,
-                    output: self.output(&settings, &scope)?,
-                    settings: self.c_settings(&settings, &scope)?,
-                };
-                Source::C(Box::new(c::program(&program.name, folder, &settings, words)?))
+                let executables = self.executables.get(&(folder.clone(), program.table)).map(Vec::as_slice);
+                let words = self.c_words(&settings, &scope)?;
+                Source::C(Box::new(c::program(&program.name, folder, &settings, words, executables)?))
             }
             Kind::Command(folder) => Source::Command(Box::new(CommandProgram {
                 name: program.name.clone(),
