@@ -17,6 +17,7 @@ pub mod interrupt;
 pub mod locate;
 pub mod pack;
 pub mod prepare;
+mod prepare_c;
 pub mod publish;
 pub mod rows;
 pub mod rust;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::workplace::{self, PREFIX, Parts};
 use super::{CProgram, Recipe, Setup, Site, machine};
-use crate::invocation::{Joins, Step, Word};
+use crate::invocation::{Invocation, Joins, Step, Word};
 
 /// Where a client asks CMake for what it knows of the project, below the build folder; see cmake-file-api(7).
 const QUERY: &str = ".cmake/api/v1/query/client-anyarch/codemodel-v2";
@@ -16,39 +16,14 @@ const LANGUAGES: [(&str, &str); 2] = [("C", "cc"), ("CXX", "c++")];
 /// How a CMake project is built. The generator is Makefiles, whatever is installed, unless the arguments name one.
 pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
     let build = site.build_folder();
-    let toolchain = site.folder.join("toolchain.cmake");
     let variables = workplace::variables(program, site);
     let configuration = configuration(program);
     let args: Vec<&str> = program.args.iter().map(Word::value).collect();
     let generator = generator(&args);
 
-    let mut configure = workplace::call("cmake", &program.directory, &variables)
-        .args(["-S".to_owned(), ".".to_owned(), "-B".to_owned(), build.display().to_string()]);
-    if generator.is_none() {
-        configure = configure.args(["-G", "Unix Makefiles"]);
-    }
-    configure = configure
-        .args([format!("-DCMAKE_TOOLCHAIN_FILE={}", toolchain.display())])
-        .args(["-DCMAKE_BUILD_TYPE=Release".to_owned(), format!("-DCMAKE_INSTALL_PREFIX={PREFIX}")])
-        // Nothing starts from the build folder, whose path would be in the binary.
-        .args(["-DCMAKE_SKIP_BUILD_RPATH=ON"]);
-    if site.toolchain.static_binary {
-        configure = configure.args(["-DBUILD_SHARED_LIBS=OFF"]);
-    }
-    for (language, flags) in [("C", "CFLAGS"), ("CXX", "CXXFLAGS")] {
-        // CMake puts those of a build type behind the user's, where they would win.
-        if workplace::optimizes(variables.get(flags)) {
-            configure = configure.args([format!("-DCMAKE_{language}_FLAGS_RELEASE=-DNDEBUG")]);
-        }
-        if !program.settings.libs.is_empty() {
-            let libraries: Vec<String> = program.settings.libs.iter().map(|library| format!("-l{library}")).collect();
-            configure = configure.args([format!("-DCMAKE_{language}_STANDARD_LIBRARIES={}", libraries.join(" "))]);
-        }
-    }
-    configure = configure.args(program.args.iter().cloned());
-
+    let configure = configure(program, site, &variables, generator.is_none());
     let ninja = generator.is_some_and(|generator| generator.starts_with("Ninja"));
-    let mut call = workplace::call("cmake", &program.directory, &variables)
+    let mut call = workplace::call(site, "cmake", &program.directory, &variables)
         .args(["--build".to_owned(), build.display().to_string(), "--config".to_owned(), configuration.clone()]);
     // What is installed is all that the project builds.
     if let Some(target) = program.target.as_ref().filter(|_| !program.install) {
@@ -58,18 +33,52 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
     let mut steps = vec![Step::new(configure, Joins::Alone), Step::new(call, joins)];
     if program.install {
         let destination = workplace::installed_folder(site).display().to_string();
-        let call = workplace::call("cmake", &program.directory, &variables)
-            .args(["--install".to_owned(), build.display().to_string(), "--config".to_owned(), configuration])
-            .env("DESTDIR", destination);
-        let mut call = call;
-        call.env_remove.remove("DESTDIR");
+        let variables = variables.into_iter().chain([("DESTDIR".to_owned(), destination.into())]).collect();
+        let call = workplace::call(site, "cmake", &program.directory, &variables)
+            .args(["--install".to_owned(), build.display().to_string(), "--config".to_owned(), configuration]);
         steps.push(Step::new(call, Joins::Alone));
     }
     let mut inside = vec![Setup::File { path: build.join(QUERY), text: String::new(), executable: false }];
     inside.extend(absent(program, &build));
-    let files = vec![Setup::File { path: toolchain, text: toolchain_file(program, site), executable: false }];
+    let files = vec![Setup::File { path: toolchain_path(site), text: toolchain_file(program, site), executable: false }];
     let tools: &[&str] = if ninja { &["cmake", "ninja"] } else { &["cmake", "make"] };
     workplace::recipe(program, site, Parts { files, inside, steps, tools })
+}
+
+/// The call that configures. What the arguments say comes last, where it wins.
+fn configure(program: &CProgram, site: &Site<'_>, variables: &BTreeMap<String, Word>, makefiles: bool) -> Invocation {
+    let mut call = workplace::call(site, "cmake", &program.directory, variables).args([
+        "-S".to_owned(),
+        ".".to_owned(),
+        "-B".to_owned(),
+        site.build_folder().display().to_string(),
+    ]);
+    if makefiles {
+        call = call.args(["-G", "Unix Makefiles"]);
+    }
+    call = call
+        .args([format!("-DCMAKE_TOOLCHAIN_FILE={}", toolchain_path(site).display())])
+        .args(["-DCMAKE_BUILD_TYPE=Release".to_owned(), format!("-DCMAKE_INSTALL_PREFIX={PREFIX}")])
+        // Nothing starts from the build folder, whose path would be in the binary.
+        .args(["-DCMAKE_SKIP_BUILD_RPATH=ON"]);
+    if site.toolchain.static_binary {
+        call = call.args(["-DBUILD_SHARED_LIBS=OFF"]);
+    }
+    let libraries: Vec<String> = program.settings.libs.iter().map(|library| format!("-l{library}")).collect();
+    for (language, flags) in [("C", "CFLAGS"), ("CXX", "CXXFLAGS")] {
+        // CMake puts those of a build type behind the user's, where they would win.
+        if workplace::optimizes(variables.get(flags)) {
+            call = call.args([format!("-DCMAKE_{language}_FLAGS_RELEASE=-DNDEBUG")]);
+        }
+        if !libraries.is_empty() {
+            call = call.args([format!("-DCMAKE_{language}_STANDARD_LIBRARIES={}", libraries.join(" "))]);
+        }
+    }
+    call.args(program.args.iter().cloned())
+}
+
+fn toolchain_path(site: &Site<'_>) -> PathBuf {
+    site.folder.join("toolchain.cmake")
 }
 
 /// A binary whose path was only said may be one that the project no longer makes: it has to be made anew to count.

@@ -20,7 +20,7 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
         .filter_map(|name| Some(format!("{name}={}", variables.remove(*name)?.value()).into()))
         .chain(program.args.iter().cloned())
         .collect();
-    let call = || workplace::call("make", &build, &variables);
+    let call = || workplace::call(site, "make", &build, &variables);
     let mut steps = vec![Step::new(call().args(program.target.clone()).args(tools.clone()), Joins::Jobserver)];
     steps.extend(install(program, site, &variables, tools));
     let inside = vec![copy(program, site, false)];
@@ -36,7 +36,7 @@ pub(super) fn install(
 ) -> Option<Step> {
     let destination = workplace::installed_folder(site).display().to_string();
     let call = |build: PathBuf| -> Invocation {
-        workplace::call("make", &build, variables)
+        workplace::call(site, "make", &build, variables)
             .args(["install".to_owned()])
             .args(tools)
             .args([format!("DESTDIR={destination}")])

@@ -18,7 +18,7 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
     let folder = build.display().to_string();
     let cross = site.folder.join("cross.ini");
     let variables = workplace::variables(program, site);
-    let call = || workplace::call("meson", &program.directory, &variables);
+    let call = || workplace::call(site, "meson", &program.directory, &variables);
 
     let mut setup = call().args(["setup".to_owned(), "--cross-file".to_owned(), cross.display().to_string()]);
     // Subprojects would be downloaded into the project, which is read only.

@@ -58,11 +58,11 @@ pub(super) fn variables(program: &CProgram, site: &Site<'_>) -> BTreeMap<String,
 }
 
 /// A call of `tool` in `folder` with these variables.
-pub(super) fn call(tool: &str, folder: &Path, variables: &BTreeMap<String, Word>) -> Invocation {
+pub(super) fn call(site: &Site<'_>, tool: &str, folder: &Path, variables: &BTreeMap<String, Word>) -> Invocation {
     let mut call = Invocation::new(tool, folder);
     call.env.clone_from(variables);
-    call.env_remove = NOT_FOR_BUILDS.iter().map(|name| (*name).to_owned()).collect();
-    call.env_remove.retain(|name| !variables.contains_key(name));
+    let stays = |name: &&str| (site.environment)(name).is_none() || variables.contains_key(*name);
+    call.env_remove = NOT_FOR_BUILDS.into_iter().filter(|name| !stays(name)).map(str::to_owned).collect();
     call
 }
 

@@ -9,7 +9,7 @@ use fs_err as fs;
 
 use crate::base::{Bases, Listing};
 use crate::base_name::BaseName;
-use crate::c_program::{CSettings, Executable, choose};
+use crate::c_program::{CSettings, Executable};
 use crate::command_program::CommandProgram;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
@@ -19,13 +19,12 @@ use crate::golang::GoSettings;
 use crate::host;
 use crate::output_spec::Output;
 use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Source, UnitInput};
-use crate::platform::{self, Architecture, Platform};
+use crate::platform::{self, Platform};
 use crate::reference::Reference;
 use crate::registry;
 use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::c;
-use super::c_executables;
 use super::check;
 use super::destination;
 use super::detect::{Detector, Kind, Program, Programs};
@@ -154,16 +153,17 @@ fn groups(settings: &Settings, Programs { programs, configured }: Programs) -> V
     programs.into_iter().map(alone).collect()
 }
 
-struct Preparation<'run> {
-    settings: &'run Settings,
-    children: &'run Children,
-    toolchains: &'run Toolchains,
+/// Turns groups of programs into what a plan is made of.
+pub(super) struct Preparation<'run> {
+    pub(super) settings: &'run Settings,
+    pub(super) children: &'run Children,
+    pub(super) toolchains: &'run Toolchains,
     workspaces: &'run mut Workspaces,
     bases: &'run Bases,
     listings: BTreeMap<String, Listing>,
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
     /// what the build systems of C programs say they make, by folder and table
-    executables: BTreeMap<(PathBuf, Option<usize>), Vec<Executable>>,
+    pub(super) executables: BTreeMap<(PathBuf, Option<usize>), Vec<Executable>>,
     mtime: u64,
 }
 
@@ -214,74 +214,6 @@ impl Preparation<'_> {
             }
             None => Ok(destination),
         }
-    }
-
-    /// Where a program is in the image that its project installs.
-    fn installed(&self, program: &Program, scope: &Scope) -> Result<Option<String>, Error> {
-        let (Kind::C(folder), Some(table)) = (&program.kind, program.table) else { return Ok(None) };
-        let table = self.settings.file.program[table].get_ref();
-        let platform = scope.platform.as_ref().map(|scope| scope.platform);
-        let settings = platform.map_or_else(|| table.settings(), |platform| table.settings_for(platform));
-        if !settings.install.as_ref().is_some_and(|install| *install.get_ref()) {
-            return Ok(None);
-        }
-        let words = c::Words { args: Vec::new(), output: self.output(&settings, scope)?, settings: CSettings::default() };
-        let executables = self.executables.get(&(folder.clone(), program.table)).map(Vec::as_slice);
-        let made = c::program(&program.name, folder, &settings, words, executables)?;
-        Ok(made.output.map(|output| format!("/{output}")))
-    }
-
-    /// Asks the build system of a C program what it makes, unless the configuration says so, and calls the program by that.
-    fn find_executables(&mut self, program: &mut Program) -> Result<(), Error> {
-        let Kind::C(folder) = &program.kind else { return Ok(()) };
-        let table = program.table.map(|table| self.settings.file.program[table].get_ref());
-        let settings = table.map(config::ProgramFile::settings).unwrap_or_default();
-        if settings.output.is_some() || !c_executables::answers(c::build_of(folder, &settings)?) {
-            return Ok(());
-        }
-        let platform = self.first_platform()?;
-        let settings = table.map(|table| table.settings_for(platform)).unwrap_or_default();
-        let scope = Scope {
-            program: Some(program.name.clone()),
-            platform: Some(platform_scope(platform, self.toolchains)),
-            ..Scope::default()
-        };
-        let project = c::project(&program.name, folder, &settings, self.c_words(&settings, &scope)?)?;
-        let own_folder = self.settings.own_folder();
-        let question = c_executables::Question {
-            children: self.children,
-            toolchains: self.toolchains,
-            own_folder: &own_folder,
-            platform,
-        };
-        let executables = question.ask(&project)?;
-        let key = (folder.clone(), program.table);
-        if table.is_none_or(|table| table.name.is_none()) {
-            let chosen = choose(&folder.display().to_string(), &executables, project.target.as_deref());
-            program.name = chosen.map_err(c::CProjectError::from)?.name.clone();
-        }
-        self.executables.insert(key, executables);
-        Ok(())
-    }
-
-    /// The first platform that was named and that C has a compiler for, else linux/amd64: the same on every machine.
-    fn first_platform(&self) -> Result<Platform, Error> {
-        let known = self.toolchains.default_platforms(Language::C);
-        let named = self.settings.platforms()?.into_iter().find_map(|wish| match wish {
-            PlatformWish::One(platform) => known.contains(&platform).then_some(platform),
-            PlatformWish::Host | PlatformWish::All => None,
-        });
-        Ok(named.unwrap_or_else(|| Platform::linux(Architecture::Amd64)))
-    }
-
-    /// What the configuration says of a C program, rendered.
-    fn c_words(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<c::Words, Error> {
-        let args = settings.args.iter().flat_map(|args| args.get_ref().iter());
-        Ok(c::Words {
-            args: args.map(|value| self.settings.word(value, scope)).collect::<Result<Vec<_>, _>>()?,
-            output: self.output(settings, scope)?,
-            settings: self.c_settings(settings, scope)?,
-        })
     }
 
     /// The platforms of an image, `all` and `host` spelled out, each once unless it was named twice.
@@ -411,14 +343,14 @@ impl Preparation<'_> {
         Ok(ProgramInput { name: program.name.clone(), destination: self.destination(program, &scope)?, source })
     }
 
-    fn output(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<Option<String>, Error> {
+    pub(super) fn output(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<Option<String>, Error> {
         let output = settings.output.as_ref();
         let rendered = output.map(|value| self.settings.checked("output", value, scope, config::check::not_empty));
         Ok(rendered.transpose()?.map(|rendered| rendered.value))
     }
 
     /// What C depends on beside its sources, whichever language it is compiled for.
-    fn c_settings(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<CSettings, Error> {
+    pub(super) fn c_settings(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<CSettings, Error> {
         let words = |list: &Option<toml::Spanned<config::collections::OneOrMany<String>>>| {
             let values = list.iter().flat_map(|list| list.get_ref().iter());
             values.map(|value| self.settings.word(value, scope)).collect::<Result<Vec<_>, _>>()
