@@ -17,6 +17,7 @@ pub mod cargo_flags;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod debian;
 pub mod elf;
 pub mod exec;
 pub mod exit;
