@@ -35,8 +35,7 @@ pub fn place(package: &str, path: &str) -> Place {
         return Place::Outside;
     }
     let path = moved(package, parts);
-    let below =
-        |folder: &&str| path.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below = |folder: &&str| path.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if path.is_empty() || LEFT_OUT.iter().any(|folder| below(&folder)) { Place::Nowhere } else { Place::At(path) }
 }
 
