@@ -77,7 +77,7 @@ impl Source {
     fn request(&self, platform: Platform) -> Request {
         match self {
             Self::Go { .. } | Self::Prebuilt { .. } => {
-                Request { language: self.language(), platform, libc: None, c: false, row: None }
+                Request { language: self.language(), platform, libc: None, c: false, row: None, sysroot: false }
             }
             Self::Rust(program) => program.request(platform),
             Self::C(program) => program.settings.request(platform),

@@ -21,3 +21,5 @@ pub mod rust;
 pub mod session;
 pub mod settings;
 mod setup;
+mod sysroot;
+mod transfer;

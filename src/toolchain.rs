@@ -94,6 +94,8 @@ pub struct Request {
     pub c: bool,
     /// the name of the row that was asked for
     pub row: Option<String>,
+    /// true when the libc is that of a sysroot, which every compiler can link against
+    pub sysroot: bool,
 }
 
 /// The answer: a row made concrete for one platform.
@@ -327,7 +329,7 @@ impl Toolchains {
             Libc::Musl => rust.musl.as_ref()?,
             Libc::Gnu(_) => rust.gnu.as_ref()?,
         };
-        if !links(row, facts, &libc, static_binary) || (request.c && !row.c) {
+        if !links(row, facts, &libc, (static_binary, request.sysroot)) || (request.c && !row.c) {
             return None;
         }
         let names = Placeholders::of(facts, Some(target));
@@ -356,7 +358,7 @@ fn flags_key(libc: &Libc, static_binary: bool) -> &'static str {
 }
 
 /// Whether a row links so on a platform. Only zig has a glibc of every version, from one on.
-fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, static_binary: bool) -> bool {
+fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, (static_binary, has_sysroot): (bool, bool)) -> bool {
     let needs = |tool: &str| row.tools.iter().any(|name| name == tool);
     let links = if static_binary { &row.static_libc } else { &row.libc };
     let old_enough = |version: &(u32, u32)| {
@@ -364,7 +366,8 @@ fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, static_binary: bo
         oldest.is_none_or(|oldest| matches!(oldest, Libc::Gnu(Some(oldest)) if oldest <= *version))
     };
     let has_version = match libc {
-        Libc::Gnu(Some(version)) => needs("zig") && old_enough(version),
+        Libc::Gnu(Some(version)) if needs("zig") => old_enough(version),
+        Libc::Gnu(Some(_)) => has_sysroot,
         Libc::Gnu(None) | Libc::Musl => true,
     };
     links.iter().any(|name| name == libc.name())

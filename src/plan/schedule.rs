@@ -77,6 +77,7 @@ fn schedule_rust(
                 rust.sources.iter().filter(|source| !whole.sources.contains(source)).cloned().collect::<Vec<_>>(),
             );
             let target = Target::new(program.platform, program.toolchain.clone(), rust.c.is_some(), rust.flags.clone());
+            let target = target.map(|target| Target { sysroot: rust.sysroot.clone(), ..target });
             match (target, whole.targets.iter_mut().find(|target| target.platform == program.platform)) {
                 (Some(target), None) => whole.targets.push(target),
                 // One target compiles C as soon as one of its programs has some.

@@ -9,6 +9,7 @@ use crate::cargo::{CargoError, MissingLibrary};
 use crate::cargo_flags::CargoConfigError;
 use crate::config::template::TemplateError;
 use crate::config::{ConfigError, Origin, Place};
+use crate::debian_archive::DebianError;
 use crate::elf::{ElfError, Mismatch};
 use crate::exec::ExecError;
 use crate::golang::GoError;
@@ -61,6 +62,12 @@ pub enum Error {
     DigestTag { origin: String, text: String, named: String },
     #[error("`{path}` in {place} does not exist")]
     NoFile { place: String, path: PathBuf },
+    #[error("Debian has no {platform}, which the sysroot in {place} is to be made of")]
+    NoDebian { platform: Platform, place: String },
+    #[error("the sysroot in {place} cannot be made: {source}")]
+    Debian { place: String, source: Box<DebianError> },
+    #[error("the sysroot `{path}` in {place} is not there: `{path}/usr/include` is no folder")]
+    NoSysroot { place: String, path: PathBuf },
     #[error("`{path}` in {place} leads out of the project, to `{target}`")]
     Outside { place: String, path: PathBuf, target: PathBuf },
     #[error("`{path}` in {place} is no regular file")]
@@ -111,7 +118,7 @@ pub enum Error {
     #[error("`{program}` for {platform} is linked dynamically, and was to be static")]
     NotStatic { program: String, platform: Platform },
     #[error(transparent)]
-    C(#[from] CProjectError),
+    C(Box<CProjectError>),
     #[error("interrupted")]
     Interrupted,
     #[error("a thread of anyarch ended early")]
@@ -155,7 +162,7 @@ pub enum Error {
     #[error(transparent)]
     Cargo(#[from] CargoError),
     #[error(transparent)]
-    MissingLibrary(#[from] MissingLibrary),
+    MissingLibrary(Box<MissingLibrary>),
     #[error(transparent)]
     CargoFlags(#[from] CargoConfigError),
     #[error("anyarch's own rows of crates cannot be read")]
@@ -176,6 +183,18 @@ pub enum Error {
     Layer(#[from] LayerError),
     #[error(transparent)]
     Sink(#[from] SinkError),
+}
+
+impl From<MissingLibrary> for Error {
+    fn from(error: MissingLibrary) -> Self {
+        Self::MissingLibrary(Box::new(error))
+    }
+}
+
+impl From<CProjectError> for Error {
+    fn from(error: CProjectError) -> Self {
+        Self::C(Box::new(error))
+    }
 }
 
 impl From<ExecError> for Error {
@@ -249,6 +268,13 @@ impl Hint for Error {
                     "language = \"rust\"".to_owned(),
                     "package = \"./cmd/app\"".to_owned(),
                 ]
+            }
+            Self::NoDebian { platform, .. } => {
+                vec![format!("platform.\"{platform}\".sysroot = \"sysroots/{}\"", platform.as_folder())]
+            }
+            Self::Debian { source, .. } => source.hints(),
+            Self::NoSysroot { .. } => {
+                vec!["sysroot = { debian = \"bookworm\", packages = [\"libssl-dev\"] }".to_owned()]
             }
             Self::DigestTag { named, .. } => vec![format!("-t {named}")],
             Self::NoPrebuilt { program, platform, .. } | Self::NoPrebuiltPath { program, platform, .. } => {

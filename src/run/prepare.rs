@@ -11,6 +11,7 @@ use crate::base::{Bases, Listing};
 use crate::base_name::BaseName;
 use crate::c_program::CSettings;
 use crate::command_program::CommandProgram;
+use crate::config::sysroot::SysrootWish;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
 use crate::config::{self, ConfigFile};
@@ -21,6 +22,7 @@ use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Sour
 use crate::platform::{self, Platform};
 use crate::reference::Reference;
 use crate::registry;
+use crate::sysroot::Sysroot;
 use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::c;
@@ -35,6 +37,7 @@ use super::rows;
 use super::rust::Workspaces;
 use super::session::Session;
 use super::settings::{Settings, Times, platform_scope};
+use super::sysroot::{self, DebianSysroots};
 
 /// A plan with all that carrying it out needs.
 pub struct Prepared {
@@ -98,6 +101,7 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
         bases: &bases,
         listings: BTreeMap::new(),
         offers: BTreeMap::new(),
+        sysroots: DebianSysroots::new(session.clone()),
         mtime: times.mtime,
     };
     let mut inputs = Vec::new();
@@ -154,6 +158,7 @@ struct Preparation<'run> {
     bases: &'run Bases,
     listings: BTreeMap<String, Listing>,
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
+    sysroots: DebianSysroots,
     mtime: u64,
 }
 
@@ -182,7 +187,7 @@ impl Preparation<'_> {
             let base = self.offer(&base, &platforms).await?;
             let mut programs = Vec::with_capacity(group.programs.len());
             for program in &group.programs {
-                programs.push(self.program(program, *platform, &scope)?);
+                programs.push(self.program(program, *platform, &scope).await?);
             }
             units.push(UnitInput { platform: *platform, programs, base });
         }
@@ -280,7 +285,7 @@ impl Preparation<'_> {
         Ok(offer)
     }
 
-    fn program(&mut self, program: &Program, platform: Platform, scope: &Scope) -> Result<ProgramInput, Error> {
+    async fn program(&mut self, program: &Program, platform: Platform, scope: &Scope) -> Result<ProgramInput, Error> {
         let scope = Scope { program: Some(program.name.clone()), ..scope.clone() };
         let table = program.table.map(|table| &self.settings.file.program[table]);
         let settings = table.map(|table| table.get_ref().settings_for(platform)).unwrap_or_default();
@@ -304,13 +309,16 @@ impl Preparation<'_> {
             },
             Kind::Rust(binary) => {
                 let env = self.variables(&settings, &scope)?;
-                Source::Rust(Box::new(self.workspaces.program(self.toolchains, binary, platform, &settings, env)?))
+                let sysroot = self.sysroot(&settings, platform, &scope).await?;
+                let toolchains = self.toolchains;
+                let program = self.workspaces.program(toolchains, binary, platform, &settings, env, sysroot)?;
+                Source::Rust(Box::new(program))
             }
             Kind::C(folder) => {
                 let words = c::Words {
                     args: words(settings.args.as_ref())?,
                     output: self.output(&settings, &scope)?,
-                    settings: self.c_settings(&settings, &scope)?,
+                    settings: self.c_settings(&settings, platform, &scope).await?,
                 };
                 Source::C(Box::new(c::program(&program.name, folder, &settings, words)?))
             }
@@ -319,7 +327,7 @@ impl Preparation<'_> {
                 directory: folder.clone(),
                 command: words(settings.command.as_ref())?,
                 output: self.output(&settings, &scope)?.map(|output| self.settings.root.join(output)),
-                settings: self.c_settings(&settings, &scope)?,
+                settings: self.c_settings(&settings, platform, &scope).await?,
                 languages: self.toolchains.variables(platform),
                 host: host::platform()?,
             })),
@@ -335,7 +343,13 @@ impl Preparation<'_> {
     }
 
     /// What C depends on beside its sources, whichever language it is compiled for.
-    fn c_settings(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<CSettings, Error> {
+    async fn c_settings(
+        &mut self,
+        settings: &config::ProgramSettings,
+        platform: Platform,
+        scope: &Scope,
+    ) -> Result<CSettings, Error> {
+        let sysroot = self.sysroot(settings, platform, scope).await?;
         let words = |list: &Option<toml::Spanned<config::collections::OneOrMany<String>>>| {
             let values = list.iter().flat_map(|list| list.get_ref().iter());
             values.map(|value| self.settings.word(value, scope)).collect::<Result<Vec<_>, _>>()
@@ -348,9 +362,27 @@ impl Preparation<'_> {
             strip: settings.strip.as_ref().is_some_and(|strip| *strip.get_ref()),
             libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
             row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
-            sysroot: None,
+            sysroot,
             env: self.variables(settings, scope)?,
         })
+    }
+
+    async fn sysroot(
+        &mut self,
+        settings: &config::ProgramSettings,
+        platform: Platform,
+        scope: &Scope,
+    ) -> Result<Option<Sysroot>, Error> {
+        let Some(wish) = &settings.sysroot else { return Ok(None) };
+        let place = self.settings.file.source.place_of(wish).to_string();
+        match wish.get_ref() {
+            SysrootWish::Folder(template) => {
+                let value = toml::Spanned::new(wish.span(), template.clone());
+                let text = self.settings.checked("sysroot", &value, scope, config::check::not_empty)?.value;
+                sysroot::of_folder(&self.settings.root, &text, &place).map(Some)
+            }
+            SysrootWish::Debian(wish) => self.sysroots.get(wish, platform, self.toolchains, &place).await.map(Some),
+        }
     }
 
     fn variables(

@@ -53,7 +53,7 @@ fn settings_of_a_go_program_reach_its_compiler() {
         [[program]]\nname = \"renamed\"\ntags = [\"netgo\", \"osusergo\"]\ngcflags = \"all=-N -l\"\nbuildvcs = false\nstrip = true\n\
         env = { GODEBUG = \"asyncpreemptoff=1\" }\n[program.platform.\"linux/amd64\"]\nldflags = [\"-X\", \"main.a=b\"]\n";
     let plan = plan(config).json();
-    let line = plan["plan"]["jobs"][0]["line"].as_str().unwrap();
+    let line = plan["plan"]["jobs"][0]["steps"][0]["line"].as_str().unwrap();
     let (head, tail) = line.split_once(" -o ").unwrap();
     assert_eq!(
         head,
@@ -104,7 +104,7 @@ fn the_version_of_an_image_is_its_first_rust_programs() {
     let plan = project.anyarch().args(["plan", "--json"]).run().json();
     assert_eq!(plan["references"], json!([["registry.example.com/app:3.1.4"]]));
     let job = &plan["plan"]["jobs"][0];
-    let line = job["line"].as_str().unwrap();
+    let line = job["steps"][0]["line"].as_str().unwrap();
     for words in
         ["CARGO_PROFILE_SMALL_STRIP=true", "--profile small", "--no-default-features", "--features extra", "--locked"]
     {

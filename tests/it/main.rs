@@ -27,6 +27,7 @@ mod rust_builds;
 mod same_digest;
 mod starts;
 mod support_works;
+mod sysroot;
 mod words;
 mod words_arguments;
 mod words_configuration;
