@@ -8,6 +8,7 @@ pub mod file;
 pub mod git;
 pub mod place;
 pub mod program;
+pub mod schema;
 pub mod template;
 pub mod value_error;
 pub mod values;
@@ -15,7 +16,7 @@ pub mod values;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
-pub use file::{ConfigFile, FileEntry, load};
+pub use file::{ConfigFile, FileEntry, ImageFile, ImageKeys, load};
 pub use place::{Origin, Place, Source};
 pub use program::{ProgramFile, ProgramSettings};
 

@@ -183,6 +183,9 @@ fn distinct_names(pending: &[Pending]) -> Result<(), PlanError> {
         };
         if !same {
             let (first, second) = (first.source.origin(), program.source.origin());
+            if first == second {
+                return Err(PlanError::TwoWays { name: program.name.clone() });
+            }
             return Err(PlanError::SameName { name: program.name.clone(), first, second });
         }
     }
