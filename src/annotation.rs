@@ -240,13 +240,14 @@ fn set_one(
     platform: Option<Platform>,
     (name, value): (String, String),
 ) {
-    match platform {
-        Some(platform) => drop(single.entry(platform).or_default().insert(name, value)),
-        None => {
-            single.values_mut().for_each(|of_one| drop(of_one.remove(&name)));
-            every.insert(name, value);
-        }
+    if let Some(platform) = platform {
+        single.entry(platform).or_default().insert(name, value);
+        return;
     }
+    for of_one in single.values_mut() {
+        of_one.remove(&name);
+    }
+    every.insert(name, value);
 }
 
 fn merged(every: &Named, single: Option<&Named>) -> Named {

@@ -66,10 +66,10 @@ pub enum Error {
     OneImage { place: Place },
     #[error("two images are called `{name}`")]
     SameImage { name: String },
-    #[error("`{reference}` names two images: `{}` ({}) and `{}` ({})", images[0], origins[0], images[1], origins[1])]
-    SameReference { reference: String, images: [String; 2], origins: [Origin; 2] },
+    #[error("`{reference}` names two images: {first} and {second}")]
+    SameReference { reference: String, first: String, second: String },
     #[error("`{flag}`: {source}")]
-    Annotation { flag: &'static str, source: AnnotationError },
+    Annotation { flag: &'static str, source: Box<AnnotationError> },
     #[error("the annotation `{annotation}` is for the index, and a single manifest has none")]
     NoIndex { annotation: String },
     #[error("{source} ({place})")]
@@ -263,7 +263,7 @@ impl Hint for Error {
                 vec!["registry.example.com/app/{{image.name}}:1.0".to_owned()]
             }
             Self::NoIndex { .. } => vec!["manifest:KEY=VALUE".to_owned()],
-            Self::Annotation { flag, source } => match source {
+            Self::Annotation { flag, source } => match source.as_ref() {
                 AnnotationError::IndexPlatform { .. } | AnnotationError::NoKey { .. } => {
                     source.hints().iter().map(|hint| format!("{flag} {hint}=VALUE")).collect()
                 }

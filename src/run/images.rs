@@ -55,7 +55,9 @@ pub(super) fn groups(session: &Session, settings: &Settings, programs: Programs)
     choose(&settings.flags.images, &mut groups)?;
     // What the command line says once is said for all that it chose.
     let several = groups.len() > 1;
-    groups.iter_mut().for_each(|group| group.below.flags = several);
+    for group in &mut groups {
+        group.below.flags = several;
+    }
     Ok(groups)
 }
 
@@ -140,17 +142,12 @@ pub(super) fn distinct(groups: &[(String, Vec<Name>)]) -> Result<(), Error> {
             return Err(Error::SameImage { name: name.clone() });
         }
         for Name { reference, origin } in names {
-            let text = format!("{}:{}", reference.repository, reference.tag_or_latest());
-            match references.get(&text) {
-                Some((first, first_origin)) if first != name => {
-                    return Err(Error::SameReference {
-                        reference: text,
-                        images: [(*first).to_owned(), name.clone()],
-                        origins: [(*first_origin).clone(), origin.clone()],
-                    });
-                }
-                _ => drop(references.insert(text, (name, origin))),
+            let reference = format!("{}:{}", reference.repository, reference.tag_or_latest());
+            if let Some((first, first_origin)) = references.get(&reference).filter(|(first, _)| first != name) {
+                let (first, second) = (format!("`{first}` ({first_origin})"), format!("`{name}` ({origin})"));
+                return Err(Error::SameReference { reference, first, second });
             }
+            references.insert(reference, (name, origin));
         }
     }
     Ok(())

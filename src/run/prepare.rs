@@ -73,6 +73,8 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let settings =
         Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
     let groups = images::groups(session, &settings, programs)?;
+    let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
+    let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
     let output = settings.output(&Scope::default())?;
     let client = registry::Client::new(registry::Options {
         insecure_hosts: settings.insecure_registries(),
@@ -90,16 +92,15 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
         offers: BTreeMap::new(),
         mtime: settings.mtime(),
     };
-    let (mut inputs, mut names, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut inputs, mut names) = (Vec::new(), Vec::new());
     for group in groups {
         let (input, references) = preparation.image(session, &group).await?;
-        times.push(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
         names.push((group.name, references));
         inputs.push(input);
     }
     images::distinct(&names)?;
-    let named = |(_, names): (_, Vec<Name>)| names.into_iter().map(|name| name.reference).collect();
-    let references: Vec<Vec<Reference>> = names.into_iter().map(named).collect();
+    let references = names.into_iter().map(|(_, names)| names.into_iter().map(|name| name.reference).collect());
+    let references: Vec<Vec<Reference>> = references.collect();
     let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();
     let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };
     let build = settings.own_folder().join("build");

@@ -4,11 +4,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod annotations;
 mod command_line;
 mod configuration;
 mod configuration_switches;
 mod elf;
 mod examples;
+mod folders;
+mod images;
 mod interrupt;
 mod jobs;
 mod licences;
@@ -22,9 +25,12 @@ mod registry_children;
 mod rings;
 mod rust_builds;
 mod same_digest;
+mod schema;
 mod starts;
 mod support_works;
 mod words;
 mod words_arguments;
 mod words_configuration;
+mod words_files;
+mod words_images;
 mod words_tools;

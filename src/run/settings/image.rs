@@ -102,7 +102,7 @@ impl Settings {
         let labels = keys.labels.0.iter().map(|(key, value)| Ok((key.clone(), pick(self.text(value, scope)?))));
         let mut labels = labels.collect::<Result<std::collections::BTreeMap<_, _>, Error>>()?;
         labels.extend(self.assignments(("--label", &self.flags.labels), scope, pick)?);
-        let ports = keys.ports.iter().flat_map(|ports| ports.get_ref());
+        let ports = keys.ports.iter().flat_map(Spanned::get_ref);
         Ok(ImageSettings {
             entrypoint: list(&keys.entrypoint)?,
             cmd: list(&keys.cmd)?,
@@ -128,7 +128,7 @@ impl Settings {
             file.push((parsed, pick(self.text(value, scope)?)));
         }
         let flags = self.assignments((FLAG, &self.flags.annotations), scope, pick)?;
-        let wrong = |source: AnnotationError| Error::Annotation { flag: FLAG, source };
+        let wrong = |source: AnnotationError| Error::Annotation { flag: FLAG, source: Box::new(source) };
         let flags = flags.into_iter().map(|(key, value)| Ok((key.parse().map_err(wrong)?, value)));
         let flags = flags.collect::<Result<Vec<_>, Error>>()?;
         let mut annotations = Annotations::default();
@@ -174,7 +174,7 @@ impl Settings {
         } else {
             self.flags.tags.iter().map(|tag| (tag.clone(), Origin::Flag("-t"), below.flags)).collect()
         };
-        let mut names = Vec::with_capacity(texts.len());
+        let mut references = Vec::with_capacity(texts.len());
         for (text, origin, below) in texts {
             let rendered = self.templates.render(&text, &origin, scope)?;
             let text = rendered.value;
@@ -187,9 +187,9 @@ impl Settings {
             if let Some(name) = scope.image.as_ref().filter(|_| below && !rendered.names_image) {
                 reference.repository = reference.repository.join(name).map_err(wrong)?;
             }
-            names.push(Name { reference, origin });
+            references.push(Name { reference, origin });
         }
-        Ok(names)
+        Ok(references)
     }
 
     /// The time that an image says it was created at, as RFC 3339: `created`, else `SOURCE_DATE_EPOCH`, else 0.
