@@ -149,7 +149,7 @@ impl<'run> Table<'run> {
         Ok(Self { session, keys, root, source, resolved, from, destination, to })
     }
 
-    fn entries(&self) -> Result<Vec<Entry>, FileError> {
+    fn entries(&self) -> Result<Vec<Entry>, Error> {
         let metadata =
             fs::metadata(&self.resolved).map_err(|source| FileError::Read { path: self.resolved.clone(), source })?;
         if metadata.is_dir() {
@@ -157,13 +157,13 @@ impl<'run> Table<'run> {
         }
         let (place, path) = (self.from.clone(), self.source.clone());
         if !metadata.is_file() {
-            return Err(FileError::Special { place, path });
+            return Err(FileError::Special { place, path }.into());
         }
         if self.destination == "/" {
-            return Err(FileError::FileToRoot { place, path });
+            return Err(FileError::FileToRoot { place, path }.into());
         }
         if self.ignored() {
-            return Err(FileError::IgnoredFile { place, path });
+            return Err(FileError::IgnoredFile { place, path }.into());
         }
         let name = self.destination.trim_start_matches('/').to_owned();
         Ok(vec![self.file(name, &self.resolved, &metadata)])
@@ -173,7 +173,7 @@ impl<'run> Table<'run> {
         self.keys.ignored.as_ref().is_some_and(|ignored| *ignored.get_ref())
     }
 
-    fn of_folder(&self) -> Result<Vec<Entry>, FileError> {
+    fn of_folder(&self) -> Result<Vec<Entry>, Error> {
         let folder = Folder {
             children: &self.session.children,
             root: &self.root,
@@ -187,7 +187,7 @@ impl<'run> Table<'run> {
             .into_iter()
             .map(|relative| {
                 let name = if below.is_empty() { relative.clone() } else { format!("{below}/{relative}") };
-                self.in_folder(&folder, &relative, name)
+                Ok(self.in_folder(&folder, &relative, name)?)
             })
             .collect()
     }

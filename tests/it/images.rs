@@ -142,6 +142,31 @@ fn a_program_that_images_share_is_compiled_once() {
 }
 
 #[test]
+fn a_rust_program_is_compiled_for_the_platforms_of_its_images_only() {
+    let manifest = "[package]\nname = \"shop\"\nversion = \"1.0.0\"\nedition = \"2021\"\n";
+    let config = "[[program]]\nbins = true\n\
+        [[image]]\nname = \"a\"\nprograms = [\"one\", \"two\"]\nplatforms = [\"linux/amd64\", \"linux/arm64\"]\n\
+        [[image]]\nname = \"b\"\nprograms = [\"two\", \"three\"]\nplatforms = [\"linux/arm64\"]\n";
+    let mut project = Project::new()
+        .file("Cargo.toml", manifest)
+        .file("Cargo.lock", "version = 3\n\n[[package]]\nname = \"shop\"\nversion = \"1.0.0\"\n")
+        .file("anyarch.toml", config);
+    for name in ["one", "two", "three"] {
+        project = project.file(&format!("src/bin/{name}.rs"), "fn main() {}\n");
+    }
+    let plan = plan(&project, &[]);
+    let jobs = plan["plan"]["jobs"].as_array().unwrap().iter().map(|job| {
+        let outputs = job["outputs"].as_array().unwrap().iter();
+        let outputs = outputs.map(|path| path.as_str().unwrap().split("/target/anyarch/").nth(1).unwrap().to_owned());
+        outputs.collect::<Vec<_>>()
+    });
+    let (amd64, arm64) = ("x86_64-unknown-linux-musl/release", "aarch64-unknown-linux-musl/release");
+    let both = ["one", "two"];
+    let first = [arm64, amd64].into_iter().flat_map(|folder| both.map(|name| format!("{folder}/{name}")));
+    assert_eq!(jobs.collect::<Vec<_>>(), [first.collect(), vec![format!("{arm64}/three")]]);
+}
+
+#[test]
 fn a_reference_that_is_said_for_several_images_is_said_of_each_by_name() {
     let project = shop();
     let references = |arguments: &[&str]| plan(&project, arguments)["references"].clone();

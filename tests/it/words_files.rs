@@ -93,6 +93,24 @@ fn a_checkout_that_git_does_not_read() {
 }
 
 #[test]
+fn a_machine_without_git() {
+    let config = "[[image]]\nname = \"web\"\nprograms = []\n[[image.file]]\nsource = \"web\"\ndestination = \"/srv\"\n";
+    let project = project().file("anyarch.toml", config);
+    let plan = |project: &Project| project.anyarch().env("PATH", "/no/such/folder").args(["plan"]).run();
+    plan(&project).assert_success();
+    // What is in the image is not for the machine to decide.
+    plan(&project.commit()).assert_code(2).assert_stderr(
+        "
+        error: what git tracks of `web` (anyarch.toml:5:10) cannot be known
+          because: git is not installed
+
+        hint: apt-get install git
+        hint: ignored = true
+        ",
+    );
+}
+
+#[test]
 fn links_that_lead_out() {
     let mut project = project().file("secret", "1\n");
     for (link, target) in

@@ -1,6 +1,7 @@
 //! A folder of the project becomes the list of what of it goes into an image: what git tracks, or what
 //! `.anyarchignore` leaves. Nothing is followed: a link is one entry, whatever it leads to.
 
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
@@ -9,8 +10,9 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use super::error::FileError;
 use crate::config::Place;
 use crate::config::git::{self, GitError, GitOutput};
-use crate::exec::Children;
+use crate::exec::{Children, ExecError};
 use crate::invocation::Invocation;
+use crate::run::error::Error;
 
 /// The name of the file that says what is left out of folders, in the syntax of `.gitignore`.
 const IGNORE_FILE: &str = ".anyarchignore";
@@ -36,20 +38,17 @@ impl Folder<'_> {
     ///
     /// # Errors
     /// When nothing is taken, or it cannot be known what is.
-    pub(super) fn taken(&self, ignored: bool) -> Result<Vec<String>, FileError> {
+    pub(super) fn taken(&self, ignored: bool) -> Result<Vec<String>, Error> {
         let (place, path) = (self.place.clone(), self.shown.to_owned());
-        match if ignored { None } else { self.tracked()? } {
-            Some(tracked) if tracked.is_empty() => Err(FileError::NothingTracked { place, path }),
-            Some(tracked) => Ok(tracked),
-            None => {
-                let left = self.left()?;
-                if left.is_empty() { Err(FileError::NothingLeft { place, path }) } else { Ok(left) }
-            }
-        }
+        let (taken, nothing) = match if ignored { None } else { self.tracked()? } {
+            Some(tracked) => (tracked, FileError::NothingTracked { place, path }),
+            None => (self.left()?, FileError::NothingLeft { place, path }),
+        };
+        if taken.is_empty() { Err(nothing.into()) } else { Ok(taken) }
     }
 
     /// What git tracks; `None` where there is no checkout.
-    fn tracked(&self) -> Result<Option<Vec<String>>, FileError> {
+    fn tracked(&self) -> Result<Option<Vec<String>>, Error> {
         let mut call = Invocation::new("git", self.path).args(git::TRACKED.iter().copied());
         for (name, value) in git::ENVIRONMENT {
             call = call.env(name, value);
@@ -60,14 +59,20 @@ impl Folder<'_> {
                 let output = GitOutput { success, stdout: &finished.stdout, stderr: &finished.stderr };
                 git::read_tracked(output, self.shown)
             }
-            Err(_) => Err(GitError::NotInstalled),
+            Err(ExecError::Start { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Err(GitError::NotInstalled)
+            }
+            Err(error) => return Err(error.into()),
         };
         // A checkout that git cannot read is none that may be passed over: the image would have other files.
         let in_checkout = || self.path.ancestors().any(|folder| folder.join(".git").exists());
         match list {
             Ok(list) => Ok(Some(list)),
             Err(GitError::NotACheckout { .. } | GitError::NotInstalled) if !in_checkout() => Ok(None),
-            Err(source) => Err(FileError::Tracking { place: self.place.clone(), path: self.shown.to_owned(), source }),
+            Err(source) => {
+                let (place, path) = (self.place.clone(), self.shown.to_owned());
+                Err(FileError::Tracking { place, path, source }.into())
+            }
         }
     }
 
