@@ -102,8 +102,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 fn exit_of(error: &Error) -> Exit {
     match error {
         Error::Interrupted => Exit::Interrupted,
-        Error::NoProgram { .. } | Error::Unfit { .. } => Exit::Check,
-        Error::Compile { .. } => Exit::Compile,
+        Error::NoProgram { .. } | Error::Unfit { .. } | Error::NotStatic { .. } => Exit::Check,
+        Error::Compile { .. } | Error::NotMade { .. } => Exit::Compile,
         Error::Toolchain(_)
         | Error::Row { .. }
         | Error::Host(_)

@@ -12,7 +12,7 @@ use super::collections::{ByPlatform, Labels, OneOrMany, Variables};
 use super::error::{ConfigError, from_toml};
 use super::place::Source;
 use super::program::{Overlay, ProgramFile};
-use super::schema::describe;
+use super::schema::{describe, table};
 use super::values::{Created, ImageName, Mode, Owner, PlatformWish, Port, ProgramName, Signal};
 
 /// A list of texts, each with its place.
@@ -157,21 +157,6 @@ file! {
         /// rows over those of the platform table, unread here
         platform: Vec<Spanned<toml::Table>>,
     }
-}
-
-/// Makes a table whose keys are all in it, for the reader and for the schema.
-macro_rules! table {
-    (
-        $(#[doc = $doc:literal])* $table:ident
-        { $($(#[doc = $key_doc:literal])* $key:ident: $key_type:ty,)* }
-    ) => {
-        $(#[doc = $doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct $table { $($(#[doc = $key_doc])* pub $key: $key_type,)* }
-
-        describe! { $table, concat!($($doc),*), { $($key: $key_type = concat!($($key_doc),*),)* } }
-    };
 }
 
 table! {

@@ -9,6 +9,7 @@ pub mod git;
 pub mod place;
 pub mod program;
 pub mod schema;
+pub mod sysroot;
 pub mod template;
 pub mod value_error;
 pub mod values;

@@ -11,7 +11,12 @@ use toml::Spanned;
 
 use super::collections::{ByPlatform, Labels, OneOrMany, Variables};
 use super::file::ConfigFile;
-use super::values::{Created, ImageName, LanguageName, LibcName, Mode, Owner, PlatformWish, Port, ProgramName, Signal};
+use super::sysroot::{DebianWish, SysrootWish};
+use super::values::{
+    BuildStd, BuildSystemName, Created, ImageName, LanguageName, LibcName, Mode, Owner, PlatformWish, Port,
+    ProgramName, Signal,
+};
+use crate::c_program::BuildSystem;
 use crate::toolchain::Language;
 
 /// What a value looks like in the file.
@@ -38,7 +43,7 @@ macro_rules! describe {
                     <$key_type as $crate::config::schema::Shape>::REQUIRED,
                     <$key_type as $crate::config::schema::Shape>::shape(generator),
                 ),)*];
-                $crate::config::schema::table($doc, keys)
+                $crate::config::schema::describe_table($doc, keys)
             }
         }
 
@@ -51,8 +56,24 @@ macro_rules! describe {
 }
 pub(super) use describe;
 
-/// A table of these keys and no other: name, meaning, whether it must be there, value.
-pub(super) fn table(doc: &str, keys: Vec<(&'static str, &str, bool, Schema)>) -> Schema {
+/// Makes a table whose keys are all in it, for the reader and for the schema.
+macro_rules! table {
+    (
+        $(#[doc = $doc:literal])* $table:ident
+        { $($(#[doc = $key_doc:literal])* $key:ident: $key_type:ty,)* }
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $table { $($(#[doc = $key_doc])* pub $key: $key_type,)* }
+
+        $crate::config::schema::describe! { $table, concat!($($doc),*), { $($key: $key_type = concat!($($key_doc),*),)* } }
+    };
+}
+pub(super) use table;
+
+/// What the schema says of a table of these keys and no other: name, meaning, whether it must be there, value.
+pub(super) fn describe_table(doc: &str, keys: Vec<(&'static str, &str, bool, Schema)>) -> Schema {
     let required: Vec<&str> = keys.iter().filter(|(_, _, required, _)| *required).map(|(key, ..)| *key).collect();
     let mut properties = Map::new();
     for (key, doc, _, schema) in keys {
@@ -142,6 +163,8 @@ shapes! {
     Mode => { "type": "string", "pattern": "^(0o)?[0-7]{1,5}$" },
     Owner => { "type": "string", "pattern": "^[0-9]+:[0-9]+$" },
     LanguageName => { "enum": Language::names() },
+    BuildSystemName => { "enum": BuildSystem::names() },
+    BuildStd => { "anyOf": [{ "type": "boolean" }, { "type": "string", "pattern": "^nightly" }] },
     LibcName => { "type": "string", "pattern": r"^(musl|gnu(\.[0-9]+\.[0-9]+)?)$" },
     Signal => { "type": "string", "pattern": "^(SIG[A-Z0-9+-]+|[1-9][0-9]?)$" },
     Created => { "type": ["string", "integer"] },
@@ -153,6 +176,12 @@ shapes! {
         { "type": "object", "additionalProperties": { "type": "string" } },
         { "type": "array", "items": { "type": "string", "pattern": "^[^=]+=" } },
     ] },
+}
+
+impl Shape for SysrootWish {
+    fn shape(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string" }, DebianWish::shape(generator)] })
+    }
 }
 
 /// A name of labels whose dots are not quoted is a table in a table.

@@ -51,6 +51,7 @@ fn the_schema_has_the_keys_of_the_reader() {
         ("[[file]]", "/definitions/FileEntry"),
         ("[[image]]\n[[image.file]]", "/definitions/FileEntry"),
         ("[[program]]", "/definitions/ProgramFile"),
+        ("[[program]]\n[program.sysroot]", "/definitions/DebianWish"),
         ("[[program]]\n[program.platform.\"linux/386\"]", "/definitions/ProgramSettings"),
     ] {
         assert_eq!(described(pointer), known(header), "{header}");
@@ -120,6 +121,8 @@ fn what_the_reader_takes_is_valid_and_what_it_refuses_mostly_not() {
         "[labels]\norg.opencontainers.image.title = \"x\"\n\"a.b\" = \"y\"\n",
         "[[file]]\nsource = \"a\"\ndestination = \"/\"\nmode = \"0o755\"\nignored = true\n",
         "[[program]]\nlibc = \"gnu.2.28\"\nldflags = \"-s\"\nplatform.\"linux/arm/v7\".ldflags = [\"-w\"]\n",
+        "[[program]]\nbuild = \"cmake\"\nlibs = \"m\"\nsysroot = \"roots/{{platform.arch}}\"\n",
+        "[[program]]\nbuild_std = \"nightly\"\nsysroot = { debian = \"bookworm\", packages = \"libssl-dev\" }\n",
         "[[toolchain]]\nname = \"mine\"\n",
         "[[image]]\nname = \"a\"\nprograms = \"x\"\nbases.\"linux/386\" = \"static\"\n[[image.file]]\nsource = \"a\"\ndestination = \"/a\"\n",
     ] {
@@ -140,6 +143,9 @@ fn what_the_reader_takes_is_valid_and_what_it_refuses_mostly_not() {
         "[program]\nname = \"x\"\n",
         "[[program]]\nlanguage = \"rsut\"\n",
         "[[program]]\nlibc = \"glibc\"\n",
+        "[[program]]\nbuild = \"scons\"\n",
+        "[[program]]\nbuild_std = \"stable\"\n",
+        "[[program]]\nsysroot = { debian = \"bookworm\" }\n",
         "[[program]]\nplatform.\"linux/386\".name = \"x\"\n",
         "[[image]]\nbase = \"static\"\n",
         "[[image]]\nname = \"a/b\"\n",
