@@ -9,6 +9,7 @@
 //! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`debian_archive`], [`cargo_flags`], [`zigbuild`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
+pub mod annotation;
 pub mod base;
 pub mod base_name;
 pub mod blob;

@@ -11,6 +11,7 @@ pub mod event;
 pub mod execute;
 pub mod files;
 pub mod flags;
+mod images;
 pub mod interrupt;
 pub mod locate;
 pub mod pack;

@@ -259,9 +259,8 @@ impl Toolchains {
             let known = self.platforms.iter().filter(|row| has_names(row, language)).map(|row| row.platform).collect();
             ToolchainError::NoPlatform { language, platform, known }
         })?;
-        if let Some(row) = request.row.as_ref().filter(|name| !of_language.iter().any(|row| row.name == **name)) {
-            let known = of_language.iter().map(|row| row.name.clone()).collect();
-            return Err(ToolchainError::UnknownRow { language, row: row.clone(), known });
+        if let Some(row) = &request.row {
+            self.named(language, row)?;
         }
         of_language
             .iter()
@@ -273,6 +272,19 @@ impl Toolchains {
                 wish: wish(request),
                 ways_out: self.ways_out(&of_language, facts, request),
             })
+    }
+
+    /// Holds the name of a row to those that a language has.
+    ///
+    /// # Errors
+    /// When it has none of that name; the error names those that it has.
+    pub fn named(&self, language: Language, row: &str) -> Result<(), ToolchainError> {
+        let rows = self.compilers.iter().filter(|known| known.language == language);
+        let known: Vec<String> = rows.map(|row| row.name.clone()).collect();
+        if known.iter().any(|known| known == row) {
+            return Ok(());
+        }
+        Err(ToolchainError::UnknownRow { language, row: row.to_owned(), known })
     }
 
     /// The other rows that would serve the same request, by name.

@@ -87,10 +87,11 @@ fn programs_of_the_file_share_an_image_unless_it_says_otherwise() {
     let project = project.file("anyarch.toml", programs);
     assert_eq!(references(&project), json!([["registry.example.com/pair:one"]]));
     let project = project.file("anyarch.toml", format!("one_image = false\n{programs}"));
-    assert_eq!(
-        references(&project),
-        json!([["registry.example.com/pair/one:one"], ["registry.example.com/pair/two:two"]])
-    );
+    // A reference that names the image itself needs no name below it.
+    assert_eq!(references(&project), json!([["registry.example.com/pair:one"], ["registry.example.com/pair:two"]]));
+    let project =
+        project.file("anyarch.toml", format!("one_image = false\n{}", programs.replace(":{{ image.name }}", ":1")));
+    assert_eq!(references(&project), json!([["registry.example.com/pair/one:1"], ["registry.example.com/pair/two:1"]]));
 }
 
 #[test]
