@@ -43,7 +43,7 @@ use crate::toolchain::{CCompiler, Language, Libc, Request, Toolchain};
 pub enum BuildSystem {
     /// by one call of the compiler
     Plain,
-    /// by CMake
+    /// by `CMake`
     Cmake,
     /// by a Makefile
     Make,
@@ -125,7 +125,14 @@ impl CSettings {
     /// What it asks of a toolchain.
     #[must_use]
     pub fn request(&self, platform: Platform) -> Request {
-        Request { language: Language::C, platform, libc: self.libc, c: true, row: self.row.clone() }
+        Request {
+            language: Language::C,
+            platform,
+            libc: self.libc.or_else(|| self.sysroot.as_ref().and_then(Sysroot::libc)),
+            c: true,
+            row: self.row.clone(),
+            sysroot: self.sysroot.is_some(),
+        }
     }
 }
 
@@ -242,11 +249,13 @@ pub struct Recipe {
 /// Flags that win over those of the project: no path of this machine in the binary, and no debug information, which names
 /// many, unless the user asks for it.
 fn fixed_flags(program: &CProgram, site: &Site<'_>) -> Vec<String> {
-    let remaps = in_order(vec![
+    let mut remaps = vec![
         Remap::new(&program.directory, "/src"),
         Remap::new(site.folder, "/build"),
         Remap::new(&site.build_folder(), "/src"),
-    ]);
+    ];
+    remaps.extend(program.settings.sysroot.iter().map(|sysroot| Remap::new(&sysroot.folder, "/sysroot")));
+    let remaps = in_order(remaps);
     // The libc that zig makes has debug information even so, which only the linker takes out.
     let no_debug: &[&str] = if asks_for_debug(program, site) { &[] } else { &["-g0", "-Wl,--strip-debug"] };
     remaps.iter().map(Remap::c_flag).chain(no_debug.iter().map(|flag| (*flag).to_owned())).collect()
@@ -257,10 +266,13 @@ fn asks_for_debug(program: &CProgram, site: &Site<'_>) -> bool {
     let user = ["CFLAGS", "CXXFLAGS"].into_iter().filter_map(site.environment);
     let set = ["CFLAGS", "CXXFLAGS"].into_iter().filter_map(|name| program.settings.env.get(name));
     let written = set.chain(&program.settings.cflags).chain(&program.args).map(|flag| flag.value().to_owned());
-    let mut words = user.chain(written).flat_map(|flags| flags.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    let mut words =
+        user.chain(written).flat_map(|flags| flags.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
     words.any(|word| {
-        let value = word.rsplit_once('=').filter(|(name, _)| name.contains("FLAGS")).map_or(word.as_str(), |(_, value)| value);
-        let build_type = word.rsplit_once('=').filter(|(name, _)| name.to_lowercase().replace('_', "").contains("buildtype"));
+        let value =
+            word.rsplit_once('=').filter(|(name, _)| name.contains("FLAGS")).map_or(word.as_str(), |(_, value)| value);
+        let build_type =
+            word.rsplit_once('=').filter(|(name, _)| name.to_lowercase().replace('_', "").contains("buildtype"));
         let debugs = |(_, kind): (&str, &str)| kind.to_lowercase().starts_with("debug") || kind == "RelWithDebInfo";
         value.starts_with("-g") || build_type.is_some_and(debugs) || word == "-Ddebug=true"
     })

@@ -16,6 +16,7 @@ use crate::image::ImageError;
 use crate::plan::PlanError;
 use crate::registry::CredentialEnvironment;
 use crate::run::error::Error;
+use crate::run::files::FileError;
 use crate::run::flags::Flags;
 use crate::run::session::Session;
 use crate::store::Store;
@@ -71,6 +72,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         bins: request.bin,
         all_bins: request.bins,
         package: request.package,
+        images: request.image,
         one_image: request.one_image,
         labels: request.label,
         annotations: request.annotation,
@@ -102,12 +104,15 @@ fn exit_of(error: &Error) -> Exit {
         Error::Interrupted => Exit::Interrupted,
         Error::NoProgram { .. } | Error::Unfit { .. } | Error::NotStatic { .. } => Exit::Check,
         Error::Compile { .. } | Error::NotMade { .. } => Exit::Compile,
-        Error::Toolchain(_) | Error::Host(_) | Error::MissingLibrary(_) | Error::Plan(PlanError::Toolchain(_)) => {
-            Exit::Toolchain
-        }
+        Error::Toolchain(_)
+        | Error::Row { .. }
+        | Error::Host(_)
+        | Error::MissingLibrary(_)
+        | Error::Plan(PlanError::Toolchain(_)) => Exit::Toolchain,
         Error::BaseImage { source: ImageError::OnBuild { .. }, .. } => Exit::Usage,
         Error::Base(BaseError::Static(_) | BaseError::Store { .. })
         | Error::Read { .. }
+        | Error::File(FileError::Read { .. })
         | Error::Write { .. }
         | Error::Thread
         | Error::Exec(_)

@@ -6,9 +6,10 @@
 //! (`tests/it/rings.rs` holds every `use` to it):
 //!
 //! * shell: [`cli`], [`commands`], [`ui`], [`exit`]
-//! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`cargo_flags`], [`zigbuild`]
+//! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`debian_archive`], [`cargo_flags`], [`zigbuild`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
+pub mod annotation;
 pub mod base;
 pub mod base_name;
 pub mod blob;
@@ -19,6 +20,8 @@ pub mod cli;
 pub mod command_program;
 pub mod commands;
 pub mod config;
+pub mod debian;
+pub mod debian_archive;
 pub mod elf;
 pub mod exec;
 pub mod exit;

@@ -23,8 +23,12 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
 
     let configure = configure(program, site, &variables, generator.is_none());
     let ninja = generator.is_some_and(|generator| generator.starts_with("Ninja"));
-    let mut call = workplace::call(site, "cmake", &program.directory, &variables)
-        .args(["--build".to_owned(), build.display().to_string(), "--config".to_owned(), configuration.clone()]);
+    let mut call = workplace::call(site, "cmake", &program.directory, &variables).args([
+        "--build".to_owned(),
+        build.display().to_string(),
+        "--config".to_owned(),
+        configuration.clone(),
+    ]);
     // What is installed is all that the project builds.
     if let Some(target) = program.target.as_ref().filter(|_| !program.install) {
         call = call.args(["--target", target]);
@@ -34,13 +38,18 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
     if program.install {
         let destination = workplace::installed_folder(site).display().to_string();
         let variables = variables.into_iter().chain([("DESTDIR".to_owned(), destination.into())]).collect();
-        let call = workplace::call(site, "cmake", &program.directory, &variables)
-            .args(["--install".to_owned(), build.display().to_string(), "--config".to_owned(), configuration]);
+        let call = workplace::call(site, "cmake", &program.directory, &variables).args([
+            "--install".to_owned(),
+            build.display().to_string(),
+            "--config".to_owned(),
+            configuration,
+        ]);
         steps.push(Step::new(call, Joins::Alone));
     }
     let mut inside = vec![Setup::File { path: build.join(QUERY), text: String::new(), executable: false }];
     inside.extend(absent(program, &build));
-    let files = vec![Setup::File { path: toolchain_path(site), text: toolchain_file(program, site), executable: false }];
+    let files =
+        vec![Setup::File { path: toolchain_path(site), text: toolchain_file(program, site), executable: false }];
     let tools: &[&str] = if ninja { &["cmake", "ninja"] } else { &["cmake", "make"] };
     workplace::recipe(program, site, Parts { files, inside, steps, tools })
 }
@@ -120,7 +129,10 @@ fn toolchain_file(program: &CProgram, site: &Site<'_>) -> String {
     set("CMAKE_SYSTEM_PROCESSOR", &plain(machine::processor(site.platform)));
     let names: BTreeMap<&str, PathBuf> = site.tool_paths();
     for (language, tool) in LANGUAGES {
-        set(&format!("CMAKE_{language}_COMPILER"), &names.get(tool).map(|path| path.display().to_string()).into_iter().collect::<Vec<_>>());
+        set(
+            &format!("CMAKE_{language}_COMPILER"),
+            &names.get(tool).map(|path| path.display().to_string()).into_iter().collect::<Vec<_>>(),
+        );
     }
     for (variable, tool) in [("CMAKE_AR", "ar"), ("CMAKE_RANLIB", "ranlib"), ("CMAKE_STRIP", "strip")] {
         if let Some(path) = names.get(tool) {

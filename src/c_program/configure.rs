@@ -23,7 +23,8 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
         .into_iter()
         .filter(|(option, _)| program.configure_options.iter().any(|known| known == option))
         .map(|(option, value)| Word::from(format!("{option}={value}")));
-    let configure = workplace::call(site, "./configure", &build, &variables).args(known).args(program.args.iter().cloned());
+    let configure =
+        workplace::call(site, "./configure", &build, &variables).args(known).args(program.args.iter().cloned());
     let build_call = workplace::call(site, "make", &build, &variables).args(program.target.clone());
     let mut steps =
         vec![Step::new(configure, Joins::Alone).once(build.join(CONFIGURED)), Step::new(build_call, Joins::Jobserver)];

@@ -197,7 +197,10 @@ pub fn read_reply(
 
 /// The targets that `all` of a Makefile of CMake's leads to by folders: `all: sub/all`, `sub/all: sub/CMakeFiles/app.dir/all`.
 fn built_by_all(makefile: &str) -> BTreeSet<String> {
-    let rules = makefile.lines().filter_map(|line| line.split_once(':')).filter(|(target, _)| !target.contains([' ', '\t', '=', '#', '$']));
+    let rules = makefile
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(target, _)| !target.contains([' ', '\t', '=', '#', '$']));
     let mut needs: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (target, rest) in rules {
         needs.entry(target).or_default().extend(rest.split_whitespace());

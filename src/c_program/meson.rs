@@ -112,7 +112,8 @@ pub fn read_targets(printed: &[u8], build: &Path) -> Result<Vec<Executable>, ser
     let targets: Vec<Target> = serde_json::from_slice(printed)?;
     let executable = |target: Target| {
         let file = target.filename.first()?;
-        let output = Path::new(file).strip_prefix(build).map_or_else(|_| file.clone(), |path| path.display().to_string());
+        let output =
+            Path::new(file).strip_prefix(build).map_or_else(|_| file.clone(), |path| path.display().to_string());
         let installed = target.install_filename.first().map(|path| path.trim_start_matches('/').to_owned());
         Some(Executable {
             output,

@@ -21,7 +21,8 @@ const NAMES: [(&str, &[&str]); 8] = [
 ];
 
 /// Variables by which a compiler takes this machine's headers and libraries for those of every platform.
-const HOST_FOLDERS: &str = "CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH OBJC_INCLUDE_PATH LIBRARY_PATH COMPILER_PATH GCC_EXEC_PREFIX";
+const HOST_FOLDERS: &str =
+    "CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH OBJC_INCLUDE_PATH LIBRARY_PATH COMPILER_PATH GCC_EXEC_PREFIX";
 
 /// The scripts of a platform's compiler. `after` are flags that win over those of the caller; those for the linker (`-Wl,`)
 /// only go where something is linked, and so do those that make a program static.
@@ -33,9 +34,9 @@ pub fn scripts(settings: &CSettings, site: &Site<'_>, after: &[String]) -> Vec<S
     let folder = site.scripts_folder();
     let mut scripts = Vec::new();
     for (tool, names) in NAMES {
-        let compiles = matches!(tool, "cc" | "cxx");
+        let is_compiler = matches!(tool, "cc" | "cxx");
         let text = match compiler.commands.get(tool) {
-            Some(words) if compiles => compiler_script(&call(words, site), &before, after, &compiler.ldflags),
+            Some(words) if is_compiler => compiler_script(&call(words, site), &before, after, &compiler.ldflags),
             Some(words) => script(&call(words, site)),
             // Programs are linked without symbols where that is asked for.
             None if tool == "strip" => "#!/bin/sh\n# This compiler has no strip of its own.\nexit 0\n".to_owned(),

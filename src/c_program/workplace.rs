@@ -15,8 +15,14 @@ pub(super) const PREFIX: &str = "/usr/local";
 
 /// Variables of the user's that would lead a build elsewhere: to a folder that is not ours, to other build types, to
 /// more processes than there are tokens.
-const NOT_FOR_BUILDS: [&str; 6] =
-    ["CMAKE_BUILD_PARALLEL_LEVEL", "CMAKE_BUILD_TYPE", "CMAKE_GENERATOR", "CMAKE_TOOLCHAIN_FILE", "CONFIG_SITE", "DESTDIR"];
+const NOT_FOR_BUILDS: [&str; 6] = [
+    "CMAKE_BUILD_PARALLEL_LEVEL",
+    "CMAKE_BUILD_TYPE",
+    "CMAKE_GENERATOR",
+    "CMAKE_TOOLCHAIN_FILE",
+    "CONFIG_SITE",
+    "DESTDIR",
+];
 
 /// The variables of a build. Unlike for a single call, what makes a binary static is left to the scripts, which know what is
 /// linked: a shared library on the way to a program is not static.
@@ -117,8 +123,12 @@ fn key(setup: &[Setup], steps: &[Step]) -> String {
         .map(|step| {
             let call = &step.invocation;
             let args: Vec<&str> = call.args.iter().map(Word::value).collect();
-            let env: BTreeMap<&str, &str> =
-                call.env.iter().filter(|(name, _)| *name != "PATH").map(|(name, word)| (name.as_str(), word.value())).collect();
+            let env: BTreeMap<&str, &str> = call
+                .env
+                .iter()
+                .filter(|(name, _)| *name != "PATH")
+                .map(|(name, word)| (name.as_str(), word.value()))
+                .collect();
             (call.program.clone(), args, env)
         })
         .collect();

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::c_program::{
-    BuildSystem, CProgram, CSettings, Executable, ExecutableError, PlainError, choose, is_source, options_of, sources_of,
+    BuildSystem, CProgram, CSettings, Executable, ExecutableError, PlainError, choose, is_source, options_of,
+    sources_of,
 };
 use crate::config::ProgramSettings;
 use crate::hint::Hint;

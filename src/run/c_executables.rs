@@ -43,8 +43,7 @@ impl Question<'_> {
     /// # Errors
     /// When a tool is missing, the project cannot be configured, or what the build system answers cannot be read.
     pub(super) fn ask(&self, program: &CProgram) -> Result<Vec<Executable>, Error> {
-        let program =
-            CProgram { name: String::new(), target: None, output: None, install: false, ..program.clone() };
+        let program = CProgram { name: String::new(), target: None, output: None, install: false, ..program.clone() };
         let request = program.settings.request(self.platform);
         let toolchain = self.toolchains.select(&request)?;
         let alternatives = self.toolchains.alternatives(&request, &toolchain.name);

@@ -136,10 +136,7 @@ mod tests {
         walk(root, root, &mut found).unwrap();
         found.sort_by(|one, other| one.path.cmp(&other.path));
         let shown: Vec<_> = found.iter().map(|entry| (entry.path.as_str(), entry.mode)).collect();
-        assert_eq!(
-            shown,
-            [("usr/link", 0o777), ("usr/notes", 0o644), ("usr/share/empty", 0o755), ("usr/tool", 0o755)]
-        );
+        assert_eq!(shown, [("usr/link", 0o777), ("usr/notes", 0o644), ("usr/share/empty", 0o755), ("usr/tool", 0o755)]);
         std::os::unix::fs::symlink(root.join("usr/tool"), root.join("usr/wrong")).unwrap();
         let error = walk(root, root, &mut Vec::new()).unwrap_err();
         assert!(error.to_string().starts_with("`usr/wrong` was installed as a link to "), "{error}");

@@ -71,7 +71,12 @@ fn distinct(plan: &ImagePlan, contents: &[(Vec<Entry>, String)]) -> Result<(), E
             let Some((kind, other)) = seen.insert(&entry.path, (&entry.kind, by)) else { continue };
             if *kind != EntryKind::Directory || entry.kind != EntryKind::Directory {
                 let (first, second) = (other.to_owned(), by.clone());
-                return Err(Error::InstalledTwice { image: plan.name.clone(), path: entry.path.clone(), first, second });
+                return Err(Error::InstalledTwice {
+                    image: plan.name.clone(),
+                    path: entry.path.clone(),
+                    first,
+                    second,
+                });
             }
         }
     }

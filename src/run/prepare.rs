@@ -9,7 +9,7 @@ use fs_err as fs;
 
 use crate::base::{Bases, Listing};
 use crate::base_name::BaseName;
-use crate::c_program::{CSettings, Executable};
+use crate::c_program::Executable;
 use crate::command_program::CommandProgram;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
@@ -27,15 +27,17 @@ use crate::toolchain::{Language, Tool, Toolchains};
 use super::c;
 use super::check;
 use super::destination;
-use super::detect::{Detector, Kind, Program, Programs};
+use super::detect::{Detector, Kind, Program};
 use super::error::Error;
 use super::files;
 use super::flags::Flags;
+use super::images::{self, Group};
 use super::locate::{Location, locate};
 use super::rows;
 use super::rust::Workspaces;
 use super::session::Session;
-use super::settings::{Settings, Times, platform_scope};
+use super::settings::{Name, Settings, Times, platform_scope};
+use super::sysroot::DebianSysroots;
 
 /// A plan with all that carrying it out needs.
 pub struct Prepared {
@@ -47,22 +49,14 @@ pub struct Prepared {
     pub output: Output,
     /// what each image of the plan is called
     pub references: Vec<Vec<Reference>>,
-    /// created and modification times
-    pub times: Times,
+    /// created and modification times of each image of the plan
+    pub times: Vec<Times>,
     /// reads bases
     pub bases: Bases,
     /// speaks to registries
     pub client: registry::Client,
     /// the base of each image's units, by its printed name
     pub base_names: BTreeMap<String, BaseName>,
-}
-
-/// A group of programs that make one image.
-struct Group {
-    name: String,
-    programs: Vec<Program>,
-    /// the name below the repository, where there are several images
-    below: Option<String>,
 }
 
 /// Makes the plan.
@@ -83,7 +77,6 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let mut programs = detector.programs(&location, &file, &flags)?;
     let settings =
         Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
-    let times = settings.times()?;
     let output = settings.output(&Scope::default())?;
     let client = registry::Client::new(registry::Options {
         insecure_hosts: settings.insecure_registries(),
@@ -101,18 +94,24 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
         listings: BTreeMap::new(),
         offers: BTreeMap::new(),
         executables: BTreeMap::new(),
-        mtime: times.mtime,
+        sysroots: DebianSysroots::new(session.clone()),
+        mtime: settings.mtime(),
     };
     for program in &mut programs.programs {
-        preparation.find_executables(program)?;
+        preparation.find_executables(program).await?;
     }
-    let mut inputs = Vec::new();
-    let mut references = Vec::new();
-    for group in groups(&settings, programs) {
-        let (input, names) = preparation.image(&group).await?;
+    let groups = images::groups(session, &settings, programs)?;
+    let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
+    let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
+    let (mut inputs, mut names) = (Vec::new(), Vec::new());
+    for group in groups {
+        let (input, references) = preparation.image(session, &group).await?;
+        names.push((group.name, references));
         inputs.push(input);
-        references.push(names);
     }
+    images::distinct(&names)?;
+    let references = names.into_iter().map(|(_, names)| names.into_iter().map(|name| name.reference).collect());
+    let references: Vec<Vec<Reference>> = references.collect();
     let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();
     let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };
     let build = settings.own_folder().join("build");
@@ -120,7 +119,7 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let found = |tool: &Tool| host::find(tool).map(host::absolute);
     let context = workspaces.context(&environment, &found)?;
     let plan = plan::make(&toolchains, &build, &context, inputs, options)?;
-    destination::check(&output, settings.single_manifest(), &plan, &references)?;
+    destination::check(&session.directory, &settings, &output, &plan, &references)?;
     check::bases(&settings, &plan)?;
     check::choices(session, &plan);
     check::machine(session, &settings, &plan)?;
@@ -139,21 +138,7 @@ fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Erro
     Ok(config::load(&text, shown)?)
 }
 
-/// Programs of the configuration file make one image; several that were named on the command line one each.
-fn groups(settings: &Settings, Programs { programs, configured }: Programs) -> Vec<Group> {
-    if programs.len() == 1 || settings.one_image(configured) {
-        let name = programs.first().map(|program| program.name.clone()).unwrap_or_default();
-        return vec![Group { name, programs, below: None }];
-    }
-    let alone = |program: Program| Group {
-        name: program.name.clone(),
-        below: Some(program.name.clone()),
-        programs: vec![program],
-    };
-    programs.into_iter().map(alone).collect()
-}
-
-/// Turns groups of programs into what a plan is made of.
+/// Turns images into what a plan is made of.
 pub(super) struct Preparation<'run> {
     pub(super) settings: &'run Settings,
     pub(super) children: &'run Children,
@@ -164,19 +149,20 @@ pub(super) struct Preparation<'run> {
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
     /// what the build systems of C programs say they make, by folder and table
     pub(super) executables: BTreeMap<(PathBuf, Option<usize>), Vec<Executable>>,
+    pub(super) sysroots: DebianSysroots,
     mtime: u64,
 }
 
 impl Preparation<'_> {
-    async fn image(&mut self, group: &Group) -> Result<(ImageInput, Vec<Reference>), Error> {
+    async fn image(&mut self, session: &Session, group: &Group) -> Result<(ImageInput, Vec<Name>), Error> {
         let first_rust = group.programs.iter().find_map(|program| match &program.kind {
             Kind::Rust(binary) => Some(binary.version.clone()),
             _ => None,
         });
         let scope = Scope { image: Some(group.name.clone()), cargo_version: first_rust, ..Scope::default() };
-        let references = self.settings.references(group.below.as_deref(), &scope)?;
-        let mut settings = self.settings.image(&scope, |rendered| rendered.value)?;
-        let mut shown = self.settings.image(&scope, |rendered| rendered.display)?;
+        let references = self.settings.references(&group.keys, group.below, &scope)?;
+        let mut settings = self.settings.image(&group.keys, &scope, |rendered| rendered.value)?;
+        let mut shown = self.settings.image(&group.keys, &scope, |rendered| rendered.display)?;
         // One program is the entrypoint; with several, `entrypoint` says which, else the first.
         if let Some(first) = group.programs.first().filter(|_| settings.entrypoint.is_none()) {
             let entrypoint = vec![self.destination(first, &scope)?];
@@ -184,19 +170,23 @@ impl Preparation<'_> {
             shown.entrypoint = Some(entrypoint);
         }
         let platforms = self.platforms(group, &scope).await?;
-        let files = files::entries(self.settings, &scope)?;
+        let files = files::taken(session, self.settings, &group.keys.file, &scope)?;
+        let mut bases = BTreeMap::new();
         let mut units = Vec::with_capacity(platforms.len());
         for platform in &platforms {
             let scope = Scope { platform: Some(platform_scope(*platform, self.toolchains)), ..scope.clone() };
-            let base = self.settings.base(Some(*platform), &Scope { platform: None, ..scope.clone() })?;
+            let base = self.settings.base(&group.keys, Some(*platform), &Scope { platform: None, ..scope.clone() })?;
+            bases.insert(*platform, base.clone());
             let base = self.offer(&base, &platforms).await?;
             let mut programs = Vec::with_capacity(group.programs.len());
             for program in &group.programs {
-                programs.push(self.program(program, *platform, &scope)?);
+                programs.push(self.program(program, *platform, &scope).await?);
             }
+            files.distinct(self.settings, &group.programs, &programs)?;
             units.push(UnitInput { platform: *platform, programs, base });
         }
-        Ok((ImageInput { name: group.name.clone(), settings, shown, files, units }, references))
+        images::note_special_bases(session, self.settings, group, &bases);
+        Ok((ImageInput { name: group.name.clone(), settings, shown, files: files.entries(), units }, references))
     }
 
     fn destination(&self, program: &Program, scope: &Scope) -> Result<String, Error> {
@@ -219,7 +209,7 @@ impl Preparation<'_> {
     /// The platforms of an image, `all` and `host` spelled out, each once unless it was named twice.
     async fn platforms(&mut self, group: &Group, scope: &Scope) -> Result<Vec<Platform>, Error> {
         let mut platforms = Vec::new();
-        for wish in self.settings.platforms()? {
+        for wish in self.settings.platforms(&group.keys)? {
             match wish {
                 PlatformWish::One(platform) => platforms.push(platform),
                 PlatformWish::Host => platforms.push(host::platform()?),
@@ -252,8 +242,10 @@ impl Preparation<'_> {
             }));
         }
         let mut platforms = Vec::new();
-        for platform in common.unwrap_or_default() {
-            let base = self.settings.base(Some(platform), scope)?;
+        // Files alone suit whatever platform some program has a row for.
+        let any = || self.toolchains.default_platforms(Language::Prebuilt);
+        for platform in common.unwrap_or_else(any) {
+            let base = self.settings.base(&group.keys, Some(platform), scope)?;
             let listing = self.listing(&base).await?;
             if listing.platforms.as_ref().is_none_or(|offered| offered.iter().any(|(there, _)| *there == platform)) {
                 platforms.push(platform);
@@ -298,7 +290,7 @@ impl Preparation<'_> {
         Ok(offer)
     }
 
-    fn program(&mut self, program: &Program, platform: Platform, scope: &Scope) -> Result<ProgramInput, Error> {
+    async fn program(&mut self, program: &Program, platform: Platform, scope: &Scope) -> Result<ProgramInput, Error> {
         let scope = Scope { program: Some(program.name.clone()), ..scope.clone() };
         let table = program.table.map(|table| &self.settings.file.program[table]);
         let settings = table.map(|table| table.get_ref().settings_for(platform)).unwrap_or_default();
@@ -308,6 +300,15 @@ impl Preparation<'_> {
                 .map(|value| self.settings.word(value, &scope))
                 .collect::<Result<Vec<_>, _>>()
         };
+        // Go without C has one row, which it always takes; what a command calls are the tools of C.
+        let rows = match &program.kind {
+            Kind::Rust(_) => Some(Language::Rust),
+            Kind::C(_) | Kind::Command(_) => Some(Language::C),
+            Kind::Go(_) | Kind::Prebuilt => None,
+        };
+        if let Some(language) = rows {
+            images::known_row(self.settings, self.toolchains, language, settings.toolchain.as_ref())?;
+        }
         let source = match &program.kind {
             Kind::Go(package) => Source::Go {
                 package: package.clone(),
@@ -322,11 +323,14 @@ impl Preparation<'_> {
             },
             Kind::Rust(binary) => {
                 let env = self.variables(&settings, &scope)?;
-                Source::Rust(Box::new(self.workspaces.program(self.toolchains, binary, platform, &settings, env)?))
+                let sysroot = self.sysroot(&settings, platform, &scope).await?;
+                let toolchains = self.toolchains;
+                let program = self.workspaces.program(toolchains, binary, platform, &settings, env, sysroot)?;
+                Source::Rust(Box::new(program))
             }
             Kind::C(folder) => {
+                let words = self.c_words(&settings, platform, &scope).await?;
                 let executables = self.executables.get(&(folder.clone(), program.table)).map(Vec::as_slice);
-                let words = self.c_words(&settings, &scope)?;
                 Source::C(Box::new(c::program(&program.name, folder, &settings, words, executables)?))
             }
             Kind::Command(folder) => Source::Command(Box::new(CommandProgram {
@@ -334,7 +338,7 @@ impl Preparation<'_> {
                 directory: folder.clone(),
                 command: words(settings.command.as_ref())?,
                 output: self.output(&settings, &scope)?.map(|output| self.settings.root.join(output)),
-                settings: self.c_settings(&settings, &scope)?,
+                settings: self.c_settings(&settings, platform, &scope).await?,
                 languages: self.toolchains.variables(platform),
                 host: host::platform()?,
             })),
@@ -349,26 +353,7 @@ impl Preparation<'_> {
         Ok(rendered.transpose()?.map(|rendered| rendered.value))
     }
 
-    /// What C depends on beside its sources, whichever language it is compiled for.
-    pub(super) fn c_settings(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<CSettings, Error> {
-        let words = |list: &Option<toml::Spanned<config::collections::OneOrMany<String>>>| {
-            let values = list.iter().flat_map(|list| list.get_ref().iter());
-            values.map(|value| self.settings.word(value, scope)).collect::<Result<Vec<_>, _>>()
-        };
-        let libs = settings.libs.iter().flat_map(|libs| libs.get_ref().iter());
-        Ok(CSettings {
-            cflags: words(&settings.cflags)?,
-            ldflags: words(&settings.ldflags)?,
-            libs: libs.map(|library| library.get_ref().clone()).collect(),
-            strip: settings.strip.as_ref().is_some_and(|strip| *strip.get_ref()),
-            libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
-            row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
-            sysroot: None,
-            env: self.variables(settings, scope)?,
-        })
-    }
-
-    fn variables(
+    pub(super) fn variables(
         &self,
         settings: &config::ProgramSettings,
         scope: &Scope,

@@ -198,7 +198,8 @@ fn walk(root: &Path, below: &Path, files: &mut BTreeSet<PathBuf>) -> io::Result<
 fn is_product(path: &Path, metadata: &std::fs::Metadata) -> io::Result<bool> {
     let name = path.components().next_back().map(Component::as_os_str).unwrap_or_default();
     let extension = path.extension().unwrap_or_default();
-    if PRODUCTS.iter().any(|product| name == *product) || PRODUCT_EXTENSIONS.iter().any(|product| extension == *product) {
+    if PRODUCTS.iter().any(|product| name == *product) || PRODUCT_EXTENSIONS.iter().any(|product| extension == *product)
+    {
         return Ok(true);
     }
     if !metadata.is_file() {
@@ -234,7 +235,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = fs::canonicalize(folder.path()).unwrap();
         let (from, to) = (root.join("project"), root.join("own/copy"));
-        put(&from, &[("main.c", "1"), ("main.o", "2"), ("app", "\u{7f}ELF..."), ("lib.a", "!<arch>\n..."), ("bin/app", "x")]);
+        put(
+            &from,
+            &[("main.c", "1"), ("main.o", "2"), ("app", "\u{7f}ELF..."), ("lib.a", "!<arch>\n..."), ("bin/app", "x")],
+        );
         put(&from, &[(".libs/a.txt", "x"), ("config.status", "x"), ("sub/.anyarch/x", "x"), ("sub/ok.h", "x")]);
         put(&root, &[("outside.h", "outside")]);
         std::os::unix::fs::symlink("../outside.h", from.join("outside.h")).unwrap();

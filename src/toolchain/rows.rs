@@ -61,6 +61,8 @@ pub struct PlatformRow {
     pub march: Option<String>,
     /// zig targets
     pub zig: Option<ZigNames>,
+    /// Debian's name of the architecture: where a sysroot's packages come from
+    pub debian: Option<String>,
     /// where the row comes from
     #[serde(skip)]
     pub origin: Origin,

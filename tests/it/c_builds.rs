@@ -166,8 +166,7 @@ fn listing(folder: &Path) -> Vec<String> {
 
 #[test]
 fn a_project_that_installs_itself_becomes_a_layer() {
-    let configuration =
-        "[[program]]\nname = \"app\"\nlanguage = \"c\"\nbuild = \"make\"\ninstall = true\noutput = \"/opt/app/bin/app\"\n";
+    let configuration = "[[program]]\nname = \"app\"\nlanguage = \"c\"\nbuild = \"make\"\ninstall = true\noutput = \"/opt/app/bin/app\"\n";
     let project = sources().file("Makefile", MAKEFILE).file("anyarch.toml", configuration);
     let source = build(&project);
     assert_says(&source, ["hello x86_64 by the Makefile main.c\n", "hello aarch64 by the Makefile main.c\n"]);
@@ -185,18 +184,23 @@ fn a_project_that_installs_itself_becomes_a_layer() {
     let project = project.file("anyarch.toml", format!("{configuration}{file}"));
     let output = project.anyarch().args(["build", "--platform", "linux/arm64"]).run();
     output.assert_code(1);
-    let expected = "error: the image `app` has two things at `/opt/app/words.h`: one from `anyarch files`, one from `anyarch app`";
+    let expected =
+        "error: the image `app` has two things at `/opt/app/words.h`: one from `anyarch files`, one from `anyarch app`";
     assert!(output.stderr.contains(expected), "{}", output.stderr);
 }
 
 #[test]
 fn a_configure_script_runs_once_and_is_told_of_the_platform() {
     use std::os::unix::fs::PermissionsExt as _;
-    let configuration = "[[program]]\nname = \"app\"\nlanguage = \"c\"\noutput = \"app\"\nargs = [\"--with-word=set up\"]\n";
+    let configuration =
+        "[[program]]\nname = \"app\"\nlanguage = \"c\"\noutput = \"app\"\nargs = [\"--with-word=set up\"]\n";
     let project = sources().file("configure", CONFIGURE).file("Makefile.in", MAKEFILE_IN);
     fs::set_permissions(project.path().join("configure"), fs::Permissions::from_mode(0o755)).unwrap();
     let project = project.file("anyarch.toml", configuration);
-    let words = ["hello x86_64 set up for x86_64 in /usr/local main.c\n", "hello aarch64 set up for aarch64 in /usr/local main.c\n"];
+    let words = [
+        "hello x86_64 set up for x86_64 in /usr/local main.c\n",
+        "hello aarch64 set up for aarch64 in /usr/local main.c\n",
+    ];
     assert_says(&build(&project), words);
     let project = project.file("words.c", WORDS.replace("WORD;", "\"bye\";"));
     assert_says(&build(&project), words.map(|words| words.replace("hello", "bye")).each_ref().map(String::as_str));
@@ -224,7 +228,8 @@ fn a_cpp_project_is_static() {
     let project = Project::new().file("main.cpp", main).file("CMakeLists.txt", lists);
     assert_says(&build(&project), ["hello\n", "hello\n"]);
     let project = project.file("anyarch.toml", "[[program]]\ntoolchain = \"gcc\"\n");
-    let output = project.anyarch().args(["build", "--platform", "linux/amd64", "-o", "type=oci,dest=out,tar=false"]).run();
+    let output =
+        project.anyarch().args(["build", "--platform", "linux/amd64", "-o", "type=oci,dest=out,tar=false"]).run();
     output.assert_success();
     let ended = Source::Layout(project.path().join("out")).unpack("linux/amd64").start(&[]);
     assert_eq!((ended.code, &*ended.stdout), (0, "hello\n"));
@@ -243,7 +248,9 @@ fn what_a_project_does_not_tell_has_to_be_said() {
         "error: `[CWD]` has a configure.ac and no configure script\n\nhint: cd [CWD] && autoreconf -fi\n",
     );
     build(
-        sources().file("Makefile", MAKEFILE).file("anyarch.toml", "[[program]]\nlanguage = \"c\"\noutput = \"../app\"\n"),
+        sources()
+            .file("Makefile", MAKEFILE)
+            .file("anyarch.toml", "[[program]]\nlanguage = \"c\"\noutput = \"../app\"\n"),
         "error: `output = \"../app\"` should be a path below the build folder, without `.` and `..`\n\n\
          hint: output = \"app\"\n",
     );
@@ -275,7 +282,10 @@ fn several_executables_need_a_choice() {
     assert!(output.stdout.contains("server -> /usr/local/bin/server"), "{}", output.stdout);
     assert_eq!(project.git(&["init", "--quiet"]), "");
     assert!(!project.git(&["status", "--porcelain"]).contains(".anyarch"), "what was asked shows in git");
-    let project = project.file("CMakeLists.txt", "cmake_minimum_required(VERSION 3.13)\nproject(x C)\nmessage(FATAL_ERROR \"no way\")\n");
+    let project = project.file(
+        "CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.13)\nproject(x C)\nmessage(FATAL_ERROR \"no way\")\n",
+    );
     let output = run(&project);
     output.assert_code(2);
     assert!(output.stderr.contains("cmake -S . -B") && output.stderr.contains("no way"), "{}", output.stderr);

@@ -9,8 +9,19 @@ use crate::support::source::{self, Token};
 /// The modules that wire the others together and talk to the user.
 const SHELL: &[&str] = &["cli", "commands", "exit", "main", "ui"];
 /// The modules that touch the world: files, processes, the network.
-const EDGES: &[&str] =
-    &["base", "cargo_flags", "config", "exec", "host", "registry", "run", "sink", "store", "zigbuild"];
+const EDGES: &[&str] = &[
+    "base",
+    "cargo_flags",
+    "config",
+    "debian_archive",
+    "exec",
+    "host",
+    "registry",
+    "run",
+    "sink",
+    "store",
+    "zigbuild",
+];
 /// Which edge may know which other; every edge may know `store`. What this machine has is found by running its tools,
 /// and only `exec` runs anything: so `host` knows it.
 const EDGE_TO_EDGE: &[(&str, &str)] = &[("run", "*"), ("base", "registry"), ("host", "exec"), ("sink", "registry")];
