@@ -109,7 +109,7 @@ fn a_cmake_project_needs_no_configuration_and_is_the_same_in_any_folder() {
             build(&project);
             assert_eq!((digest(&project), written(&project, object)), before, "nothing changed");
             // What is compiled with other flags is not taken for what is there.
-            let project = project.file("anyarch.toml", "[[program]]\ncflags = ['-DADDED=\"flags\"']\n");
+            let project = project.file("anyarch.toml", "[[program]]\ncflags = ['-DADDED=\\\"flags\\\"']\n");
             let source = build(&project);
             assert_says(&source, ["hello x86_64 flags /src/main.c\n", "hello aarch64 flags /src/main.c\n"]);
             return before.0;
@@ -121,7 +121,7 @@ fn a_cmake_project_needs_no_configuration_and_is_the_same_in_any_folder() {
 
 #[test]
 fn a_makefile_builds_in_a_copy_with_its_own_flags_and_the_users() {
-    let configuration = "[[program]]\nlanguage = \"c\"\noutput = \"app\"\ncflags = [\"-DWORDS\"]\n";
+    let configuration = "[[program]]\nname = \"app\"\nlanguage = \"c\"\noutput = \"app\"\ncflags = [\"-DWORDS\"]\n";
     let digests = [false, true].map(|again| {
         // Objects of this machine, newer than all else.
         let project = sources().file("Makefile", MAKEFILE).file("anyarch.toml", configuration);
@@ -183,7 +183,7 @@ fn a_project_that_installs_itself_becomes_a_layer() {
     let file = "\n[[file]]\nsource = \"words.h\"\ndestination = \"/opt/app/words.h\"\n";
     let project = project.file("anyarch.toml", format!("{configuration}{file}"));
     let output = project.anyarch().args(["build", "--platform", "linux/arm64"]).run();
-    output.assert_code(1);
+    output.assert_code(2);
     let expected =
         "error: the image `app` has two things at `/opt/app/words.h`: one from `anyarch files`, one from `anyarch app`";
     assert!(output.stderr.contains(expected), "{}", output.stderr);
