@@ -116,38 +116,6 @@ fn a_plain_program_is_one_call() {
     );
 }
 
-/// What the script of gcc for linux/386 hands on for these arguments.
-fn called_with(arguments: &[&str]) -> String {
-    let mut program = program();
-    program.settings.row = Some("gcc".into());
-    let text = script(&recipe_of(&program, "linux/386", true), "/b/tools/i686-linux-gnu-gcc");
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cc");
-    std::fs::write(&path, text.replace("exec /bin/i686-linux-gnu-gcc", "echo ${CPATH-}")).unwrap();
-    let mut call = crate::invocation::Invocation::new("sh", folder.path()).env("CPATH", "/usr/local/include");
-    call = call.args([path.display().to_string()]).args(arguments.iter().copied());
-    let said = crate::exec::Children::default().ask(&call).unwrap();
-    let said = String::from_utf8(said.stdout).unwrap();
-    said.lines().next().unwrap_or_default().replace("-ffile-prefix-map=", "").to_owned()
-}
-
-#[test]
-fn only_what_links_a_program_is_told_to_make_it_static() {
-    let after = "/b=/build /p=/src /b/build=/src -g0";
-    for (arguments, link) in [
-        (&["main.c", "-o", "app"][..], " -Wl,--strip-debug -static"),
-        (&["-Wall", "main.o"], " -Wl,--strip-debug -static"),
-        (&["-shared", "-o", "lib.so", "a.o"], " -Wl,--strip-debug"),
-        (&["-c", "main.c"], ""),
-        (&["-o", "main.o", "-c", "a b.c"], ""),
-        (&["-E", "-"], ""),
-        (&["--version"], ""),
-        (&["-v", "-Wl,--version"], ""),
-    ] {
-        assert_eq!(called_with(arguments), format!("{} {after}{link}", arguments.join(" ")), "{arguments:?}");
-    }
-}
-
 #[test]
 fn gcc_is_called_by_its_own_names_and_from_wherever_it_is() {
     let mut program = program();
