@@ -254,7 +254,10 @@ impl Detector<'_> {
                 let folder = fs::canonicalize(folder.as_deref().unwrap_or(root))
                     .map_err(|_| Error::NoPath { path: package.unwrap_or(".").into() })?;
                 let target = table.target.as_ref().map(|target| target.get_ref().clone());
-                Ok(vec![program(&target.unwrap_or_else(|| folder_name(&folder)), Kind::C(folder))])
+                // What make builds may be `all`; what becomes of it has the name.
+                let made = table.output.as_ref().and_then(|output| file_name(output.get_ref()));
+                let name = made.or(target).unwrap_or_else(|| folder_name(&folder));
+                Ok(vec![program(&name, Kind::C(folder))])
             }
             Language::Command => {
                 let name = given.clone().ok_or_else(|| nameless(entry, file))?;
@@ -327,7 +330,11 @@ fn prebuilt_name(table: &ProgramFile) -> Option<String> {
     let settings = table.settings();
     let first =
         settings.path.or_else(|| table.platform.0.values().find_map(|settings| settings.get_ref().path.clone()));
-    let path = first.map(Spanned::into_inner).unwrap_or_default();
+    first.and_then(|path| file_name(path.get_ref()))
+}
+
+/// The last part of a path, unless a template makes it.
+fn file_name(path: &str) -> Option<String> {
     let name = path.rsplit('/').next().unwrap_or_default();
     (!name.is_empty() && !is_template(name) && !name.contains("}}")).then(|| name.to_owned())
 }
