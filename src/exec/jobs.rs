@@ -86,6 +86,21 @@ impl Pool {
         }
     }
 
+    /// A token that is free now. A pipe cannot be asked without waiting, so the thread that fetches is, and it gives back what
+    /// comes too late.
+    fn spare(&self) -> Option<jobserver::Acquired> {
+        let mut state = self.state();
+        state.wanted += 1;
+        self.changed.notify_all();
+        let none = |state: &mut State| state.fetched.is_empty() && state.failed.is_none();
+        let waited = self.changed.wait_timeout_while(state, SETTLED, none);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.wanted -= 1;
+        let token = state.fetched.pop();
+        state.held += usize::from(token.is_some());
+        token
+    }
+
     /// Waits for a token; `None` is the implicit one.
     fn take(&self) -> Result<Option<jobserver::Acquired>, ExecError> {
         let mut state = self.state();
@@ -226,7 +241,8 @@ impl Jobs {
     ) -> Result<Finished, ExecError> {
         let mut process = command(call);
         match joins {
-            Joins::Jobserver => self.client.configure(&mut process),
+            // cargo reads a variable of its own, make those that it knows.
+            Joins::Jobserver => self.client.configure_make(&mut process),
             Joins::AtStart | Joins::LastArgument => {
                 self.widen(place);
                 process = command(&with_parallelism(call, joins, place.size()));
@@ -244,10 +260,11 @@ impl Jobs {
     /// The last calls get what is free when they start.
     fn widen(&self, place: &mut Place) {
         while place.still_waiting < self.size && place.size() < self.size {
-            // A pool that cannot be asked without waiting has nothing for us.
-            let Ok(Some(token)) = self.client.try_acquire() else { return };
+            let Some(token) = self.client.available().ok().filter(|free| *free > 0).and_then(|_| self.pool.spare())
+            else {
+                return;
+            };
             place.tokens.push(token);
-            self.pool.state().held += 1;
         }
     }
 
@@ -329,13 +346,17 @@ mod tests {
     fn the_last_calls_get_what_is_free_and_tokens_of_the_killed_are_put_back() {
         let jobs = Jobs::new(Some(4)).unwrap();
         let children = Children::default();
-        let count = Invocation::new("sh", "/").args(["-c", "echo $0 $1", "-p"]);
+        let count = Invocation::new("echo", "/").args(["build"]);
         let run = |call: &Invocation, joins, line: &mut dyn FnMut(&str)| {
             jobs.announce(1);
             let place = jobs.place(&children).unwrap();
             jobs.run(place, &children, &[Step::new(call.clone(), joins)], line).unwrap()
         };
-        run(&count, Joins::AtStart, &mut |_| ());
+        let mut said = String::new();
+        run(&count, Joins::AtStart, &mut |line| line.clone_into(&mut said));
+        assert_eq!(said, "build -p=4", "one that is alone gets all");
+        run(&shell("echo $MAKEFLAGS"), Joins::Jobserver, &mut |line| line.clone_into(&mut said));
+        assert!(said.contains("--jobserver-auth="), "{said}");
         assert_eq!(jobs.client.available().unwrap(), 4);
         jobs.client.acquire().unwrap().drop_without_releasing();
         let killed = run(&shell("kill -9 $$"), Joins::Jobserver, &mut |_| ());
