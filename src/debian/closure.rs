@@ -171,15 +171,11 @@ impl<'index> Walk<'index> {
     fn meet(&self, name: &str, group: &[Relation]) -> Result<&'index str, ClosureError> {
         let possible = || group.iter().filter(|relation| relation.is_for(self.architecture));
         let named = possible().find_map(|relation| {
-            self.named.iter().copied().find(|name| self.is_met_by(relation, name, &self.index.packages[*name]))
+            self.named.iter().copied().find(|name| is_met_by(relation, name, &self.index.packages[*name]))
         });
         named
             .or_else(|| possible().find_map(|relation| self.own(relation).or_else(|| self.providers(relation).next())))
             .ok_or_else(|| ClosureError::Unsatisfied { package: name.to_owned(), dependency: group_text(group) })
-    }
-
-    fn is_met_by(&self, relation: &Relation, name: &str, package: &Package) -> bool {
-        relation.is_met_by(name, &package.version, &package.provides)
     }
 
     /// The package of that name, in a version that will do.
@@ -191,7 +187,7 @@ impl<'index> Walk<'index> {
     /// The other packages that provide that name.
     fn providers(&self, relation: &Relation) -> impl Iterator<Item = &'index str> {
         let others = self.index.packages.iter().filter(move |(name, _)| ***name != *relation.name);
-        others.filter(move |(name, package)| self.is_met_by(relation, name, package)).map(|(name, _)| &**name)
+        others.filter(move |(name, package)| is_met_by(relation, name, package)).map(|(name, _)| &**name)
     }
 
     fn check_conflicts(&self) -> Result<(), ClosureError> {
@@ -199,7 +195,7 @@ impl<'index> Walk<'index> {
             let field = package.parts.as_ref().map_or("", |parts| &*parts.conflicts);
             for relation in read(name, field)?.iter().flatten().filter(|relation| relation.is_for(self.architecture)) {
                 let mut others = self.chosen.iter().filter(|(other, _)| *other != name);
-                if let Some((other, _)) = others.find(|(other, package)| self.is_met_by(relation, other, package)) {
+                if let Some((other, _)) = others.find(|(other, package)| is_met_by(relation, other, package)) {
                     return Err(ClosureError::Conflict {
                         package: (*name).to_owned(),
                         other: (*other).to_owned(),
@@ -210,6 +206,10 @@ impl<'index> Walk<'index> {
         }
         Ok(())
     }
+}
+
+fn is_met_by(relation: &Relation, name: &str, package: &Package) -> bool {
+    relation.is_met_by(name, &package.version, &package.provides)
 }
 
 #[cfg(test)]

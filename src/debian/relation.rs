@@ -73,8 +73,8 @@ impl Relation {
         if !provides.contains(&self.name) {
             return false;
         }
-        let mut provided = provides.split(',').filter_map(Self::parse).filter(|provided| provided.name == self.name);
-        provided.any(|provided| match (&self.version, &provided.version) {
+        let same_name = provides.split(',').filter_map(Self::parse).filter(|relation| relation.name == self.name);
+        same_name.map(|relation| relation.version).any(|provided| match (&self.version, &provided) {
             (None, _) => true,
             (Some(_), Some((Operator::Equal, version))) => self.allows(version),
             (Some(_), _) => false,
