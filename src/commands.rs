@@ -3,6 +3,7 @@
 pub mod build;
 pub mod plan;
 pub mod platforms;
+pub mod toolchain;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::exec::Children;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::image::ImageError;
+use crate::install::InstallError;
 use crate::plan::PlanError;
 use crate::registry::CredentialEnvironment;
 use crate::run::error::Error;
@@ -84,6 +86,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         tags: destination.tag,
         push: destination.push,
         output: destination.output,
+        install_missing: request.install_missing,
         single_manifest: destination.single_manifest,
     }
 }
@@ -102,9 +105,14 @@ fn exit_of(error: &Error) -> Exit {
         Error::Interrupted => Exit::Interrupted,
         Error::NoProgram { .. } | Error::Unfit { .. } => Exit::Check,
         Error::Compile { .. } => Exit::Compile,
-        Error::Toolchain(_) | Error::Host(_) | Error::MissingLibrary(_) | Error::Plan(PlanError::Toolchain(_)) => {
-            Exit::Toolchain
-        }
+        Error::Install(InstallError::Interrupted) => Exit::Interrupted,
+        Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
+        Error::Install(_)
+        | Error::StillMissing { .. }
+        | Error::Toolchain(_)
+        | Error::Host(_)
+        | Error::MissingLibrary(_)
+        | Error::Plan(PlanError::Toolchain(_)) => Exit::Toolchain,
         Error::BaseImage { source: ImageError::OnBuild { .. }, .. } => Exit::Usage,
         Error::Base(BaseError::Static(_) | BaseError::Store { .. })
         | Error::Read { .. }
