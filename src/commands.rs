@@ -102,10 +102,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 /// How a run that failed ends.
 fn exit_of(error: &Error) -> Exit {
     match error {
-        Error::Interrupted => Exit::Interrupted,
+        Error::Interrupted | Error::Install(InstallError::Interrupted) => Exit::Interrupted,
         Error::NoProgram { .. } | Error::Unfit { .. } => Exit::Check,
         Error::Compile { .. } => Exit::Compile,
-        Error::Install(InstallError::Interrupted) => Exit::Interrupted,
         Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
         Error::Install(_)
         | Error::StillMissing { .. }

@@ -88,7 +88,7 @@ impl Downloader {
         }
         let mut last = None;
         for mirror in wanted.mirrors {
-            match self.from_mirror(wanted, mirror, progress).await {
+            match self.take_from(wanted, mirror, progress).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_missing() || (mirror.gives_way && !error.is_local()) => last = Some(error),
                 Err(error) => return Err(error),
@@ -111,7 +111,7 @@ impl Downloader {
         }
     }
 
-    async fn from_mirror(
+    async fn take_from(
         &self,
         wanted: &Wanted<'_>,
         mirror: &Mirror,

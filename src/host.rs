@@ -131,7 +131,10 @@ fn is_there(command: &[String], tool: &Tool) -> bool {
 
 fn version_of(command: &[String], tool: &Tool) -> Option<String> {
     let (program, args) = command.split_first()?;
-    let call = Invocation::new(program, ".").args(args.iter().chain(&tool.version).map(String::as_str));
+    let mut call = Invocation::new(program, ".").args(args.iter().chain(&tool.version).map(String::as_str));
+    if tool.downloaded.as_deref().is_some_and(|downloaded| Path::new(program) == downloaded) {
+        call.env_remove.extend(tool.download.iter().flat_map(|download| download.unset.clone()));
+    }
     let finished = Children::default().ask(&call).ok().filter(|finished| finished.status.success())?;
     let text = String::from_utf8_lossy(&finished.stdout);
     Some(text.lines().next().unwrap_or_default().trim().to_owned())

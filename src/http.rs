@@ -19,7 +19,6 @@ pub fn provide_tls() {
 }
 
 /// A client to be: our name, our patience with connections, and no word about where we come from.
-#[must_use]
 pub fn builder() -> reqwest::ClientBuilder {
     provide_tls();
     reqwest::Client::builder().user_agent(USER_AGENT).referer(false).connect_timeout(CONNECT_TIMEOUT)

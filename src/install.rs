@@ -15,7 +15,7 @@ use fs_err as fs;
 pub use error::InstallError;
 
 use crate::download::{self, Downloader, Wanted};
-use crate::exec::Children;
+use crate::exec::{Children, ExecError, Finished};
 use crate::invocation::Invocation;
 use crate::mirror::{self, Mirror};
 use crate::platform::Platform;
@@ -94,6 +94,10 @@ impl Installer {
         let archive = self.archive(tool, download, file, told).await?;
         let fresh = folder(&self.store).join(format!(".{name}.unpacking"));
         self.unpack(&archive, &fresh, download, file, told).await?;
+        if let Err(error) = self.try_out(&fresh.join(&download.program), tool, download).await {
+            let _ = fs::remove_dir_all(&fresh);
+            return Err(error);
+        }
         fs::rename(&fresh, &place).map_err(|source| InstallError::written(&place, 0, source))?;
         // Nobody needs it any more; where it cannot be removed it is only in the way.
         let _ = fs::remove_file(&archive);
@@ -204,6 +208,29 @@ impl Installer {
         }
     }
 
+    /// Asks a program that was unpacked for its version: what does not run here gets no place.
+    async fn try_out(&self, program: &Path, tool: &Tool, download: &Download) -> Result<(), InstallError> {
+        let mut call = Invocation::new(&program.display().to_string(), folder(&self.store));
+        call = call.args(tool.version.iter().map(String::as_str));
+        call.env_remove.extend(download.unset.clone());
+        let failed = |ending: String, said: &[u8]| {
+            let said = String::from_utf8_lossy(said).trim().to_owned();
+            InstallError::Silent { tool: format!("{} {}", tool.name, download.version), ending, said }
+        };
+        match self.ask(call.clone()).await {
+            Ok(finished) if finished.status.success() && !finished.stdout.trim_ascii().is_empty() => Ok(()),
+            Ok(finished) => Err(failed(finished.ending(), &finished.stderr)),
+            Err(InstallError::Exec(ExecError::Start { source, .. })) => Err(failed(source.to_string(), &[])),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn ask(&self, call: Invocation) -> Result<Finished, InstallError> {
+        let children = self.children.clone();
+        let asked = tokio::task::spawn_blocking(move || children.ask(&call)).await;
+        asked.map_err(|_| InstallError::Thread)?.map_err(InstallError::Exec)
+    }
+
     /// Adds a target to the Rust toolchain of the project in `directory`, by rustup. One at a time: rustup does not say
     /// that it takes more.
     ///
@@ -213,13 +240,14 @@ impl Installer {
         let _lock = self.lock("rustup", told).await?;
         told(Progress::Calling);
         let call = Invocation::new("rustup", directory).args(["target", "add", target]);
-        let (children, line) = (self.children.clone(), call.to_line());
-        let asked = tokio::task::spawn_blocking(move || children.ask(&call)).await;
-        let finished = asked.map_err(|_| InstallError::Thread)?.map_err(InstallError::Exec)?;
+        let line = call.to_line();
+        let finished = self.ask(call).await?;
         if finished.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&finished.stderr).trim().to_owned();
+        let said = String::from_utf8_lossy(&finished.stderr);
+        // What follows is for who develops rustup.
+        let said = said.split("Stack backtrace:").next().unwrap_or_default().trim().to_owned();
         Err(InstallError::Target { target: target.to_owned(), line, said, others: Vec::new() })
     }
 }

@@ -205,12 +205,11 @@ fn tag(text: &str) -> (Vec<(String, String)>, &str) {
         let mut value = "";
         if let Some(assigned) = rest.strip_prefix('=') {
             let assigned = assigned.trim_start();
-            (value, rest) = match assigned.chars().next() {
-                Some(quote @ ('"' | '\'')) => assigned[1..].split_once(quote).unwrap_or((&assigned[1..], "")),
-                _ => {
-                    let is_end = |letter: char| letter.is_ascii_whitespace() || letter == '>';
-                    assigned.split_at(assigned.find(is_end).unwrap_or(assigned.len()))
-                }
+            (value, rest) = if let Some(quote @ ('"' | '\'')) = assigned.chars().next() {
+                assigned[1..].split_once(quote).unwrap_or((&assigned[1..], ""))
+            } else {
+                let is_end = |letter: char| letter.is_ascii_whitespace() || letter == '>';
+                assigned.split_at(assigned.find(is_end).unwrap_or(assigned.len()))
             };
         }
         attributes.push((name, value.to_owned()));
@@ -224,15 +223,12 @@ fn decoded(value: &str) -> String {
     while let Some((before, after)) = rest.split_once('&') {
         out.push_str(before);
         let reference = after.split_once(';').and_then(|(name, after)| Some((character(name)?, after)));
-        match reference {
-            Some((letter, after)) => {
-                out.push(letter);
-                rest = after;
-            }
-            None => {
-                out.push('&');
-                rest = after;
-            }
+        if let Some((letter, after)) = reference {
+            out.push(letter);
+            rest = after;
+        } else {
+            out.push('&');
+            rest = after;
         }
     }
     out + rest

@@ -131,7 +131,7 @@ fn platforms(texts: &[String], rows: &Toolchains) -> Result<Option<Vec<Platform>
     for text in texts {
         match text.trim() {
             "all" => {
-                platforms.extend(rows.platforms().iter().filter(|row| !row.default.is_empty()).map(|row| row.platform))
+                platforms.extend(rows.platforms().iter().filter(|row| !row.default.is_empty()).map(|row| row.platform));
             }
             "host" => platforms.push(host::platform()?),
             text => platforms.push(text.parse()?),

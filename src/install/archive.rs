@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -63,7 +63,8 @@ impl Job {
     }
 
     fn entry<R: io::Read>(&self, entry: &mut ZipFile<'_, R>, size: u64, done: &mut u64) -> Result<(), InstallError> {
-        let path = entry.enclosed_name().filter(|_| !entry.is_symlink());
+        let named = entry.name().ok().map(|name| PathBuf::from(&*name));
+        let path = named.filter(|path| is_inside(path) && !entry.is_symlink());
         let place = path.as_deref().and_then(|path| self.download.place(&self.file, path));
         let (Some(place), false) = (place, entry.is_dir()) else {
             return match path {
@@ -99,4 +100,9 @@ impl Job {
         let mode = if executable { 0o755 } else { 0o644 };
         file.set_permissions(std::fs::Permissions::from_mode(mode)).map_err(written(*done))
     }
+}
+
+/// True for a path that stays where it is put.
+fn is_inside(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_))) && path.components().next().is_some()
 }

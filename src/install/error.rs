@@ -61,10 +61,14 @@ pub enum InstallError {
         program: PathBuf,
     },
     /// A program that does not start.
-    #[error("`{}` was installed and does not run", program.display())]
+    #[error("{tool} was downloaded and does not run here ({ending}){}", quoted(said))]
     Silent {
-        /// the program
-        program: PathBuf,
+        /// the tool and its version
+        tool: String,
+        /// how it ended
+        ending: String,
+        /// what it said
+        said: String,
     },
     /// No space.
     #[error("no space is left in `{}`: {} MB more are needed", folder.display(), needed.div_ceil(1_000_000))]
@@ -146,6 +150,10 @@ impl InstallError {
             _ => false,
         }
     }
+}
+
+fn quoted(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(":\n{said}") }
 }
 
 /// The line that names another place to download from.

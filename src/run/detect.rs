@@ -180,7 +180,9 @@ impl Detector<'_> {
     fn go_list(&self, folder: &Path, pattern: &str) -> Result<Vec<GoPackage>, Error> {
         let go = self.require("go", folder)?;
         let mut call = golang::list_invocation(folder, &[pattern.to_owned()]);
-        go.iter().for_each(|go| host::call_downloaded(go, &mut call));
+        if let Some(go) = &go {
+            host::call_downloaded(go, &mut call);
+        }
         let finished = self.children.ask(&call)?;
         if !finished.status.success() {
             let output = String::from_utf8_lossy(&finished.stderr).trim().to_owned();
