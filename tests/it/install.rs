@@ -508,8 +508,10 @@ fn rustup_home_without(target: &str) -> tempfile::TempDir {
     let copy = home.path().join("toolchains").join(sysroot.file_name().unwrap());
     fs::create_dir_all(copy.parent().unwrap()).unwrap();
     fs::copy(toolchains.parent().unwrap().join("settings.toml"), home.path().join("settings.toml")).unwrap();
+    // By hard links where that can be: rustc looks for its libraries beside the file that it is in the end.
+    let script = "cp -al \"$1\" \"$2\" 2>/dev/null || { rm -rf \"$2\"; cp -a \"$1\" \"$2\"; }";
+    process::succeed(Command::new("sh").args(["-c", script, "sh"]).arg(&sysroot).arg(&copy));
     // What rustup keeps about the toolchain it changes in place, so that is copied and not linked.
-    process::succeed(Command::new("cp").arg("-rs").arg(&sysroot).arg(&copy));
     let library = copy.join("lib/rustlib");
     for entry in fs::read_dir(&library).unwrap() {
         let path = entry.unwrap().path();
