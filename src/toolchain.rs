@@ -182,7 +182,7 @@ impl Toolchains {
             }
         }
         for row in &self.tools {
-            if let Some(fault) = row.download.as_ref().and_then(Download::fault) {
+            if let Some(fault) = row.download.as_ref().and_then(|download| download.fault(&row.name)) {
                 return Err(ToolchainError::Download { tool: row.name.clone(), origin: row.origin.clone(), fault });
             }
         }

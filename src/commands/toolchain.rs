@@ -48,7 +48,7 @@ fn check(ui: &Arc<Ui>, arguments: &ToolchainCheck) -> Result<(), Error> {
     } else {
         ui.table(["NEEDED", "FOR", "FOUND", "INSTALLED BY"], supplies.iter().map(row));
     }
-    still_missing(&supplies, &[])
+    still_missing(&supplies, &[], &arguments.scope)
 }
 
 fn install(ui: &Arc<Ui>, arguments: &ToolchainInstall) -> Result<(), Error> {
@@ -61,7 +61,7 @@ fn install(ui: &Arc<Ui>, arguments: &ToolchainInstall) -> Result<(), Error> {
     };
     let (supplies, refused) = super::runtime()?.block_on(until_interrupted(session.children.clone(), work))?;
     ui.table(["NEEDED", "FOR", "FOUND", "INSTALLED BY"], supplies.iter().map(row));
-    still_missing(&supplies, &refused)
+    still_missing(&supplies, &refused, &arguments.scope)
 }
 
 /// What was asked about.
@@ -179,8 +179,22 @@ fn as_value(supply: &Supply) -> serde_json::Value {
     })
 }
 
+/// The line that installs what was asked about.
+fn install_line(scope: &ToolchainScope) -> String {
+    let files: Vec<String> = scope.toolchain.iter().map(|file| file.display().to_string()).collect();
+    let mut words = vec!["anyarch".to_owned(), "toolchain".to_owned(), "install".to_owned()];
+    for (flag, values) in [("--platform", &scope.platform), ("--language", &scope.language), ("--toolchain", &files)] {
+        words.extend(values.iter().flat_map(|value| [flag.to_owned(), value.clone()]));
+    }
+    if scope.allow_project_toolchains {
+        words.push("--allow-project-toolchains".to_owned());
+    }
+    // The only failure is a NUL, which no argument holds.
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
+}
+
 /// Something missing is an error with the lines that help: ours once, then each other's.
-fn still_missing(supplies: &[Supply], refused: &[InstallError]) -> Result<(), Error> {
+fn still_missing(supplies: &[Supply], refused: &[InstallError], scope: &ToolchainScope) -> Result<(), Error> {
     let missing: Vec<&Supply> = supplies.iter().filter(|supply| supply.found.is_none()).collect();
     if missing.is_empty() {
         return Ok(());
@@ -190,7 +204,7 @@ fn still_missing(supplies: &[Supply], refused: &[InstallError]) -> Result<(), Er
         refused.iter().any(|error| matches!((error, &supply.need.subject), (InstallError::Target { target, .. }, Subject::RustTarget(name)) if target == name))
     };
     if missing.iter().any(|supply| supply.can_be_installed() && !is_refused(supply)) {
-        ways_out.push("anyarch toolchain install".to_owned());
+        ways_out.push(install_line(scope));
     }
     for error in refused {
         if let InstallError::Target { target, said, .. } = error {

@@ -164,7 +164,16 @@ pub async fn for_plan(session: &Session, flags: &Flags) -> Result<Prepared, Erro
     let supplies = provider.look(provision::needs_of_jobs(&prepared.plan.jobs));
     let missing: Vec<&Supply> = supplies.iter().filter(|supply| supply.found.is_none()).collect();
     // Nothing large is downloaded for a build that cannot be.
-    if missing.is_empty() || missing.iter().any(|supply| !supply.can_be_installed()) {
+    for supply in missing.iter().filter(|supply| !supply.can_be_installed()) {
+        match &supply.need.subject {
+            Subject::Tool(tool) => drop(host::require(tool, &supply.need.platforms, &supply.need.alternatives)?),
+            Subject::RustTarget(target) => {
+                let targets = BTreeSet::from([target.clone()]);
+                host::require_targets(&session.children, &prepared.settings.root, &targets)?;
+            }
+        }
+    }
+    if missing.is_empty() {
         return Ok(prepared);
     }
     if let Some(refused) = provider.install(&supplies).await?.into_iter().next() {

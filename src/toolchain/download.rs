@@ -56,12 +56,12 @@ fn hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
 }
 
 impl Download {
-    /// What is wrong with it, if something is: its parts become paths below our own folder.
+    /// What is wrong with it, if something is: its parts, and the tool's name, become paths below our own folder.
     #[must_use]
-    pub fn fault(&self) -> Option<String> {
+    pub fn fault(&self, tool: &str) -> Option<String> {
         let one = |text: &str| matches!(Path::new(text).components().collect::<Vec<_>>()[..], [Component::Normal(_)]);
-        if !one(&self.version) {
-            return Some(format!("the version `{}` cannot be part of a folder's name", self.version));
+        if let Some(part) = [tool, self.version.as_str()].into_iter().find(|part| !one(part)) {
+            return Some(format!("`{part}` cannot be part of a folder's name"));
         }
         let inside = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
         if self.program.as_os_str().is_empty() || !inside(&self.program) {
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn what_would_leave_its_folder_is_a_fault() {
         for (change, fault) in [
-            (("\"1.2\"", "\"../1\""), "the version `../1` cannot be part of a folder's name"),
+            (("\"1.2\"", "\"../1\""), "`../1` cannot be part of a folder's name"),
             (("\"bin/go\"", "\"/bin/go\""), "the program `/bin/go` is not a path inside the download"),
             (("\"bin/go\"", "\"../go\""), "the program `../go` is not a path inside the download"),
             (("v0.0.1", "../v0.0.1"), "`../v0.0.1-go1.2.linux-amd64.zip` is no file name"),
@@ -159,9 +159,11 @@ mod tests {
                  hosts.\"linux/amd64\" = {{ file = \"v0.0.1-go1.2.linux-amd64.zip\", sha256 = \"{hash}\", size = 7 }}\n"
             )
             .replace(change.0, change.1);
-            assert_eq!(toml::from_str::<Download>(&text).unwrap().fault().as_deref(), Some(fault));
+            assert_eq!(toml::from_str::<Download>(&text).unwrap().fault("go").as_deref(), Some(fault));
         }
-        assert_eq!(download("pypi", "").unwrap().fault(), None);
+        assert_eq!(download("pypi", "").unwrap().fault("go"), None);
+        let fault = download("pypi", "").unwrap().fault("../go");
+        assert_eq!(fault.as_deref(), Some("`../go` cannot be part of a folder's name"));
         assert!(download("pypi", "other = 1\n").is_err());
     }
 }

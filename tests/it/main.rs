@@ -10,6 +10,8 @@ mod configuration_switches;
 mod elf;
 mod examples;
 mod install;
+mod install_refused;
+mod install_rust;
 mod interrupt;
 mod jobs;
 mod licences;

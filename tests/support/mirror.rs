@@ -86,8 +86,8 @@ pub const ZIP: &str = "v1.0.0-host.zip";
 impl Mirror {
     /// Serves `file` as the wheel and as the zip.
     pub fn start(file: Vec<u8>, manners: Manners) -> Self {
-        let (served, sent) = (file.clone(), Arc::new(AtomicUsize::new(0)));
-        let server = Server::start(move |request| answer(request, &served, manners, &sent));
+        let (copy, sent) = (file.clone(), Arc::new(AtomicUsize::new(0)));
+        let server = Server::start(move |request| answer(request, &copy, manners, &sent));
         Self { server, file }
     }
 

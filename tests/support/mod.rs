@@ -4,6 +4,7 @@
 pub mod bases;
 pub mod docker;
 pub mod layout;
+pub mod machine;
 pub mod mirror;
 pub mod process;
 pub mod program;
