@@ -4,8 +4,8 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::support::machine::{Machine, SAYS_ITS_VERSION};
 use crate::support::mirror::{self, Manners, Mirror};
@@ -191,4 +191,22 @@ fn a_language_or_a_platform_that_is_none() {
         "{}",
         output.stderr
     );
+}
+
+#[test]
+fn an_interrupt_ends_an_installation_at_once() {
+    let manners = Manners { slow: Duration::from_mins(5), ..Manners::default() };
+    let machine = Machine::without_zig(mirror::wheel(SAYS_ITS_VERSION, 10), manners);
+    let mut command = machine.toolchain("install").command();
+    let start = Instant::now();
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    while !machine.mirror.requests().iter().any(|request| request.starts_with("/files/")) {
+        assert!(start.elapsed() < Duration::from_mins(1), "the file is asked for");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    process::succeed(Command::new("kill").args(["-INT", &child.id().to_string()]));
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(process::exit_code(ended.status), 130);
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "error: interrupted\n");
+    assert!(start.elapsed() < Duration::from_mins(1), "nobody waits for the mirror");
 }
