@@ -16,7 +16,7 @@ mod workspace;
 
 pub use error::CargoError;
 pub use features::Features;
-pub use flags::{Remap, UserFlags, rust_flags_variable, user_c_flags};
+pub use flags::{Remap, UserFlags, in_order, rust_flags_variable, user_c_flags};
 pub use graph::{DependencyPath, Graph};
 pub use job::{CargoJob, Target, ZIGBUILD_COMMAND};
 pub use library::{CrateRow, MissingLibrary, crate_rows};

@@ -121,6 +121,17 @@ pub fn find(tool: &Tool) -> Option<Vec<String>> {
     tool.commands.iter().find(|command| is_there(command, tool)).cloned()
 }
 
+/// The same command, its program by its path.
+#[must_use]
+pub fn absolute(mut command: Vec<String>) -> Vec<String> {
+    if let Some(program) = command.first_mut()
+        && let Ok(path) = which::which(&*program)
+    {
+        *program = path.display().to_string();
+    }
+    command
+}
+
 fn is_there(command: &[String], tool: &Tool) -> bool {
     match command {
         [] => false,

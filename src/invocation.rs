@@ -64,8 +64,12 @@ impl Serialize for Word {
 pub enum Joins {
     /// by the jobserver protocol: starts with one token and takes more itself
     Jobserver,
-    /// by `-p N`: what is free when it starts
+    /// by `-p N` of the go command: what is free when it starts
     AtStart,
+    /// by `-j N` as its last argument: what is free when it starts
+    LastArgument,
+    /// not at all: one process after another
+    Alone,
 }
 
 /// A program with its arguments, what it changes in the inherited environment, and its folder.
@@ -124,6 +128,25 @@ impl Invocation {
         parts.push(quote(&self.program));
         parts.extend(self.args.iter().map(quote_word));
         parts.join(" ")
+    }
+}
+
+/// A call, and how it uses job tokens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// the call
+    pub invocation: Invocation,
+    /// the call as a line for a shell
+    pub line: String,
+    /// how it uses job tokens
+    pub joins: Joins,
+}
+
+impl Step {
+    /// A call that uses tokens so.
+    #[must_use]
+    pub fn new(invocation: Invocation, joins: Joins) -> Self {
+        Self { line: invocation.to_line(), invocation, joins }
     }
 }
 

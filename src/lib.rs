@@ -6,18 +6,22 @@
 //! (`tests/it/rings.rs` holds every `use` to it):
 //!
 //! * shell: [`cli`], [`commands`], [`ui`], [`exit`]
-//! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`cargo_flags`], [`zigbuild`],
+//! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`debian_archive`], [`cargo_flags`], [`zigbuild`],
 //!   [`http`], [`download`], [`install`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod base;
 pub mod base_name;
 pub mod blob;
+pub mod c_program;
 pub mod cargo;
 pub mod cargo_flags;
 pub mod cli;
+pub mod command_program;
 pub mod commands;
 pub mod config;
+pub mod debian;
+pub mod debian_archive;
 pub mod download;
 pub mod elf;
 pub mod exec;
@@ -42,6 +46,7 @@ pub mod run;
 pub mod sink;
 pub mod static_base;
 pub mod store;
+pub mod sysroot;
 pub mod toolchain;
 pub mod ui;
 pub mod zigbuild;

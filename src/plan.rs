@@ -14,11 +14,13 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::blob::Digest;
+use crate::c_program::{CProgram, Found, Setup};
 use crate::cargo::Machine;
+use crate::command_program::CommandProgram;
 use crate::golang::{GoPackage, GoSettings};
 use crate::hint::Hint;
 use crate::image::{BaseImage, ImageSettings};
-use crate::invocation::{Invocation, Joins};
+use crate::invocation::{Step, Word};
 use crate::layer_entry::Entry;
 use crate::platform::Platform;
 use crate::toolchain::{Language, Request, ToolchainError};
@@ -38,6 +40,10 @@ pub enum Source {
     },
     /// a binary of a Cargo package
     Rust(Box<RustProgram>),
+    /// a C or C++ program
+    C(Box<CProgram>),
+    /// what a command makes
+    Command(Box<CommandProgram>),
     /// a binary that something else built
     Prebuilt {
         /// the file
@@ -51,6 +57,8 @@ pub struct Context<'context> {
     pub machine: Option<Machine>,
     /// the environment that children inherit
     pub environment: &'context dyn Fn(&str) -> Option<String>,
+    /// how a tool is called on this machine
+    pub found: Found<'context>,
 }
 
 impl Source {
@@ -60,6 +68,8 @@ impl Source {
         match self {
             Self::Go { .. } => Language::Go,
             Self::Rust(_) => Language::Rust,
+            Self::C(_) => Language::C,
+            Self::Command(_) => Language::Command,
             Self::Prebuilt { .. } => Language::Prebuilt,
         }
     }
@@ -70,6 +80,8 @@ impl Source {
                 Request { language: self.language(), platform, libc: None, c: false, row: None }
             }
             Self::Rust(program) => program.request(platform),
+            Self::C(program) => program.settings.request(platform),
+            Self::Command(program) => program.settings.request(platform),
         }
     }
 
@@ -78,6 +90,8 @@ impl Source {
         match self {
             Self::Go { package, .. } => package.import_path.clone(),
             Self::Rust(program) => format!("{}#{}", program.binary.package, program.binary.name),
+            Self::C(program) => program.directory.display().to_string(),
+            Self::Command(program) => program.command.iter().map(Word::shown).collect::<Vec<_>>().join(" "),
             Self::Prebuilt { path } => path.display().to_string(),
         }
     }
@@ -217,6 +231,9 @@ pub struct PlannedProgram {
     pub binary: PathBuf,
     /// the position in [`Plan::jobs`] of the call that makes it
     pub job: Option<usize>,
+    /// the folder of what its project installs, its root standing for the image's
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub installed: Option<PathBuf>,
 }
 
 /// The row that compiles a program.
@@ -244,12 +261,11 @@ pub struct Job {
     pub language: Language,
     /// the platforms it compiles for
     pub platforms: Vec<Platform>,
-    /// the call
-    pub invocation: Invocation,
-    /// the call as a line for a shell
-    pub line: String,
-    /// how it uses job tokens
-    pub joins: Joins,
+    /// what has to be there before the first call
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<Setup>,
+    /// the calls, in order
+    pub steps: Vec<Step>,
     /// the binaries it makes
     pub outputs: Vec<PathBuf>,
     /// what has to be on the machine

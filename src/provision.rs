@@ -134,7 +134,7 @@ pub fn needs_of_rows(
                 for tool in chosen.tools {
                     needs.add(Subject::Tool(Box::new(tool)), &[*platform], &alternatives);
                 }
-                if let Some(target) = chosen.target {
+                if let Some(target) = chosen.target.filter(|_| *language == Language::Rust) {
                     targets.add(Subject::RustTarget(target), &[*platform], &alternatives);
                 }
             }

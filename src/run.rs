@@ -1,6 +1,7 @@
 //! Carries a build out: flags, configuration, project and bases become a plan; the plan becomes published images.
 //! Owns the units; hands CPU work to rayon, waits for children and sockets.
 
+pub mod c;
 pub mod check;
 pub mod compile;
 pub mod destination;
@@ -20,3 +21,4 @@ pub mod rows;
 pub mod rust;
 pub mod session;
 pub mod settings;
+mod setup;

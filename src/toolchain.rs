@@ -1,6 +1,7 @@
 //! Toolchain rows (`toolchains/*.toml`) become the answer to one question: which compiler, called how, makes a
 //! program of this language for this platform and libc. Rows come as text; nothing is looked for on the machine.
 
+mod c;
 mod download;
 mod error;
 mod libc;
@@ -14,6 +15,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use target_lexicon::Triple;
 
+pub use c::CCompiler;
 pub use download::{Download, DownloadKind, HostFile};
 pub use error::ToolchainError;
 pub use libc::{Libc, LibcError};
@@ -22,10 +24,11 @@ pub use rows::{Driver, Origin, PlatformRow, RustNames, ToolRow, ToolchainRow, Zi
 use crate::platform::Platform;
 use rows::{Placeholders, parse, triple_fits};
 
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 4] = [
     ("toolchains/platforms.toml", include_str!("../toolchains/platforms.toml")),
     ("toolchains/go.toml", include_str!("../toolchains/go.toml")),
     ("toolchains/rust.toml", include_str!("../toolchains/rust.toml")),
+    ("toolchains/c.toml", include_str!("../toolchains/c.toml")),
 ];
 
 /// What a program is written in, or that something else has built it.
@@ -36,12 +39,22 @@ pub enum Language {
     Go,
     /// built by cargo
     Rust,
+    /// C or C++
+    C,
+    /// built by a command of the project's
+    Command,
     /// a binary that is already there
     Prebuilt,
 }
 
 impl Language {
-    const KNOWN: [(Self, &'static str); 3] = [(Self::Go, "go"), (Self::Rust, "rust"), (Self::Prebuilt, "prebuilt")];
+    const KNOWN: [(Self, &'static str); 5] = [
+        (Self::Go, "go"),
+        (Self::Rust, "rust"),
+        (Self::C, "c"),
+        (Self::Command, "command"),
+        (Self::Prebuilt, "prebuilt"),
+    ];
 
     /// Every language, as rows and the configuration write it.
     #[must_use]
@@ -97,6 +110,8 @@ pub struct Toolchain {
     pub driver: Driver,
     /// the Rust target, if the language is Rust
     pub target: Option<String>,
+    /// the C compiler, if the language is C
+    pub c: Option<CCompiler>,
     /// the libc; `None` for Go without cgo, which uses none
     pub libc: Option<Libc>,
     /// true when the binary will be static
@@ -105,6 +120,8 @@ pub struct Toolchain {
     pub env: BTreeMap<String, String>,
     /// Rust flags of ours
     pub rustflags: Vec<String>,
+    /// true when another platform has the same Rust target and differs in the processor alone
+    pub shares_target: bool,
     /// tools that have to be on the machine
     pub tools: Vec<Tool>,
 }
@@ -213,11 +230,27 @@ impl Toolchains {
         self.platforms
             .iter()
             .filter(|row| match language {
-                Language::Prebuilt => !row.default.is_empty(),
+                Language::Prebuilt | Language::Command => !row.default.is_empty(),
                 _ => row.default.contains(&language),
             })
             .map(|row| row.platform)
             .collect()
+    }
+
+    /// What Go and cargo are told of a platform by variables.
+    #[must_use]
+    pub fn variables(&self, platform: Platform) -> BTreeMap<String, String> {
+        let Some(facts) = self.platform(platform) else { return BTreeMap::new() };
+        let mut variables: BTreeMap<String, String> = facts.go.clone().unwrap_or_default();
+        if facts.go.is_some() {
+            variables.insert("GOOS".to_owned(), platform.os().to_string());
+        }
+        let target = facts.rust.as_ref().and_then(|rust| match rust.static_libc.as_str() {
+            "musl" => rust.musl.clone(),
+            _ => rust.gnu.clone(),
+        });
+        variables.extend(target.map(|target| ("CARGO_BUILD_TARGET".to_owned(), target)));
+        variables
     }
 
     /// The tools that a machine should have for a platform, by every toolchain that has names for it.
@@ -230,12 +263,11 @@ impl Toolchains {
     pub fn tool(&self, name: &str, platform: Platform) -> Option<Tool> {
         let row = self.tools.iter().find(|row| row.name == name)?;
         let names = Placeholders::of(self.platform(platform)?, None);
-        let fill = |words: &Vec<String>| words.iter().map(|word| names.fill(word)).collect();
         // What the user installed comes first: ours is there for who has none.
         let downloaded = row.downloaded.iter().map(|program| vec![program.display().to_string()]);
         Some(Tool {
             name: row.name.clone(),
-            commands: row.commands.iter().map(fill).chain(downloaded).collect(),
+            commands: row.commands.iter().map(|words| names.fill_words(words)).chain(downloaded).collect(),
             download: row.download.clone(),
             downloaded: row.downloaded.clone(),
             version: row.version.clone(),
@@ -280,7 +312,8 @@ impl Toolchains {
 
     fn ways_out(&self, rows: &[&ToolchainRow], facts: &PlatformRow, request: &Request) -> Vec<String> {
         let mut ways = Vec::new();
-        for libc in [request.libc, Some(Libc::Musl), Some(Libc::Gnu(None))] {
+        let oldest = facts.zig.as_ref().and_then(|zig| zig.glibc.as_ref()?.parse().ok());
+        for libc in [request.libc, Some(Libc::Musl), oldest, Some(Libc::Gnu(None))] {
             for row in rows {
                 let changed = Request { libc, row: None, ..request.clone() };
                 if self.concrete(row, facts, &changed).is_some() {
@@ -296,19 +329,26 @@ impl Toolchains {
 
     fn concrete(&self, row: &ToolchainRow, facts: &PlatformRow, request: &Request) -> Option<Toolchain> {
         let tools = || row.tools.iter().filter_map(|tool| self.tool(tool, facts.platform)).collect();
-        if request.language != Language::Rust {
-            return Some(Toolchain {
+        match request.language {
+            Language::Rust => self.rust(row, facts, request),
+            Language::C => self.c(row, facts, request),
+            Language::Go | Language::Command | Language::Prebuilt => Some(Toolchain {
                 name: row.name.clone(),
                 origin: row.origin.clone(),
                 driver: row.driver,
                 target: None,
+                c: None,
                 libc: None,
                 static_binary: true,
                 env: row.env.clone().into_iter().chain(facts.go.clone()?).collect(),
                 rustflags: Vec::new(),
+                shares_target: false,
                 tools: tools(),
-            });
+            }),
         }
+    }
+
+    fn rust(&self, row: &ToolchainRow, facts: &PlatformRow, request: &Request) -> Option<Toolchain> {
         let rust = facts.rust.as_ref()?;
         let static_binary = request.libc.is_none() || request.libc == Some(Libc::Musl);
         let libc = request.libc.unwrap_or(if rust.static_libc == "musl" { Libc::Musl } else { Libc::Gnu(None) });
@@ -316,40 +356,58 @@ impl Toolchains {
             Libc::Musl => rust.musl.as_ref()?,
             Libc::Gnu(_) => rust.gnu.as_ref()?,
         };
-        let links = if static_binary { &row.static_libc } else { &row.libc };
-        let needs_zig = row.tools.iter().any(|tool| tool == "zig");
-        let needs_gcc = row.tools.iter().any(|tool| tool == "gcc");
-        let named_version = matches!(libc, Libc::Gnu(Some(_)));
-        if !links.iter().any(|name| name == libc.name())
-            || (request.c && !row.c)
-            || (needs_zig && facts.zig.is_none())
-            || (needs_gcc && facts.gcc.is_none())
-            || (named_version && !needs_zig)
-        {
+        if !links(row, facts, &libc, static_binary) || (request.c && !row.c) {
             return None;
         }
-        let flags = if static_binary && libc != Libc::Musl { "static-gnu" } else { libc.name() };
         let names = Placeholders::of(facts, Some(target));
         let cpu = rust.cpu.iter().map(|cpu| format!("-Ctarget-cpu={cpu}"));
+        let features = rust.features.iter().map(|features| format!("-Ctarget-feature={features}"));
+        let flags = row.rustflags.get(flags_key(&libc, static_binary));
         Some(Toolchain {
             name: row.name.clone(),
             origin: row.origin.clone(),
             driver: row.driver,
             target: Some(target.clone()),
+            c: None,
             static_binary,
             env: row.env.iter().map(|(name, value)| (names.fill(name), names.fill(value))).collect(),
-            rustflags: row.rustflags.get(flags).into_iter().flatten().cloned().chain(cpu).collect(),
+            rustflags: flags.into_iter().flatten().cloned().chain(cpu).chain(features).collect(),
+            shares_target: rust.cpu.is_some() || rust.features.is_some(),
             libc: Some(libc),
-            tools: tools(),
+            tools: row.tools.iter().filter_map(|tool| self.tool(tool, facts.platform)).collect(),
         })
     }
+}
+
+/// The key of a row's flags for what is linked.
+fn flags_key(libc: &Libc, static_binary: bool) -> &'static str {
+    if static_binary && *libc != Libc::Musl { "static-gnu" } else { libc.name() }
+}
+
+/// Whether a row links so on a platform. Only zig has a glibc of every version, from one on.
+fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, static_binary: bool) -> bool {
+    let needs = |tool: &str| row.tools.iter().any(|name| name == tool);
+    let links = if static_binary { &row.static_libc } else { &row.libc };
+    let old_enough = |version: &(u32, u32)| {
+        let oldest = facts.zig.as_ref().and_then(|zig| zig.glibc.as_deref()?.parse().ok());
+        oldest.is_none_or(|oldest| matches!(oldest, Libc::Gnu(Some(oldest)) if oldest <= *version))
+    };
+    let has_version = match libc {
+        Libc::Gnu(Some(version)) => needs("zig") && old_enough(version),
+        Libc::Gnu(None) | Libc::Musl => true,
+    };
+    links.iter().any(|name| name == libc.name())
+        && has_version
+        && !(needs("zig") && facts.zig.is_none())
+        && !(needs("gcc") && facts.gcc.is_none())
 }
 
 fn has_names(facts: &PlatformRow, language: Language) -> bool {
     match language {
         Language::Go => facts.go.is_some(),
         Language::Rust => facts.rust.is_some(),
-        Language::Prebuilt => true,
+        Language::C => facts.gcc.is_some() || facts.zig.is_some(),
+        Language::Command | Language::Prebuilt => true,
     }
 }
 

@@ -107,8 +107,9 @@ impl Remap {
     }
 }
 
-/// The last of several that fit wins, in rustc, gcc and clang: folders inside of others come after them.
-pub(super) fn in_order(mut remaps: Vec<Remap>) -> Vec<Remap> {
+/// Sorted for rustc, gcc and clang, where the last of several that fit wins: folders inside of others come after them.
+#[must_use]
+pub fn in_order(mut remaps: Vec<Remap>) -> Vec<Remap> {
     remaps.sort_by_key(|remap| (remap.from.as_os_str().len(), remap.clone()));
     remaps.dedup_by(|later, earlier| later.from == earlier.from);
     remaps

@@ -38,7 +38,7 @@ impl Target {
 
     /// Platforms that differ in the processor alone have one triple, so they build in folders of their own.
     fn needs_folder(&self) -> bool {
-        self.toolchain.rustflags.iter().any(|flag| flag.starts_with("-Ctarget-cpu="))
+        self.toolchain.shares_target
     }
 
     fn argument(&self) -> String {

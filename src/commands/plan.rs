@@ -37,8 +37,10 @@ fn plan(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
     ui.table(["IMAGE", "PLATFORM", "PROGRAM", "TOOLCHAIN", "BASE", "JOB", "OUTPUT"], units(&prepared.plan));
     for (position, job) in prepared.plan.jobs.iter().enumerate() {
         ui.data("");
-        ui.data(&format!("# job {position}, in {}", job.invocation.cwd.display()));
-        ui.data(&job.line);
+        for step in &job.steps {
+            ui.data(&format!("# job {position}, in {}", step.invocation.cwd.display()));
+            ui.data(&step.line);
+        }
     }
     Ok(())
 }

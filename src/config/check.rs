@@ -121,6 +121,15 @@ pub fn language_keys(source: &Source, entry: &Spanned<ProgramFile>, language: La
     }
     let has_path =
         program.path.is_some() || program.platform.0.values().any(|special| special.get_ref().path.is_some());
+    let has_command =
+        program.command.is_some() || program.platform.0.values().any(|special| special.get_ref().command.is_some());
+    if language == Language::Command && !has_command {
+        return Err(ConfigError::MissingKey {
+            table: "program".into(),
+            place: source.place(entry.span().start),
+            key: "command".into(),
+        });
+    }
     if language == Language::Prebuilt && !has_path {
         return Err(ConfigError::MissingKey {
             table: "program".into(),

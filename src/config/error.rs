@@ -107,7 +107,12 @@ pub enum ConfigError {
 }
 
 fn one_of(languages: &[Language]) -> String {
-    languages.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+    let names: Vec<String> = languages.iter().map(ToString::to_string).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
 }
 
 impl ConfigError {
@@ -152,6 +157,7 @@ fn example(key: &str) -> &'static str {
     match key {
         "path" => "dist/{{platform.os}}_{{platform.arch}}/NAME",
         "source" => "etc/app.conf",
+        "command" => "make app",
         "name" => "app",
         _ => "/etc/app.conf",
     }

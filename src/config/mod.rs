@@ -8,6 +8,7 @@ pub mod file;
 pub mod git;
 pub mod place;
 pub mod program;
+pub mod sysroot;
 pub mod template;
 pub mod value_error;
 pub mod values;

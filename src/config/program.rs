@@ -6,14 +6,20 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::collections::{ByPlatform, OneOrMany, Variables};
-use super::values::{LanguageName, LibcName, ProgramName};
+use super::sysroot::SysrootWish;
+use super::values::{BuildStd, BuildSystemName, LanguageName, LibcName, ProgramName};
 use crate::platform::Platform;
 use crate::toolchain::Language;
 
-const EVERY: &[Language] = &[Language::Go, Language::Rust, Language::Prebuilt];
-const COMPILED: &[Language] = &[Language::Go, Language::Rust];
+const EVERY: &[Language] = &[Language::Go, Language::Rust, Language::C, Language::Command, Language::Prebuilt];
+const BUILT: &[Language] = &[Language::Go, Language::Rust, Language::C, Language::Command];
+const COMPILED: &[Language] = &[Language::Go, Language::Rust, Language::C];
 const GO: &[Language] = &[Language::Go];
+const GO_AND_C: &[Language] = &[Language::Go, Language::C];
 const RUST: &[Language] = &[Language::Rust];
+const C: &[Language] = &[Language::C];
+const COMMAND: &[Language] = &[Language::Command];
+const C_AND_COMMAND: &[Language] = &[Language::C, Language::Command];
 const PREBUILT: &[Language] = &[Language::Prebuilt];
 
 /// A key of a program as it was written: its name, its value's span, the languages that know it.
@@ -41,7 +47,7 @@ macro_rules! replaces {
         }
     )*};
 }
-replaces!(String, bool, LibcName, Vec<Spanned<String>>, OneOrMany<String>);
+replaces!(String, bool, BuildStd, BuildSystemName, LibcName, SysrootWish, Vec<Spanned<String>>, OneOrMany<String>);
 
 impl Overlay for Spanned<Variables> {
     /// Variables are joined by name: the others stay.
@@ -122,8 +128,9 @@ fn written_key<T>(key: &'static str, value: Option<&Spanned<T>>, languages: &'st
 
 program! {
     identity {
-        /// Go: an import path or folder (`./cmd/app`); Rust: a package of the workspace. Found when not given.
-        package: String => COMPILED,
+        /// Go: an import path or folder (`./cmd/app`); Rust: a package of the workspace; C and commands: a folder. Found
+        /// when not given.
+        package: String => BUILT,
         /// what the program is called in the image
         name: ProgramName => EVERY,
         /// found when not given
@@ -136,16 +143,18 @@ program! {
         bins: bool => RUST,
     }
     settings {
-        /// Go's `-ldflags`; templates
-        ldflags: OneOrMany<String> => GO,
+        /// Go's `-ldflags`, or flags of the C linker; templates
+        ldflags: OneOrMany<String> => GO_AND_C,
         /// Go's `-gcflags`; templates
         gcflags: OneOrMany<String> => GO,
         /// Go's build tags; templates
         tags: OneOrMany<String> => GO,
         /// false: Go stamps no commit into the binary (`-buildvcs=false`)
         buildvcs: bool => GO,
+        /// true: C in Go packages is compiled
+        cgo: bool => GO,
         /// variables for the compiler; templates
-        env: Variables => COMPILED,
+        env: Variables => BUILT,
         /// cargo's `--features`
         features: OneOrMany<String> => RUST,
         /// cargo's `--all-features`
@@ -154,10 +163,30 @@ program! {
         no_default_features: bool => RUST,
         /// cargo's `--profile`, `release` when not given
         profile: String => RUST,
+        /// `true`, or the name of a nightly toolchain: the standard library is compiled too
+        build_std: BuildStd => RUST,
         /// `musl`, `gnu` or `gnu.2.28`
-        libc: LibcName => RUST,
+        libc: LibcName => BUILT,
         /// the name of a toolchain row: `rust-lld`, `zig`, `gcc`
-        toolchain: String => RUST,
+        toolchain: String => BUILT,
+        /// a folder with headers and libraries of the platform (a template), or `{ debian = "bookworm", packages = [...] }`
+        sysroot: SysrootWish => BUILT,
+        /// how C is built: `plain`, `cmake`, `make`, `configure` or `meson`; found when not given
+        build: BuildSystemName => C,
+        /// what is built of a C project; `plain`: the file that has `main`, without its extension
+        target: String => C,
+        /// arguments of `cmake`, `make`, `configure` or `meson`; templates
+        args: OneOrMany<String> => C,
+        /// what is run: a line for `sh`, or a list of words; templates
+        command: OneOrMany<String> => COMMAND,
+        /// where the binary is: below the build folder of C, or below the project for a command; a template
+        output: String => C_AND_COMMAND,
+        /// true: what the project installs goes into the layer
+        install: bool => C,
+        /// flags of the C and C++ compilers; templates
+        cflags: OneOrMany<String> => C,
+        /// libraries to link, `m` for `-lm`
+        libs: OneOrMany<String> => C,
         /// whether some crate compiles C; found when not given
         c: bool => RUST,
         /// whether symbols are taken out (Go: `-s -w`)

@@ -1,5 +1,6 @@
 //! Why a text is not the value that its key asks for, and how that travels through serde's errors, which are strings.
 
+use crate::c_program::BuildSystem;
 use crate::hint::Hint;
 use crate::platform::{Architecture, Platform, PlatformError};
 use crate::toolchain::Language;
@@ -20,8 +21,10 @@ pub enum ValueError {
     Port { text: String },
     #[error("`{text}` is not a language")]
     Language { text: String, nearest: Option<&'static str> },
-    #[error("the language `{text}` is not there yet")]
-    LanguageNotYet { text: String },
+    #[error("`{text}` is not a build system")]
+    BuildSystem { text: String },
+    #[error("`{text}` is not a nightly toolchain, and only those compile the standard library")]
+    Nightly { text: String },
     #[error("`{text}` is not a libc: it should read musl, gnu, or gnu with a version such as gnu.2.28")]
     Libc { text: String },
     #[error("`{text}` is not a time: it should read commit, or a date and time with an offset (RFC 3339)")]
@@ -53,10 +56,8 @@ impl Hint for ValueError {
             Self::Port { .. } => "ports = [\"8080/tcp\"]".into(),
             Self::Language { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
             Self::Language { nearest: None, .. } => format!("known languages: {}", Language::names().join(", ")),
-            Self::LanguageNotYet { .. } => {
-                "build it with its own tools and set language = \"prebuilt\" with path = \"dist/{{platform.arch}}/NAME\""
-                    .into()
-            }
+            Self::BuildSystem { .. } => format!("known build systems: {}", BuildSystem::names().join(", ")),
+            Self::Nightly { .. } => "build_std = \"nightly\"".into(),
             Self::Libc { .. } => "libc = \"gnu.2.28\"".into(),
             Self::Time { .. } => "created = \"2026-01-31T12:00:00Z\"".into(),
             Self::Signal { .. } => "stop_signal = \"SIGTERM\"".into(),

@@ -10,6 +10,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::nearest;
 use super::value_error::{ValueError, pack};
+use crate::c_program::BuildSystem;
 use crate::platform::{Platform, PlatformError};
 use crate::toolchain::{Language, Libc};
 
@@ -47,6 +48,7 @@ from_text! {
     Owner => "a string",
     LanguageName => "a string",
     LibcName => "a string",
+    BuildSystemName => "a string",
     Signal => "a string",
     PlatformWish => "a string",
     PlatformKey => "a string",
@@ -196,7 +198,7 @@ impl FromStr for LanguageName {
             return Ok(Self(language));
         }
         match text {
-            "c" | "command" => Err(ValueError::LanguageNotYet { text: text.into() }),
+            "c++" | "cpp" | "cxx" => Err(ValueError::Language { text: text.into(), nearest: Some("c") }),
             "golang" => Err(ValueError::Language { text: text.into(), nearest: Some("go") }),
             _ => Err(ValueError::Language { text: text.into(), nearest: nearest_language(text) }),
         }
@@ -212,6 +214,49 @@ impl FromStr for LibcName {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         text.parse().map(Self).map_err(|_| ValueError::Libc { text: text.into() })
+    }
+}
+
+/// How a C project is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BuildSystemName(pub BuildSystem);
+
+impl FromStr for BuildSystemName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        BuildSystem::from_name(text).map(Self).ok_or_else(|| ValueError::BuildSystem { text: text.into() })
+    }
+}
+
+/// Whether Rust's standard library is compiled too, and by which nightly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BuildStd {
+    /// no: the one that rustup brings
+    No,
+    /// yes, by the toolchain of this name
+    By(String),
+}
+
+impl<'de> Deserialize<'de> for BuildStd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BuildStdVisitor;
+        impl Visitor<'_> for BuildStdVisitor {
+            type Value = BuildStd;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("true, false or the name of a nightly toolchain")
+            }
+            fn visit_bool<E: serde::de::Error>(self, yes: bool) -> Result<BuildStd, E> {
+                Ok(if yes { BuildStd::By("nightly".into()) } else { BuildStd::No })
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<BuildStd, E> {
+                if text.starts_with("nightly") {
+                    return Ok(BuildStd::By(text.into()));
+                }
+                Err(E::custom(pack(&ValueError::Nightly { text: text.into() })))
+            }
+        }
+        deserializer.deserialize_any(BuildStdVisitor)
     }
 }
 

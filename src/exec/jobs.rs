@@ -10,7 +10,7 @@ use std::time::Duration;
 use jobserver::FromEnvErrorKind;
 
 use super::{Busy, Children, ExecError, Finished, command};
-use crate::invocation::{Invocation, Joins};
+use crate::invocation::{Invocation, Joins, Step};
 
 /// How long the pool has to look the same before its tokens are counted.
 const SETTLED: Duration = Duration::from_millis(20);
@@ -184,13 +184,37 @@ impl Jobs {
         Ok(Place { pool, tokens: token.into_iter().collect(), implicit, still_waiting, _busy: children.busy() })
     }
 
-    /// Runs a call to its end in its place, handing each line of stdout to `line`.
+    /// Runs calls one after another in one place, handing each line of stdout to `line`: the first that fails is the
+    /// last, and what all of them said on stderr is told together.
     ///
     /// # Errors
-    /// When it cannot be started or read, or we were interrupted. A compiler that fails is not an error here.
+    /// When one cannot be started or read, or we were interrupted. A compiler that fails is not an error here.
     pub fn run(
         &self,
         mut place: Place,
+        children: &Children,
+        steps: &[Step],
+        line: &mut dyn FnMut(&str),
+    ) -> Result<Finished, ExecError> {
+        let mut said = Vec::new();
+        let mut last = Err(ExecError::Tokens(io::ErrorKind::InvalidInput.into()));
+        for step in steps {
+            last = self.step(&mut place, children, &step.invocation, step.joins, line).map(|mut finished| {
+                said.append(&mut finished.stderr);
+                finished
+            });
+            if !last.as_ref().is_ok_and(|finished| finished.status.success()) {
+                break;
+            }
+        }
+        drop(place);
+        self.restore();
+        last.map(|finished| Finished { stderr: said, ..finished })
+    }
+
+    fn step(
+        &self,
+        place: &mut Place,
         children: &Children,
         call: &Invocation,
         joins: Joins,
@@ -199,18 +223,17 @@ impl Jobs {
         let mut process = command(call);
         match joins {
             Joins::Jobserver => self.client.configure(&mut process),
-            Joins::AtStart => {
-                self.widen(&mut place);
-                process = command(&with_parallelism(call, place.size()));
+            Joins::AtStart | Joins::LastArgument => {
+                self.widen(place);
+                process = command(&with_parallelism(call, joins, place.size()));
             }
+            Joins::Alone => {}
         }
         let finished = children.run(process, call, Some(line));
         let failed = !finished.as_ref().is_ok_and(|finished| finished.status.success());
-        drop(place);
         if failed && joins == Joins::Jobserver {
             self.pool.state().damaged = true;
         }
-        self.restore();
         finished
     }
 
@@ -251,10 +274,13 @@ impl Jobs {
     }
 }
 
-/// `go build -p N ...`; the folder of what is done is not changed by it, so a plan's line leaves it out.
-fn with_parallelism(call: &Invocation, tokens: usize) -> Invocation {
+/// `go build -p N ...` or `cmake --build ... -j N`; what is made is not changed by it, so a plan's line leaves it out.
+fn with_parallelism(call: &Invocation, joins: Joins, tokens: usize) -> Invocation {
     let mut call = call.clone();
-    call.args.insert(1.min(call.args.len()), format!("-p={tokens}").into());
+    match joins {
+        Joins::LastArgument => call.args.push(format!("-j{tokens}").into()),
+        _ => call.args.insert(1.min(call.args.len()), format!("-p={tokens}").into()),
+    }
     call
 }
 
@@ -303,7 +329,7 @@ mod tests {
         let run = |call: &Invocation, joins, line: &mut dyn FnMut(&str)| {
             jobs.announce(1);
             let place = jobs.place(&children).unwrap();
-            jobs.run(place, &children, call, joins, line).unwrap()
+            jobs.run(place, &children, &[Step::new(call.clone(), joins)], line).unwrap()
         };
         run(&count, Joins::AtStart, &mut |_| ());
         assert_eq!(jobs.client.available().unwrap(), 4);
@@ -328,7 +354,8 @@ mod tests {
                     now.fetch_sub(1, Ordering::SeqCst);
                     // Failures make the pool count itself, in the middle of what others do.
                     let script = if call % 2 == 0 { "exit 1" } else { "true" };
-                    jobs.run(place, children, &shell(script), Joins::Jobserver, &mut |_| ()).unwrap();
+                    let steps = [Step::new(shell(script), Joins::Jobserver)];
+                    jobs.run(place, children, &steps, &mut |_| ()).unwrap();
                 });
             }
         });
@@ -352,7 +379,8 @@ mod tests {
             for _ in 0..3 {
                 scope.spawn(|| {
                     let place = jobs.place(&children).unwrap();
-                    jobs.run(place, &children, &shell("true"), Joins::AtStart, &mut |_| ()).unwrap();
+                    let steps = [Step::new(shell("true"), Joins::AtStart)];
+                    jobs.run(place, &children, &steps, &mut |_| ()).unwrap();
                 });
             }
         });

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::Job;
-use crate::invocation::Word;
+use crate::invocation::{Invocation, Step, Word};
 
 impl Job {
     /// The same call for each of its platforms alone, with the binaries that it makes: the same environment and the same
@@ -21,12 +21,13 @@ impl Job {
     }
 
     fn for_triple(&self, folder: &Path, triple: &str) -> Self {
-        let mut invocation = self.invocation.clone();
-        invocation.args = only_target(&self.invocation.args, triple);
+        let alone = |step: &Step| {
+            let args = only_target(&step.invocation.args, triple);
+            Step::new(Invocation { args, ..step.invocation.clone() }, step.joins)
+        };
         let below = folder.join(triple);
         Self {
-            line: invocation.to_line(),
-            invocation,
+            steps: self.steps.iter().map(alone).collect(),
             outputs: self.outputs.iter().filter(|output| output.starts_with(&below)).cloned().collect(),
             targets: vec![triple.to_owned()],
             ..self.clone()
@@ -59,7 +60,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::invocation::{Invocation, Joins};
+    use crate::invocation::Joins;
     use crate::toolchain::Language;
 
     fn job(targets: &[(&str, &str, &str)]) -> Job {
@@ -68,9 +69,8 @@ mod tests {
         Job {
             language: Language::Rust,
             platforms: targets.iter().map(|(platform, _, _)| platform.parse().unwrap()).collect(),
-            line: invocation.to_line(),
-            invocation,
-            joins: Joins::Jobserver,
+            setup: Vec::new(),
+            steps: vec![Step::new(invocation, Joins::Jobserver)],
             outputs: targets.iter().map(|(_, triple, _)| PathBuf::from(format!("/t/{triple}/release/app"))).collect(),
             tools: Vec::new(),
             targets: targets.iter().map(|(_, triple, _)| (*triple).to_owned()).collect(),
@@ -87,7 +87,8 @@ mod tests {
             ("linux/arm/v7", "arm-unknown-linux-gnueabihf", "arm-unknown-linux-gnueabihf.2.28"),
         ]);
         let alone = job.alone();
-        let found: Vec<_> = alone.iter().map(|job| (job.platforms.clone(), &*job.line, job.outputs.clone())).collect();
+        let found: Vec<_> =
+            alone.iter().map(|job| (job.platforms.clone(), &*job.steps[0].line, job.outputs.clone())).collect();
         let expected = |platform: &str, triple: &str| {
             let line = format!("cargo build --target {triple}.2.28 --target-dir /t");
             (vec![platform.parse().unwrap()], line, vec![PathBuf::from(format!("/t/{triple}/release/app"))])

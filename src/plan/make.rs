@@ -97,6 +97,7 @@ impl Planner<'_> {
                 toolchain: None,
                 binary: PathBuf::new(),
                 job: None,
+                installed: None,
             };
             if let Source::Prebuilt { path } = &program.source {
                 // What it needs is only known once it is read, so nothing is taken for granted.

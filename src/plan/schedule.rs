@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::c_program::{self, Site};
 use crate::cargo::{CargoJob, Machine, Target};
+use crate::command_program;
 use crate::golang::{self, GoPackage, GoSettings};
-use crate::invocation::Joins;
+use crate::invocation::{Joins, Step};
 use crate::platform::Platform;
 use crate::toolchain::{Language, Toolchain};
 
@@ -43,6 +45,7 @@ pub(super) fn schedule(
     for platform in order {
         schedule_go(plan, platform, &by_platform[&platform], build);
     }
+    schedule_alone(plan, pending, build, context);
     if let Some(machine) = &context.machine {
         schedule_rust(plan, pending, machine, context.environment);
     }
@@ -118,15 +121,55 @@ fn enter_rust(
     plan.jobs.push(Job {
         language: Language::Rust,
         platforms: job.targets.iter().map(|target| target.platform).collect(),
-        line: invocation.to_line(),
-        invocation,
-        joins: Joins::Jobserver,
+        setup: Vec::new(),
+        steps: vec![Step::new(invocation, Joins::Jobserver)],
         outputs,
         tools,
         targets: job.targets.iter().map(|target| target.triple.clone()).collect(),
         alternatives,
         build_directory: Some(folder),
     });
+}
+
+/// C programs and those of commands are built one by one, each in a folder of its own.
+fn schedule_alone(plan: &mut Plan, pending: &[Pending], build: &Path, context: &Context<'_>) {
+    let mut known: BTreeMap<(Platform, &str), usize> = BTreeMap::new();
+    for program in pending {
+        let folder = build.join(program.platform.as_folder()).join(&program.name);
+        let site = Site {
+            platform: program.platform,
+            toolchain: &program.toolchain,
+            folder: &folder,
+            found: context.found,
+            environment: context.environment,
+        };
+        let recipe = match &program.source {
+            Source::C(c) => c_program::recipe(c, &site),
+            Source::Command(command) => command_program::recipe(command, &site),
+            Source::Go { .. } | Source::Rust(_) | Source::Prebuilt { .. } => continue,
+        };
+        let planned = &mut plan.images[program.image].units[program.unit].programs[program.program];
+        planned.binary.clone_from(&recipe.output);
+        planned.installed.clone_from(&recipe.installed);
+        let job = *known.entry((program.platform, &program.name)).or_insert(plan.jobs.len());
+        planned.job = Some(job);
+        if job < plan.jobs.len() {
+            continue;
+        }
+        // A command that compiles no C needs no C compiler; one that does is told so by the script in its place.
+        let needs_compiler = matches!(program.source, Source::C(_));
+        plan.jobs.push(Job {
+            language: program.source.language(),
+            platforms: vec![program.platform],
+            setup: recipe.setup,
+            steps: recipe.steps,
+            outputs: vec![recipe.output],
+            tools: if needs_compiler { program.toolchain.tools.clone() } else { Vec::new() },
+            targets: Vec::new(),
+            alternatives: program.alternatives.clone(),
+            build_directory: None,
+        });
+    }
 }
 
 fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build: &Path) {
@@ -157,9 +200,8 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
         plan.jobs.push(Job {
             language: Language::Go,
             platforms: vec![platform],
-            line: invocation.to_line(),
-            invocation,
-            joins: Joins::AtStart,
+            setup: Vec::new(),
+            steps: vec![Step::new(invocation, Joins::AtStart)],
             outputs: files.iter().map(|name| folder.join(name)).collect(),
             tools: toolchain.tools.clone(),
             targets: Vec::new(),
@@ -179,6 +221,8 @@ fn distinct_names(pending: &[Pending]) -> Result<(), PlanError> {
                 package == other && settings == theirs
             }
             (Source::Rust(one), Source::Rust(other)) => one == other,
+            (Source::C(one), Source::C(other)) => one == other,
+            (Source::Command(one), Source::Command(other)) => one == other,
             _ => false,
         };
         if !same {

@@ -43,7 +43,7 @@ fn image(name: &str, platforms: &[&str], base: &Arc<BaseOffer>, programs: &[&str
 }
 
 fn make(images: Vec<ImageInput>, options: Options) -> Result<Plan, PlanError> {
-    let context = Context { machine: None, environment: &|_| None };
+    let context = Context { machine: None, environment: &|_| None, found: &|_| None };
     super::make(&Toolchains::built_in().unwrap(), Path::new("/src/.anyarch/build"), &context, images, options)
 }
 
@@ -56,7 +56,7 @@ fn one_call_a_platform_makes_the_programs_of_all_images() {
             .unwrap();
     assert_eq!(plan.jobs.len(), 2);
     assert_eq!(
-        plan.jobs[1].line,
+        plan.jobs[1].steps[0].line,
         "CGO_ENABLED=0 GOARCH=arm64 GOARM64=v8.0 GOOS=linux go build -trimpath -o /src/.anyarch/build/linux_arm64/ ./cmd/app ./cmd/tool"
     );
     let jobs: Vec<_> = plan.images.iter().flat_map(|image| &image.units).map(|unit| unit.programs[0].job).collect();
@@ -181,7 +181,7 @@ fn rust_plan(host: &str, platforms: &[&str], c: impl Fn(&str) -> bool) -> Plan {
     let settings = ImageSettings::default();
     let image =
         ImageInput { name: "app".into(), shown: settings.clone(), settings, files: Vec::new(), units: units.collect() };
-    let context = Context { machine: Some(machine(host)), environment: &|_| None };
+    let context = Context { machine: Some(machine(host)), environment: &|_| None, found: &|_| None };
     let toolchains = Toolchains::built_in().unwrap();
     super::make(&toolchains, Path::new("/w/.anyarch/build"), &context, vec![image], Options::default()).unwrap()
 }
@@ -192,7 +192,7 @@ fn an_arm64_machine_plans_what_an_amd64_machine_does() {
     let only_64_bit_has_c = |platform: &str| platform.ends_with("64");
     let here = rust_plan("x86_64-unknown-linux-gnu", &platforms, only_64_bit_has_c);
     let there = rust_plan("aarch64-unknown-linux-gnu", &platforms, only_64_bit_has_c);
-    let lines = |plan: &Plan| plan.jobs.iter().map(|job| job.line.clone()).collect::<Vec<_>>();
+    let lines = |plan: &Plan| plan.jobs.iter().map(|job| job.steps[0].line.clone()).collect::<Vec<_>>();
     assert_eq!(lines(&here), lines(&there));
     let jobs: Vec<(Vec<String>, Vec<String>)> = there
         .jobs
@@ -226,5 +226,5 @@ fn two_platforms_of_one_rust_target_build_in_folders_of_their_own() {
             Path::new("/w/target/anyarch/linux_amd64_v3/x86_64-unknown-linux-musl/release/app"),
         ]
     );
-    assert!(plan.jobs[1].line.contains("-Ctarget-cpu=x86-64-v3"), "{}", plan.jobs[1].line);
+    assert!(plan.jobs[1].steps[0].line.contains("-Ctarget-cpu=x86-64-v3"), "{}", plan.jobs[1].steps[0].line);
 }

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::cargo::{Message, MessageReader};
-use crate::exec::{ExecError, Finished, Jobs, Place};
+use crate::exec::{Finished, Jobs, Place};
 use crate::plan::Job;
 use crate::platform::Platform;
 
+use super::error::Error;
 use super::event::Event;
 use super::session::Session;
+use super::setup;
 
 /// What a compiler did not make.
 #[derive(Debug, PartialEq, Eq)]
@@ -59,12 +61,12 @@ impl Compilation<'_> {
     ///
     /// # Errors
     /// When a compiler cannot be started, or we were interrupted.
-    pub fn run(&self, job: &Job, place: Place) -> Result<Compiled, ExecError> {
+    pub fn run(&self, job: &Job, place: Place) -> Result<Compiled, Error> {
         let (platforms, programs) = (job.platforms.clone(), programs(&job.outputs));
         self.session.watch.event(Event::CompileStarted { job: self.position, platforms, programs });
         let mut told = BTreeSet::new();
-        let finished = self.call(job, &mut told, place)?;
-        let output = text(&finished);
+        setup::prepare(&job.setup)?;
+        let (finished, output) = self.call(job, &mut told, place)?;
         if finished.status.success() {
             return Ok(Compiled { said: output, failures: Vec::new() });
         }
@@ -77,8 +79,7 @@ impl Compilation<'_> {
         for job in again {
             self.jobs.announce(1);
             let place = self.jobs.place(&self.session.children)?;
-            let finished = self.call(&job, &mut told, place)?;
-            let output = text(&finished);
+            let (finished, output) = self.call(&job, &mut told, place)?;
             if !finished.status.success() {
                 add(&mut compiled.failures, failure(&job, &told, &finished, output));
             }
@@ -86,8 +87,8 @@ impl Compilation<'_> {
         Ok(compiled)
     }
 
-    /// Runs one call. `told` gains each binary that is there.
-    fn call(&self, job: &Job, told: &mut BTreeSet<PathBuf>, place: Place) -> Result<Finished, ExecError> {
+    /// Runs the calls of a job, and returns what they said. `told` gains each binary that is there.
+    fn call(&self, job: &Job, told: &mut BTreeSet<PathBuf>, place: Place) -> Result<(Finished, String), Error> {
         let start = Instant::now();
         let reader = job.build_directory.as_deref().map(MessageReader::new);
         let mut tell = |path: &PathBuf| {
@@ -95,16 +96,32 @@ impl Compilation<'_> {
                 (self.made)(path.clone(), start.elapsed());
             }
         };
-        let mut line = |line: &str| {
-            if let Some(Message::Artifact(artifact)) = reader.as_ref().map(|reader| reader.read(line)) {
-                tell(&artifact.path);
+        // Build tools say on stdout what their compilers found wrong.
+        let mut printed = String::new();
+        let mut line = |line: &str| match &reader {
+            Some(reader) => {
+                if let Message::Artifact(artifact) = reader.read(line) {
+                    tell(&artifact.path);
+                }
+            }
+            None => {
+                printed.push_str(line);
+                printed.push('\n');
             }
         };
-        let finished = self.jobs.run(place, &self.session.children, &job.invocation, job.joins, &mut line)?;
-        if finished.status.success() {
+        let finished = self.jobs.run(place, &self.session.children, &job.steps, &mut line)?;
+        let success = finished.status.success();
+        if success {
+            let missing = job.outputs.iter().find(|path| !path.is_file());
+            if let Some(path) = missing {
+                let line = job.steps.last().map(|step| step.line.clone()).unwrap_or_default();
+                return Err(Error::NotMade { platforms: job.platforms.clone(), path: path.clone(), line });
+            }
             job.outputs.iter().for_each(tell);
+            printed.clear();
         }
-        Ok(finished)
+        let said = format!("{printed}{}", text(&finished));
+        Ok((finished, said.trim_end().to_owned()))
     }
 }
 

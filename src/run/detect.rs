@@ -1,6 +1,6 @@
 //! PATH arguments and `[[program]]` tables become programs: which language, which package, called what.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
@@ -17,7 +17,7 @@ use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::error::{Error, quoted};
 use super::flags::Flags;
-use super::locate::{Location, Marker, as_typed, locate, marker_in, without_pattern};
+use super::locate::{Location, Marker, as_typed, holds_c, locate, marker_in, without_pattern};
 use super::rust::{Workspaces, features_of};
 
 /// What a program is, on every platform.
@@ -27,6 +27,10 @@ pub enum Kind {
     Go(GoPackage),
     /// a binary of a Cargo package
     Rust(Binary),
+    /// the C of a folder
+    C(PathBuf),
+    /// what a command makes in a folder
+    Command(PathBuf),
     /// a binary that something else built
     Prebuilt,
 }
@@ -102,6 +106,7 @@ impl Detector<'_> {
                 let same = |program: &&mut Program| match (&program.kind, &known.kind) {
                     (Kind::Go(one), Kind::Go(other)) => one == other,
                     (Kind::Rust(one), Kind::Rust(other)) => one == other,
+                    (Kind::C(one), Kind::C(other)) => one == other,
                     _ => false,
                 };
                 if let Some(program) = programs.iter_mut().find(same) {
@@ -137,6 +142,7 @@ impl Detector<'_> {
                 let packages = self.go_packages(&location.start, path, self.directory)?;
                 Ok(packages.into_iter().map(|package| named(package.name(), Kind::Go(package.clone()))).collect())
             }
+            Some(Marker::C(folder)) => Ok(vec![named(&folder_name(&folder), Kind::C(folder))]),
             Some(Marker::Cargo(_)) => {
                 let choice = Choice {
                     package: flags.package.clone(),
@@ -227,6 +233,16 @@ impl Detector<'_> {
                 };
                 Ok(vec![program(&name, Kind::Prebuilt)])
             }
+            Language::C => {
+                let folder = fs::canonicalize(folder.as_deref().unwrap_or(root))
+                    .map_err(|_| Error::NoPath { path: package.unwrap_or(".").into() })?;
+                let target = table.target.as_ref().map(|target| target.get_ref().clone());
+                Ok(vec![program(&target.unwrap_or_else(|| folder_name(&folder)), Kind::C(folder))])
+            }
+            Language::Command => {
+                let name = given.clone().ok_or_else(|| nameless(entry, file))?;
+                Ok(vec![program(&name, Kind::Command(folder.unwrap_or_else(|| root.clone())))])
+            }
             Language::Go => {
                 let packages = match (&folder, package) {
                     (Some(folder), Some(package)) => self.go_packages(folder, package, root)?,
@@ -275,11 +291,18 @@ fn language_of(
     let looked_for = match (marker, telling) {
         (Some(Marker::Go(_)), _) => return Ok(Language::Go),
         (Some(Marker::Cargo(_)), _) => return Ok(Language::Rust),
+        (Some(Marker::C(_)), _) => return Ok(Language::C),
         (_, Some([only])) => return Ok(*only),
         (Some(Marker::Both(folder)), _) => format!("`{}` holds both a go.mod and a Cargo.toml", folder.display()),
-        (None, _) => format!("there is no go.mod or Cargo.toml in `{}`", start.display()),
+        (None, _) if holds_c(start) => return Ok(Language::C),
+        (None, _) => format!("there is no go.mod, Cargo.toml or C in `{}`", start.display()),
     };
     Err(Error::NoLanguage { place: file.source.place_of(entry).to_string(), looked_for })
+}
+
+/// What a folder is called.
+fn folder_name(folder: &Path) -> String {
+    folder.file_name().map_or_else(|| "app".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// A prebuilt binary without a name is called what its file is called, where that is one name for all platforms.

@@ -26,11 +26,13 @@ use crate::sink::SinkError;
 use crate::store::StoreError;
 use crate::toolchain::ToolchainError;
 
+use super::c::CProjectError;
+
 /// Why a run ended.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the words of each variant are its documentation")]
 pub enum Error {
-    #[error("there is no project in `{path}`: no go.mod, Cargo.toml or anyarch.toml there or above")]
+    #[error("there is no project in `{path}`: no go.mod, Cargo.toml or anyarch.toml there or above, and no C there")]
     NoProject { path: PathBuf },
     #[error("`{path}` does not exist")]
     NoPath { path: PathBuf },
@@ -107,6 +109,12 @@ pub enum Error {
     Compile { failed: Vec<String> },
     #[error("the rows of `{file}` change which programs run ({}), and only you can allow that", changes.join(", "))]
     ProjectToolchain { file: PathBuf, changes: Vec<String> },
+    #[error("`{}` is not there for {} after `{line}` ended well", path.display(), join(.platforms))]
+    NotMade { platforms: Vec<Platform>, path: PathBuf, line: String },
+    #[error("`{program}` for {platform} is linked dynamically, and was to be static")]
+    NotStatic { program: String, platform: Platform },
+    #[error(transparent)]
+    C(#[from] CProjectError),
     #[error("interrupted")]
     Interrupted,
     #[error("a thread of anyarch ended early")]
@@ -214,6 +222,10 @@ fn in_file(key: &str, flag: &str, hint: &str) -> String {
     hint.strip_prefix(flag).map_or_else(|| hint.to_owned(), |value| format!("{key} = \"{value}\""))
 }
 
+fn join(platforms: &[Platform]) -> String {
+    platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn describe_failures(failed: &[String]) -> String {
     match failed {
         [only] => format!("{only} was not built, so nothing was published"),
@@ -272,6 +284,11 @@ impl Hint for Error {
             Self::SingleManifest { .. } => vec!["--platform linux/amd64 --single-manifest".to_owned()],
             Self::Epoch { .. } => vec!["SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build".to_owned()],
             Self::Unfit { source, .. } => source.hints(),
+            Self::C(error) => error.hints(),
+            Self::NotMade { .. } => vec!["output = \"path/of/the/binary\"".to_owned()],
+            Self::NotStatic { .. } => {
+                vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
+            }
             Self::NoProgram { source, .. } => source.hints(),
             Self::ProjectToolchain { .. } => vec!["--allow-project-toolchains".to_owned()],
             Self::Config(error) => error.hints(),

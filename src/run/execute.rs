@@ -29,7 +29,7 @@ enum Report {
     /// a binary is there
     Made { path: PathBuf, elapsed: Duration },
     /// a job is over
-    Ended { job: usize, result: Result<Compiled, ExecError> },
+    Ended { job: usize, result: Result<Compiled, Error> },
     /// a unit is an image
     Packed { image: usize, unit: usize, result: Box<Result<(Image, u64), Error>>, elapsed: Duration },
 }
@@ -91,7 +91,8 @@ fn start_jobs(session: &Session, prepared: &Arc<Prepared>, jobs: Jobs, sender: U
                 // The receiver is gone only when the run has ended already.
                 let made = |path, elapsed| drop(sender.send(Report::Made { path, elapsed }));
                 let compilation = Compilation { session: &session, jobs: &jobs, position, made: &made };
-                let result = place.and_then(|place| compilation.run(&prepared.plan.jobs[position], place));
+                let result = place.map_err(Error::from);
+                let result = result.and_then(|place| compilation.run(&prepared.plan.jobs[position], place));
                 let _ = sender.send(Report::Ended { job: position, result });
             });
         }
@@ -188,7 +189,7 @@ impl<'session> Run<'session> {
         }
     }
 
-    fn ended(&mut self, position: usize, result: Result<Compiled, ExecError>) -> Result<(), Error> {
+    fn ended(&mut self, position: usize, result: Result<Compiled, Error>) -> Result<(), Error> {
         self.running -= 1;
         self.session.watch.event(Event::CompileEnded { job: position });
         let prepared = self.prepared.clone();
@@ -201,11 +202,11 @@ impl<'session> Run<'session> {
                 }
                 compiled.failures.into_iter().for_each(|failure| self.compiler_failed(failure));
             }
-            Err(ExecError::Interrupted) => return Err(Error::Interrupted),
+            Err(Error::Interrupted | Error::Exec(ExecError::Interrupted)) => return Err(Error::Interrupted),
             // Others finish: what they make is found again by the next run.
             Err(error) => {
                 self.give_up(&job.outputs.iter().cloned().collect());
-                self.error = self.error.take().or(Some(error.into()));
+                self.error = self.error.take().or(Some(error));
             }
         }
         Ok(())

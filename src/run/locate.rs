@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
 
+use crate::c_program::is_source;
 use crate::config;
 
 use super::error::Error;
@@ -28,6 +29,8 @@ pub enum Marker {
     Cargo(PathBuf),
     /// it holds both
     Both(PathBuf),
+    /// it holds C: sources, or what a build system of C reads
+    C(PathBuf),
 }
 
 /// Goes up from `path` (a folder, or Go's `./cmd/...`) to its project.
@@ -38,16 +41,20 @@ pub fn locate(directory: &Path, path: &str) -> Result<Location, Error> {
     let start = directory.join(without_pattern(path).0);
     let start = fs::canonicalize(&start).map_err(|_| Error::NoPath { path: path.into() })?;
     let start = if start.is_dir() { start } else { start.parent().map(Path::to_owned).unwrap_or_default() };
-    let marker = start.ancestors().find_map(marker_in);
+    let above = || start.ancestors().find_map(marker_in);
+    let marker = if holds_only_c(&start) { Some(Marker::C(start.clone())) } else { above() };
+    let marker = marker.or_else(|| holds_c(&start).then(|| Marker::C(start.clone())));
     let language_root = marker.as_ref().map(|marker| match marker {
-        Marker::Go(folder) | Marker::Cargo(folder) | Marker::Both(folder) => folder.clone(),
+        Marker::Go(folder) | Marker::Cargo(folder) | Marker::Both(folder) | Marker::C(folder) => folder.clone(),
     });
-    // A configuration above the language's own root is another project's: that of whoever vendored this one.
-    let configured = start
-        .ancestors()
-        .take_while(|folder| language_root.as_deref().is_none_or(|root| folder.starts_with(root)))
-        .find(|folder| config::path_in(folder).is_file())
-        .map(Path::to_owned);
+    // A configuration above the language's own root is another project's: that of whoever vendored this one. C has no
+    // file that marks its root, so a folder of it belongs to the nearest configuration above.
+    let has_own_root = |folder: &&Path| {
+        let is_c = matches!(marker, Some(Marker::C(_)));
+        is_c || language_root.as_deref().is_none_or(|root| folder.starts_with(root))
+    };
+    let configured =
+        start.ancestors().take_while(has_own_root).find(|folder| config::path_in(folder).is_file()).map(Path::to_owned);
     let workspace = match &marker {
         Some(Marker::Cargo(folder)) => workspace_above(folder),
         _ => None,
@@ -65,6 +72,33 @@ pub(super) fn marker_in(folder: &Path) -> Option<Marker> {
         (false, true) => Some(Marker::Cargo(folder.to_owned())),
         (false, false) => None,
     }
+}
+
+/// Whether a folder holds C and nothing of the Go or Rust project that it may lie in. A Makefile says nothing here: people
+/// keep them in any folder.
+fn holds_only_c(folder: &Path) -> bool {
+    let told = ["CMakeLists.txt", "configure", "configure.ac", "meson.build"];
+    let names: Vec<String> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    let is_other = |name: &String| {
+        let extension = Path::new(name).extension();
+        extension.is_some_and(|extension| extension == "go" || extension == "rs")
+    };
+    marker_in(folder).is_none()
+        && !names.iter().any(is_other)
+        && names.iter().any(|name| is_source(name) || told.contains(&name.as_str()))
+}
+
+/// Whether a folder holds C.
+pub(super) fn holds_c(folder: &Path) -> bool {
+    let told = ["CMakeLists.txt", "configure", "configure.ac", "meson.build", "Makefile", "GNUmakefile", "makefile"];
+    let is_source = |name: std::ffi::OsString| is_source(&name.to_string_lossy());
+    told.iter().any(|name| folder.join(name).is_file())
+        || fs::read_dir(folder)
+            .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_source(entry.file_name()))))
 }
 
 /// The nearest Cargo.toml above with a `[workspace]`. Whether the package is a member is for cargo to say.

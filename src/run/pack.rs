@@ -9,12 +9,13 @@ use fs_err as fs;
 use rayon::prelude::*;
 
 use crate::blob::{Descriptor, Digest, Hasher, MEDIA_TYPE_LAYER_GZIP};
-use crate::elf::{self, ElfFacts};
+use crate::elf::{self, ElfFacts, Linkage};
 use crate::image::{self, Image, OwnLayer};
 use crate::layer::{self, Uncompressed};
 use crate::layer_entry::{Contents, Entry, EntryKind};
 use crate::plan::{ImagePlan, PlannedProgram, Unit};
 use crate::store::Store;
+use crate::toolchain::Language;
 
 use super::error::Error;
 use super::settings::Times;
@@ -66,11 +67,18 @@ fn check(program: &PlannedProgram, unit: &Unit) -> Result<(), Error> {
         source: Box::new(source),
     })?;
     elf::check(&facts, platform).map_err(|source| Error::Unfit {
-        program: name,
+        program: name.clone(),
         platform,
         path: path.clone(),
         source: Box::new(source),
-    })
+    })?;
+    let was_to_be_static = program.toolchain.as_ref().is_some_and(|toolchain| toolchain.static_binary);
+    // Makefiles have flags of their own, and Go links as its C asks for.
+    let is_c = matches!(program.language, Language::C) || facts.go.is_some();
+    if is_c && was_to_be_static && facts.linkage == Linkage::Dynamic {
+        return Err(Error::NotStatic { program: name, platform });
+    }
+    Ok(())
 }
 
 fn program_entry(program: &PlannedProgram) -> Result<Entry, Error> {

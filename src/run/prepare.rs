@@ -9,6 +9,8 @@ use fs_err as fs;
 
 use crate::base::{Bases, Listing};
 use crate::base_name::BaseName;
+use crate::c_program::CSettings;
+use crate::command_program::CommandProgram;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
 use crate::config::{self, ConfigFile};
@@ -19,8 +21,9 @@ use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Sour
 use crate::platform::{self, Platform};
 use crate::reference::Reference;
 use crate::registry;
-use crate::toolchain::{Language, Toolchains};
+use crate::toolchain::{Language, Tool, Toolchains};
 
+use super::c;
 use super::check;
 use super::destination;
 use super::detect::{Detector, Kind, Program, Programs};
@@ -121,7 +124,8 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };
     let build = settings.own_folder().join("build");
     let environment = |name: &str| std::env::var(name).ok();
-    let context = workspaces.context(&environment)?;
+    let found = |tool: &Tool| host::find(tool).map(host::absolute);
+    let context = workspaces.context(&environment, &found)?;
     let mut plan = plan::make(&toolchains, &build, &context, inputs, options)?;
     provide::call_downloaded(&mut plan);
     destination::check(&output, settings.single_manifest(), &plan, &references)?;
@@ -232,6 +236,8 @@ impl Preparation<'_> {
             let language = match program.kind {
                 Kind::Go(_) => Language::Go,
                 Kind::Rust(_) => Language::Rust,
+                Kind::C(_) => Language::C,
+                Kind::Command(_) => Language::Command,
                 Kind::Prebuilt => Language::Prebuilt,
             };
             let known = self.toolchains.default_platforms(language);
@@ -312,9 +318,51 @@ impl Preparation<'_> {
                 let env = self.variables(&settings, &scope)?;
                 Source::Rust(Box::new(self.workspaces.program(self.toolchains, binary, platform, &settings, env)?))
             }
+            Kind::C(folder) => {
+                let words = c::Words {
+                    args: words(settings.args.as_ref())?,
+                    output: self.output(&settings, &scope)?,
+                    settings: self.c_settings(&settings, &scope)?,
+                };
+                Source::C(Box::new(c::program(&program.name, folder, &settings, words)?))
+            }
+            Kind::Command(folder) => Source::Command(Box::new(CommandProgram {
+                name: program.name.clone(),
+                directory: folder.clone(),
+                command: words(settings.command.as_ref())?,
+                output: self.output(&settings, &scope)?.map(|output| self.settings.root.join(output)),
+                settings: self.c_settings(&settings, &scope)?,
+                languages: self.toolchains.variables(platform),
+                host: host::platform()?,
+            })),
             Kind::Prebuilt => self.prebuilt(program, platform, &settings, &scope)?,
         };
         Ok(ProgramInput { name: program.name.clone(), destination: self.destination(program, &scope)?, source })
+    }
+
+    fn output(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<Option<String>, Error> {
+        let output = settings.output.as_ref();
+        let rendered = output.map(|value| self.settings.checked("output", value, scope, config::check::not_empty));
+        Ok(rendered.transpose()?.map(|rendered| rendered.value))
+    }
+
+    /// What C depends on beside its sources, whichever language it is compiled for.
+    fn c_settings(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<CSettings, Error> {
+        let words = |list: &Option<toml::Spanned<config::collections::OneOrMany<String>>>| {
+            let values = list.iter().flat_map(|list| list.get_ref().iter());
+            values.map(|value| self.settings.word(value, scope)).collect::<Result<Vec<_>, _>>()
+        };
+        let libs = settings.libs.iter().flat_map(|libs| libs.get_ref().iter());
+        Ok(CSettings {
+            cflags: words(&settings.cflags)?,
+            ldflags: words(&settings.ldflags)?,
+            libs: libs.map(|library| library.get_ref().clone()).collect(),
+            strip: settings.strip.as_ref().is_some_and(|strip| *strip.get_ref()),
+            libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
+            row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
+            sysroot: None,
+            env: self.variables(settings, scope)?,
+        })
     }
 
     fn variables(

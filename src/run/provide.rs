@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::download::Downloader;
 use crate::host::{self, HostError};
 use crate::install::{InstallError, Installer, Progress, Told};
+use crate::invocation::Step;
 use crate::plan::Plan;
 use crate::platform::{Architecture, Platform};
 use crate::provision::{self, Need, Subject, Way};
@@ -146,10 +147,10 @@ fn found_target(libraries: Option<&Path>, target: &str) -> Option<String> {
 /// Calls of tools that PATH lacks call what was downloaded.
 pub fn call_downloaded(plan: &mut Plan) {
     for job in &mut plan.jobs {
-        for tool in &job.tools {
-            host::call_downloaded(tool, &mut job.invocation);
+        for step in &mut job.steps {
+            job.tools.iter().for_each(|tool| host::call_downloaded(tool, &mut step.invocation));
+            *step = Step::new(step.invocation.clone(), step.joins);
         }
-        job.line = job.invocation.to_line();
     }
 }
 

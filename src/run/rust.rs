@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use fs_err as fs;
 
+use crate::c_program::Found;
 use crate::cargo::{
     self, Binary, CargoError, Choice, CrateRow, Features, Graph, Machine, Rustc, UserFlags, Workspace, Zig,
 };
@@ -177,8 +178,9 @@ impl Workspaces {
     pub fn context<'context>(
         &mut self,
         environment: &'context dyn Fn(&str) -> Option<String>,
+        found: Found<'context>,
     ) -> Result<Context<'context>, Error> {
-        let Some((root, zig)) = self.used.clone() else { return Ok(Context { machine: None, environment }) };
+        let Some((root, zig)) = self.used.clone() else { return Ok(Context { machine: None, environment, found }) };
         let config = self.config(&root)?;
         let [version, sysroot] = Rustc::invocations(&config.rustc(), &root);
         let failed = |output: String| host::HostError::Sysroot { output: output.trim().to_owned() };
@@ -188,6 +190,7 @@ impl Workspaces {
         Ok(Context {
             machine: Some(Machine { rustc, cargo_home: config.cargo_home().to_owned(), anyarch, zig }),
             environment,
+            found,
         })
     }
 

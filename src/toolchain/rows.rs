@@ -26,6 +26,8 @@ pub struct RustNames {
     pub static_libc: String,
     /// `-Ctarget-cpu`
     pub cpu: Option<String>,
+    /// `-Ctarget-feature`
+    pub features: Option<String>,
 }
 
 /// The zig side of a platform.
@@ -56,8 +58,12 @@ pub struct PlatformRow {
     pub rust: Option<RustNames>,
     /// prefix of the GNU cross compiler
     pub gcc: Option<String>,
+    /// `-march` of the GNU cross compiler
+    pub march: Option<String>,
     /// zig targets
     pub zig: Option<ZigNames>,
+    /// Debian's name of the architecture: where a sysroot's packages come from
+    pub debian: Option<String>,
     /// where the row comes from
     #[serde(skip)]
     pub origin: Origin,
@@ -102,6 +108,15 @@ pub struct ToolchainRow {
     /// Rust flags by `musl`, `gnu` and `static-gnu`
     #[serde(default)]
     pub rustflags: BTreeMap<String, Vec<String>>,
+    /// how each tool of C is called; the first word is one of `tools`, or a program
+    #[serde(default)]
+    pub commands: BTreeMap<String, Vec<String>>,
+    /// flags of the C compiler that choose the target
+    #[serde(default)]
+    pub flags: Vec<String>,
+    /// flags of the C linker by `musl`, `gnu` and `static-gnu`
+    #[serde(default)]
+    pub ldflags: BTreeMap<String, Vec<String>>,
     /// where the row comes from
     #[serde(skip)]
     pub origin: Origin,
@@ -168,28 +183,42 @@ pub(super) fn triple_fits(triple: &str, platform: Platform) -> bool {
 }
 
 /// What `{...}` in a row stands for on one platform.
-pub(super) struct Placeholders<'facts> {
-    triple: Option<&'facts str>,
-    gcc: Option<&'facts str>,
-}
+pub(super) struct Placeholders(BTreeMap<&'static str, String>);
 
-impl<'facts> Placeholders<'facts> {
-    pub(super) fn of(facts: &'facts PlatformRow, triple: Option<&'facts str>) -> Self {
-        Self { triple, gcc: facts.gcc.as_deref() }
+impl Placeholders {
+    pub(super) fn of(facts: &PlatformRow, triple: Option<&str>) -> Self {
+        let mut values = BTreeMap::new();
+        if let Some(triple) = triple {
+            let underscored = triple.replace(['-', '.'], "_");
+            values.insert("triple", triple.to_owned());
+            values.insert("TRIPLE", underscored.to_uppercase());
+            values.insert("triple_", underscored);
+        }
+        if let Some(gcc) = &facts.gcc {
+            values.insert("gcc", gcc.clone());
+            values.insert("gcc-", gcc.replace('_', "-"));
+        }
+        values.extend(facts.march.iter().map(|march| ("march", march.clone())));
+        values.extend(facts.zig.iter().flat_map(|zig| &zig.cpu).map(|cpu| ("cpu", cpu.clone())));
+        Self(values)
+    }
+
+    /// The same, with `{zig}` standing for a target as zig writes it.
+    pub(super) fn with_zig(mut self, target: String) -> Self {
+        self.0.insert("zig", target);
+        self
     }
 
     pub(super) fn fill(&self, text: &str) -> String {
-        let mut filled = text.to_owned();
-        if let Some(triple) = self.triple {
-            let underscored = triple.replace(['-', '.'], "_");
-            filled = filled.replace("{triple}", triple);
-            filled = filled.replace("{triple_}", &underscored);
-            filled = filled.replace("{TRIPLE}", &underscored.to_uppercase());
-        }
-        if let Some(gcc) = self.gcc {
-            filled = filled.replace("{gcc}", gcc);
-            filled = filled.replace("{gcc-}", &gcc.replace('_', "-"));
-        }
-        filled
+        self.0.iter().fold(text.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), value))
+    }
+
+    /// The words, filled; a word that names what this platform does not have is left out.
+    pub(super) fn fill_words(&self, words: &[String]) -> Vec<String> {
+        let known = |word: &&String| {
+            let named = word.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+            named.is_none_or(|(name, _)| self.0.contains_key(name))
+        };
+        words.iter().filter(known).map(|word| self.fill(word)).collect()
     }
 }

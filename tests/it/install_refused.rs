@@ -170,20 +170,10 @@ fn an_archive_that_is_none_or_leads_out_of_its_folder_is_refused() {
 #[test]
 fn a_language_or_a_platform_that_is_none() {
     let home = Home::new();
-    let refused = |flag: &str, value: &str, code: i32, words: &str| {
-        let output = home.anyarch().args(["toolchain", "check", flag, value]).run();
-        output.assert_code(code).assert_stdout("").assert_stderr(words);
-    };
-    refused(
-        "--platform",
-        "windows/amd64",
-        5,
-        "
-        error: go has no toolchain for windows/amd64
-
-        hint: --platform linux/amd64,linux/amd64/v2,linux/amd64/v3,linux/amd64/v4,linux/arm64,linux/arm/v7,linux/arm/v6,linux/386,linux/s390x,linux/ppc64le,linux/riscv64
-        ",
-    );
+    let output = home.anyarch().args(["toolchain", "check", "--platform", "windows/amd64"]).run();
+    output.assert_code(5).assert_stdout("");
+    let words = "error: go has no toolchain for windows/amd64\n\nhint: --platform linux/amd64,";
+    assert!(output.stderr.starts_with(words), "{}", output.stderr);
     let output = home.anyarch().args(["toolchain", "check", "--language", "cobol"]).run();
     output.assert_code(2).assert_stdout("");
     assert!(

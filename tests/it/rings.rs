@@ -13,6 +13,7 @@ const EDGES: &[&str] = &[
     "base",
     "cargo_flags",
     "config",
+    "debian_archive",
     "download",
     "exec",
     "host",

@@ -117,11 +117,11 @@ fn values_that_are_none() {
             "error: `output` in anyarch.toml:2:10 and `push` in anyarch.toml:1:8 exclude each other\n",
         ),
         (
-            "[[program]]\nlanguage = \"c\"\n",
+            "[[program]]\nbuild = \"bazel\"\n",
             "
-            error: `language` in anyarch.toml:2:12: the language `c` is not there yet
+            error: `build` in anyarch.toml:2:9: `bazel` is not a build system
 
-            hint: build it with its own tools and set language = \"prebuilt\" with path = \"dist/{{platform.arch}}/NAME\"
+            hint: known build systems: plain, cmake, make, configure, meson
             ",
         ),
     ]);

@@ -194,8 +194,11 @@ fn an_unknown_key_names_the_nearest_that_is_known() {
         (
             "[[program]]\n[program.platform.\"linux/386\"]\nlanguage = \"go\"\n",
             "unknown key `language` in anyarch.toml:3:1",
-            &["known keys here: ldflags, gcflags, tags, buildvcs, env, features, all_features, no_default_features, \
-                 profile, libc, toolchain, c, strip, path"],
+            &[
+                "known keys here: ldflags, gcflags, tags, buildvcs, cgo, env, features, all_features, no_default_features, \
+              profile, build_std, libc, toolchain, sysroot, build, target, args, command, output, install, cflags, libs, \
+              c, strip, path",
+            ],
         ),
         (
             "[[program]]\nname = \"x\"\nentrypoint = [\"/x\"]\n",
@@ -343,11 +346,9 @@ fn a_value_that_its_key_cannot_take_says_why() {
             &["did you mean `rust`?"],
         ),
         (
-            "[[program]]\nlanguage = \"c\"\n",
-            "`language` in anyarch.toml:2:12: the language `c` is not there yet",
-            &[
-                "build it with its own tools and set language = \"prebuilt\" with path = \"dist/{{platform.arch}}/NAME\"",
-            ],
+            "[[program]]\nbuild = \"bazel\"\n",
+            "`build` in anyarch.toml:2:9: `bazel` is not a build system",
+            &["known build systems: plain, cmake, make, configure, meson"],
         ),
         (
             "[[program]]\nname = \"a\\nb/c\"\n",
@@ -393,17 +394,17 @@ fn keys_must_fit_each_other() {
         ),
         (
             "[[program]]\nlanguage = \"rust\"\nldflags = \"-s\"\n",
-            "`ldflags` in anyarch.toml:3:11 is a key of go programs, and this one's language is rust",
-            &["language = \"go\""],
+            "`ldflags` in anyarch.toml:3:11 is a key of go and c programs, and this one's language is rust",
+            &["language = \"go\"", "language = \"c\""],
         ),
         (
-            "[[program]]\nlanguage = \"go\"\n[program.platform.\"linux/386\"]\nlibc = \"musl\"\n",
-            "`libc` in anyarch.toml:4:8 is a key of rust programs, and this one's language is go",
+            "[[program]]\nlanguage = \"go\"\n[program.platform.\"linux/386\"]\nprofile = \"x\"\n",
+            "`profile` in anyarch.toml:4:11 is a key of rust programs, and this one's language is go",
             &["language = \"rust\""],
         ),
         (
             "[[program]]\nlanguage = \"prebuilt\"\npath = \"a\"\nenv = { A = \"1\" }\n",
-            "`env` in anyarch.toml:4:7 is a key of go and rust programs, and this one's language is prebuilt",
+            "`env` in anyarch.toml:4:7 is a key of go, rust, c and command programs, and this one's language is prebuilt",
             &["leave `env` out: a prebuilt program is taken as it is"],
         ),
         (
@@ -441,7 +442,7 @@ fn the_keys_of_a_language_that_was_found_elsewhere_are_checked_too() {
     assert_eq!(language_keys(&file.source, &file.program[0], Language::Go), Ok(()));
     assert_eq!(
         language_keys(&file.source, &file.program[0], Language::Rust).unwrap_err().to_string(),
-        "`ldflags` in anyarch.toml:3:11 is a key of go programs, and this one's language is rust"
+        "`ldflags` in anyarch.toml:3:11 is a key of go and c programs, and this one's language is rust"
     );
 }
 

@@ -81,17 +81,8 @@ fn a_language_that_is_not_there_is_told_from_one_that_nobody_knows() {
         ("golang", "`golang` is not a language", "did you mean `go`?"),
         ("Rust", "`Rust` is not a language", "did you mean `rust`?"),
         ("pre-built", "`pre-built` is not a language", "did you mean `prebuilt`?"),
-        ("zig", "`zig` is not a language", "known languages: go, rust, prebuilt"),
-        (
-            "c",
-            "the language `c` is not there yet",
-            "build it with its own tools and set language = \"prebuilt\" with path = \"dist/{{platform.arch}}/NAME\"",
-        ),
-        (
-            "command",
-            "the language `command` is not there yet",
-            "build it with its own tools and set language = \"prebuilt\" with path = \"dist/{{platform.arch}}/NAME\"",
-        ),
+        ("zig", "`zig` is not a language", "known languages: go, rust, c, command, prebuilt"),
+        ("c++", "`c++` is not a language", "did you mean `c`?"),
     ] {
         assert_eq!(read::<LanguageName>(text), Err((message.into(), vec![hint.into()])));
     }
