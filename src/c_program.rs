@@ -33,7 +33,7 @@ use crate::toolchain::{CCompiler, Language, Libc, Request, Toolchain};
 pub enum BuildSystem {
     /// by one call of the compiler
     Plain,
-    /// by CMake
+    /// by `CMake`
     Cmake,
     /// by a Makefile
     Make,
@@ -113,7 +113,14 @@ impl CSettings {
     /// What it asks of a toolchain.
     #[must_use]
     pub fn request(&self, platform: Platform) -> Request {
-        Request { language: Language::C, platform, libc: self.libc, c: true, row: self.row.clone() }
+        Request {
+            language: Language::C,
+            platform,
+            libc: self.libc.or_else(|| self.sysroot.as_ref().and_then(Sysroot::libc)),
+            c: true,
+            row: self.row.clone(),
+            sysroot: self.sysroot.is_some(),
+        }
     }
 }
 
@@ -199,11 +206,13 @@ pub struct Recipe {
 /// Flags that win over those of the project: no path of this machine in the binary, and no debug information, which names
 /// many, unless the user asks for it.
 fn fixed_flags(program: &CProgram, site: &Site<'_>) -> Vec<String> {
-    let remaps = in_order(vec![
+    let mut remaps = vec![
         Remap::new(&program.directory, "/src"),
         Remap::new(site.folder, "/build"),
         Remap::new(&site.build_folder(), "/src"),
-    ]);
+    ];
+    remaps.extend(program.settings.sysroot.iter().map(|sysroot| Remap::new(&sysroot.folder, "/sysroot")));
+    let remaps = in_order(remaps);
     let user = ["CFLAGS", "CXXFLAGS"].into_iter().filter_map(site.environment);
     let set = ["CFLAGS", "CXXFLAGS"].into_iter().filter_map(|name| program.settings.env.get(name));
     let written = set.chain(&program.settings.cflags).map(|flag| flag.value().to_owned());

@@ -140,13 +140,17 @@ pub struct Request {
     /// Build the package P of a Rust workspace
     #[arg(long, value_name = "P")]
     pub package: Option<String>,
+    /// Build only the image NAME: an [[image]] of anyarch.toml, or one of several programs
+    #[arg(long, value_name = "NAME")]
+    pub image: Vec<String>,
     /// Put all programs into one image
     #[arg(long)]
     pub one_image: bool,
     /// Set a label of the image
     #[arg(long, value_name = "K=V")]
     pub label: Vec<String>,
-    /// Set an annotation of the index and of its manifests
+    /// Set an annotation of the index and of its manifests; index:K=V or manifest:K=V of one of both,
+    /// manifest[linux/arm64]:K=V of one platform, manifest-descriptor:K=V of the entries of the index
     #[arg(long, value_name = "K=V")]
     pub annotation: Vec<String>,
     /// How many compiler processes may work at once; the number of cores when left out
@@ -181,7 +185,7 @@ pub struct Request {
 /// What to do with the result.
 #[derive(Debug, Default, Args)]
 pub struct Destination {
-    /// Name the image, as registry.example.com/app:1.0; several images are named registry.example.com/app/PROGRAM:1.0
+    /// Name the image, as registry.example.com/app:1.0; several images are named registry.example.com/app/NAME:1.0
     #[arg(short, long = "tag", value_name = "REF")]
     pub tag: Vec<String>,
     /// Push to the registries of the tags

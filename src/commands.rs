@@ -18,6 +18,7 @@ use crate::install::InstallError;
 use crate::plan::PlanError;
 use crate::registry::CredentialEnvironment;
 use crate::run::error::Error;
+use crate::run::files::FileError;
 use crate::run::flags::Flags;
 use crate::run::session::Session;
 use crate::store::Store;
@@ -73,6 +74,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         bins: request.bin,
         all_bins: request.bins,
         package: request.package,
+        images: request.image,
         one_image: request.one_image,
         labels: request.label,
         annotations: request.annotation,
@@ -109,12 +111,14 @@ fn exit_of(error: &Error) -> Exit {
         Error::Install(_)
         | Error::StillMissing { .. }
         | Error::Toolchain(_)
+        | Error::Row { .. }
         | Error::Host(_)
         | Error::MissingLibrary(_)
         | Error::Plan(PlanError::Toolchain(_)) => Exit::Toolchain,
         Error::BaseImage { source: ImageError::OnBuild { .. }, .. } => Exit::Usage,
         Error::Base(BaseError::Static(_) | BaseError::Store { .. })
         | Error::Read { .. }
+        | Error::File(FileError::Read { .. })
         | Error::Write { .. }
         | Error::Thread
         | Error::Exec(_)

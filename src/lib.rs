@@ -10,6 +10,7 @@
 //!   [`http`], [`download`], [`install`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
+pub mod annotation;
 pub mod base;
 pub mod base_name;
 pub mod blob;

@@ -77,7 +77,7 @@ impl Source {
     fn request(&self, platform: Platform) -> Request {
         match self {
             Self::Go { .. } | Self::Prebuilt { .. } => {
-                Request { language: self.language(), platform, libc: None, c: false, row: None }
+                Request { language: self.language(), platform, libc: None, c: false, row: None, sysroot: false }
             }
             Self::Rust(program) => program.request(platform),
             Self::C(program) => program.settings.request(platform),
@@ -328,6 +328,12 @@ pub enum PlanError {
         /// what the other is built from
         second: String,
     },
+    /// A program that two images share, with settings that differ from image to image.
+    #[error("the program `{name}` would have to be built in two ways: its settings differ from image to image")]
+    TwoWays {
+        /// the name
+        name: String,
+    },
     /// Two things at one place in an image.
     #[error("the image `{image}` has two things at `{destination}`")]
     SameDestination {
@@ -376,6 +382,11 @@ impl Hint for PlanError {
             }
             Self::SameName { name, .. } => {
                 vec![format!("give one another name in anyarch.toml: [[program]] name = \"{name}-2\"")]
+            }
+            Self::TwoWays { name } => {
+                vec![format!(
+                    "write a [[program]] for each image: name = \"{name}-2\", and `programs` in each [[image]]"
+                )]
             }
             Self::SameDestination { .. } => vec!["set `destination` in anyarch.toml".to_owned()],
             Self::Toolchain(error) => error.hints(),

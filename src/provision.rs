@@ -121,7 +121,8 @@ pub fn needs_of_rows(
         let defaults = rows.default_platforms(*language);
         for platform in platforms.unwrap_or(&defaults) {
             for c in [false, true] {
-                let request = Request { language: *language, platform: *platform, libc: None, c, row: None };
+                let request =
+                    Request { language: *language, platform: *platform, libc: None, c, row: None, sysroot: false };
                 let chosen = match rows.select(&request) {
                     Ok(chosen) => chosen,
                     Err(error) => {
@@ -181,6 +182,7 @@ pub fn other_targets(rows: &Toolchains, target: &str, platforms: &[Platform]) ->
                     libc: Some(libc),
                     c: false,
                     row: Some((*name).to_owned()),
+                    sysroot: false,
                 };
                 rows.select(&request).is_ok_and(|chosen| chosen.target.as_deref().is_some_and(|other| other != target))
             };

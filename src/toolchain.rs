@@ -97,6 +97,8 @@ pub struct Request {
     pub c: bool,
     /// the name of the row that was asked for
     pub row: Option<String>,
+    /// true when the libc is that of a sysroot, which every compiler can link against
+    pub sysroot: bool,
 }
 
 /// The answer: a row made concrete for one platform.
@@ -286,9 +288,8 @@ impl Toolchains {
             let known = self.platforms.iter().filter(|row| has_names(row, language)).map(|row| row.platform).collect();
             ToolchainError::NoPlatform { language, platform, known }
         })?;
-        if let Some(row) = request.row.as_ref().filter(|name| !of_language.iter().any(|row| row.name == **name)) {
-            let known = of_language.iter().map(|row| row.name.clone()).collect();
-            return Err(ToolchainError::UnknownRow { language, row: row.clone(), known });
+        if let Some(row) = &request.row {
+            self.named(language, row)?;
         }
         of_language
             .iter()
@@ -300,6 +301,19 @@ impl Toolchains {
                 wish: wish(request),
                 ways_out: self.ways_out(&of_language, facts, request),
             })
+    }
+
+    /// Holds the name of a row to those that a language has.
+    ///
+    /// # Errors
+    /// When it has none of that name; the error names those that it has.
+    pub fn named(&self, language: Language, row: &str) -> Result<(), ToolchainError> {
+        let rows = self.compilers.iter().filter(|known| known.language == language);
+        let known: Vec<String> = rows.map(|row| row.name.clone()).collect();
+        if known.iter().any(|known| known == row) {
+            return Ok(());
+        }
+        Err(ToolchainError::UnknownRow { language, row: row.to_owned(), known })
     }
 
     /// The other rows that would serve the same request, by name.
@@ -356,7 +370,7 @@ impl Toolchains {
             Libc::Musl => rust.musl.as_ref()?,
             Libc::Gnu(_) => rust.gnu.as_ref()?,
         };
-        if !links(row, facts, &libc, static_binary) || (request.c && !row.c) {
+        if !links(row, facts, &libc, (static_binary, request.sysroot)) || (request.c && !row.c) {
             return None;
         }
         let names = Placeholders::of(facts, Some(target));
@@ -385,7 +399,7 @@ fn flags_key(libc: &Libc, static_binary: bool) -> &'static str {
 }
 
 /// Whether a row links so on a platform. Only zig has a glibc of every version, from one on.
-fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, static_binary: bool) -> bool {
+fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, (static_binary, has_sysroot): (bool, bool)) -> bool {
     let needs = |tool: &str| row.tools.iter().any(|name| name == tool);
     let links = if static_binary { &row.static_libc } else { &row.libc };
     let old_enough = |version: &(u32, u32)| {
@@ -393,7 +407,8 @@ fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, static_binary: bo
         oldest.is_none_or(|oldest| matches!(oldest, Libc::Gnu(Some(oldest)) if oldest <= *version))
     };
     let has_version = match libc {
-        Libc::Gnu(Some(version)) => needs("zig") && old_enough(version),
+        Libc::Gnu(Some(version)) if needs("zig") => old_enough(version),
+        Libc::Gnu(Some(_)) => has_sysroot,
         Libc::Gnu(None) | Libc::Musl => true,
     };
     links.iter().any(|name| name == libc.name())

@@ -1,4 +1,4 @@
-//! What the environment of a build tells about the compiler: the variables that Makefiles, configure scripts, CMake, Go and
+//! What the environment of a build tells about the compiler: the variables that Makefiles, configure scripts, `CMake`, Go and
 //! people's own scripts read.
 
 use std::collections::BTreeMap;

@@ -27,9 +27,9 @@ pub fn scripts(settings: &CSettings, site: &Site<'_>, after: &[String]) -> Vec<S
     let folder = site.scripts_folder();
     let mut scripts = Vec::new();
     for (tool, names) in NAMES {
-        let compiles = matches!(tool, "cc" | "cxx");
+        let is_compiler = matches!(tool, "cc" | "cxx");
         let text = match compiler.commands.get(tool) {
-            Some(words) if compiles => script(words, site, &before, after),
+            Some(words) if is_compiler => script(words, site, &before, after),
             Some(words) => script(words, site, &[], &[]),
             // Programs are linked without symbols where that is asked for.
             None if tool == "strip" => "#!/bin/sh\n# This compiler has no strip of its own.\nexit 0\n".to_owned(),

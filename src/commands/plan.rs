@@ -50,6 +50,20 @@ fn units(plan: &Plan) -> Vec<[String; 7]> {
     for image in &plan.images {
         for unit in &image.units {
             let digest = unit.base.digest.map_or_else(String::new, |digest| format!("@{digest}"));
+            if unit.programs.is_empty() {
+                // Files alone.
+                let base = format!("{}{digest}", unit.base.name);
+                let nothing = || "-".to_owned();
+                rows.push([
+                    image.name.clone(),
+                    unit.platform.to_string(),
+                    nothing(),
+                    nothing(),
+                    base,
+                    nothing(),
+                    nothing(),
+                ]);
+            }
             for program in &unit.programs {
                 rows.push([
                     image.name.clone(),

@@ -1,6 +1,6 @@
 //! Groups what has to be compiled into as few compiler calls as share their settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::c_program::{self, Site};
@@ -59,10 +59,16 @@ fn schedule_rust(
     machine: &Machine,
     environment: &dyn Fn(&str) -> Option<String>,
 ) {
+    // A call makes all its programs for all its targets, so what is for other platforms, in another image, is another.
+    let platforms = |wanted: &RustProgram| -> BTreeSet<Platform> {
+        let same = |other: &&Pending| matches!(&other.source, Source::Rust(rust) if rust.binary == wanted.binary);
+        pending.iter().filter(same).map(|program| program.platform).collect()
+    };
     let mut groups: Vec<Vec<(&Pending, &RustProgram)>> = Vec::new();
     for program in pending {
         let Source::Rust(rust) = &program.source else { continue };
-        match groups.iter_mut().find(|group| group[0].1.shares_call_with(rust)) {
+        let shares = |first: &RustProgram| first.shares_call_with(rust) && platforms(first) == platforms(rust);
+        match groups.iter_mut().find(|group| shares(group[0].1)) {
             Some(group) => group.push((program, rust)),
             None => groups.push(vec![(program, rust)]),
         }
@@ -77,6 +83,7 @@ fn schedule_rust(
                 rust.sources.iter().filter(|source| !whole.sources.contains(source)).cloned().collect::<Vec<_>>(),
             );
             let target = Target::new(program.platform, program.toolchain.clone(), rust.c.is_some(), rust.flags.clone());
+            let target = target.map(|target| Target { sysroot: rust.sysroot.clone(), ..target });
             match (target, whole.targets.iter_mut().find(|target| target.platform == program.platform)) {
                 (Some(target), None) => whole.targets.push(target),
                 // One target compiles C as soon as one of its programs has some.
@@ -227,6 +234,9 @@ fn distinct_names(pending: &[Pending]) -> Result<(), PlanError> {
         };
         if !same {
             let (first, second) = (first.source.origin(), program.source.origin());
+            if first == second {
+                return Err(PlanError::TwoWays { name: program.name.clone() });
+            }
             return Err(PlanError::SameName { name: program.name.clone(), first, second });
         }
     }

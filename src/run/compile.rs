@@ -98,15 +98,12 @@ impl Compilation<'_> {
         };
         // Build tools say on stdout what their compilers found wrong.
         let mut printed = String::new();
-        let mut line = |line: &str| match &reader {
-            Some(reader) => {
-                if let Message::Artifact(artifact) = reader.read(line) {
-                    tell(&artifact.path);
-                }
-            }
-            None => {
+        let mut line = |line: &str| {
+            if reader.is_none() {
                 printed.push_str(line);
                 printed.push('\n');
+            } else if let Some(Message::Artifact(artifact)) = reader.as_ref().map(|reader| reader.read(line)) {
+                tell(&artifact.path);
             }
         };
         let finished = self.jobs.run(place, &self.session.children, &job.steps, &mut line)?;

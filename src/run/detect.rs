@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use crate::cargo::{Binary, Choice, Features};
 use crate::config::template::is_template;
-use crate::config::{self, ConfigError, ConfigFile, ProgramFile};
+use crate::config::{self, ConfigError, ConfigFile, ImageFile, ProgramFile};
 use crate::exec::Children;
 use crate::golang::{self, GoError, GoPackage};
 use crate::host;
@@ -53,6 +53,8 @@ pub struct Programs {
     pub programs: Vec<Program>,
     /// true when they are all that the configuration file names, rather than a choice by the command line
     pub configured: bool,
+    /// true when the command line names none of them: the images are then those of the configuration file
+    pub whole_project: bool,
 }
 
 /// Finds programs.
@@ -76,12 +78,19 @@ impl Detector<'_> {
         let whole_project = flags.paths.is_empty()
             || (flags.paths.len() == 1 && location.start == location.root && !flags.paths[0].ends_with("..."));
         let chooses = !flags.bins.is_empty() || flags.all_bins || flags.package.is_some();
-        if whole_project && !chooses && !file.program.is_empty() {
+        let whole_project = whole_project && !chooses;
+        let takes_none = |image: &Spanned<ImageFile>| {
+            image.get_ref().programs.as_ref().is_some_and(|names| names.get_ref().is_empty())
+        };
+        if whole_project && !file.image.is_empty() && file.image.iter().all(takes_none) {
+            return Ok(Programs { programs: Vec::new(), configured: true, whole_project });
+        }
+        if whole_project && !file.program.is_empty() {
             let mut programs = Vec::new();
             for position in 0..file.program.len() {
                 programs.extend(self.programs_of_table(location, file, position)?);
             }
-            return Ok(Programs { programs, configured: true });
+            return Ok(Programs { programs, configured: true, whole_project });
         }
         if location.marker.is_none() && file.program.is_empty() && config::path_in(&location.root).is_file() {
             return Err(Error::NothingNamed { file: file.source.path().to_owned() });
@@ -96,7 +105,7 @@ impl Detector<'_> {
             programs.extend(self.programs_at(path, flags)?);
         }
         self.adopt_tables(location, file, &mut programs)?;
-        Ok(Programs { programs, configured: false })
+        Ok(Programs { programs, configured: false, whole_project })
     }
 
     /// A program that was named by its path keeps the settings that the configuration file has for it.

@@ -3,12 +3,14 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::annotation::AnnotationError;
 use crate::base::BaseError;
 use crate::base_name::BaseNameError;
 use crate::cargo::{CargoError, MissingLibrary};
 use crate::cargo_flags::CargoConfigError;
 use crate::config::template::TemplateError;
 use crate::config::{ConfigError, Origin, Place};
+use crate::debian_archive::DebianError;
 use crate::elf::{ElfError, Mismatch};
 use crate::exec::ExecError;
 use crate::golang::GoError;
@@ -27,6 +29,7 @@ use crate::store::StoreError;
 use crate::toolchain::ToolchainError;
 
 use super::c::CProjectError;
+use super::files::FileError;
 
 /// Why a run ended.
 #[derive(Debug, thiserror::Error)]
@@ -57,17 +60,33 @@ pub enum Error {
     #[error("pushing needs a name for the image, and there is none")]
     NoTag,
     #[error("several images ({}) cannot go to one place", images.join(", "))]
-    OnePlace { images: Vec<String> },
+    OnePlace { images: Vec<String>, tables: bool },
     #[error("a single manifest is for one platform, and `{image}` has {platforms}")]
     SingleManifest { image: String, platforms: usize },
     #[error("`{text}` ({origin}) has a digest, and what is published gets its own")]
     DigestTag { origin: String, text: String, named: String },
-    #[error("`{path}` in {place} does not exist")]
-    NoFile { place: String, path: PathBuf },
-    #[error("`{path}` in {place} leads out of the project, to `{target}`")]
-    Outside { place: String, path: PathBuf, target: PathBuf },
-    #[error("`{path}` in {place} is no regular file")]
-    NotAFile { place: String, path: PathBuf },
+    #[error("Debian has no {platform}, which the sysroot in {place} is to be made of")]
+    NoDebian { platform: Platform, place: String },
+    #[error("the sysroot in {place} cannot be made: {source}")]
+    Debian { place: String, source: Box<DebianError> },
+    #[error("the sysroot `{path}` in {place} is not there: `{path}/usr/include` is no folder")]
+    NoSysroot { place: String, path: PathBuf },
+    #[error("there is no image `{name}`")]
+    UnknownImage { name: String, known: Vec<String>, nearest: Option<String> },
+    #[error("`--one-image` makes one image of all programs, and {place} begins those of the configuration")]
+    OneImage { place: Place },
+    #[error("two images are called `{name}`")]
+    SameImage { name: String },
+    #[error("`{reference}` names two images: {first} and {second}")]
+    SameReference { reference: String, first: String, second: String },
+    #[error("`{flag}`: {source}")]
+    Annotation { flag: &'static str, source: Box<AnnotationError> },
+    #[error("the annotation `{annotation}` is for the index, and a single manifest has none")]
+    NoIndex { annotation: String },
+    #[error("{source} ({place})")]
+    Row { place: Place, source: ToolchainError },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("the binary of `{program}` for {platform} does not exist: `{path}` in {place}")]
     NoPrebuilt { program: String, platform: Platform, place: String, path: PathBuf },
     #[error("`{program}` in {place} has no `path` for {platform}")]
@@ -114,7 +133,7 @@ pub enum Error {
     #[error("`{program}` for {platform} is linked dynamically, and was to be static")]
     NotStatic { program: String, platform: Platform },
     #[error(transparent)]
-    C(#[from] CProjectError),
+    C(Box<CProjectError>),
     #[error("interrupted")]
     Interrupted,
     #[error("a thread of anyarch ended early")]
@@ -158,7 +177,7 @@ pub enum Error {
     #[error(transparent)]
     Cargo(#[from] CargoError),
     #[error(transparent)]
-    MissingLibrary(#[from] MissingLibrary),
+    MissingLibrary(Box<MissingLibrary>),
     #[error(transparent)]
     CargoFlags(#[from] CargoConfigError),
     #[error("anyarch's own rows of crates cannot be read")]
@@ -183,6 +202,18 @@ pub enum Error {
     Layer(#[from] LayerError),
     #[error(transparent)]
     Sink(#[from] SinkError),
+}
+
+impl From<MissingLibrary> for Error {
+    fn from(error: MissingLibrary) -> Self {
+        Self::MissingLibrary(Box::new(error))
+    }
+}
+
+impl From<CProjectError> for Error {
+    fn from(error: CProjectError) -> Self {
+        Self::C(Box::new(error))
+    }
 }
 
 impl From<ExecError> for Error {
@@ -262,18 +293,41 @@ impl Hint for Error {
                     "package = \"./cmd/app\"".to_owned(),
                 ]
             }
+            Self::NoDebian { platform, .. } => {
+                vec![format!("platform.\"{platform}\".sysroot = \"sysroots/{}\"", platform.as_folder())]
+            }
+            Self::Debian { source, .. } => source.hints(),
+            Self::NoSysroot { .. } => {
+                vec!["sysroot = { debian = \"bookworm\", packages = [\"libssl-dev\"] }".to_owned()]
+            }
             Self::DigestTag { named, .. } => vec![format!("-t {named}")],
             Self::NoPrebuilt { program, platform, .. } | Self::NoPrebuiltPath { program, platform, .. } => {
                 vec![format!("platform.\"{platform}\".path = \"dist/{}/{program}\"", platform.as_folder())]
             }
-            Self::Outside { .. } => vec!["copy the file into the project, and name the copy".to_owned()],
+            Self::UnknownImage { nearest: Some(nearest), .. } => vec![format!("did you mean `{nearest}`?")],
+            Self::UnknownImage { known, .. } => vec![format!("known images: {}", known.join(", "))],
+            Self::OneImage { .. } => vec!["leave `--one-image` away, or choose: --image NAME".to_owned()],
+            Self::SameImage { name } => vec![format!("name = \"{name}-2\"")],
+            Self::SameReference { .. } => {
+                vec!["registry.example.com/app/{{image.name}}:1.0".to_owned()]
+            }
+            Self::NoIndex { .. } => vec!["manifest:KEY=VALUE".to_owned()],
+            Self::Annotation { flag, source } => match source.as_ref() {
+                AnnotationError::IndexPlatform { .. } | AnnotationError::NoKey { .. } => {
+                    source.hints().iter().map(|hint| format!("{flag} {hint}=VALUE")).collect()
+                }
+                _ => source.hints(),
+            },
+            Self::Row { source, .. } => source.hints(),
+            Self::File(error) => error.hints(),
             Self::KeyValue { flag, .. } => vec![format!("{flag} key=value")],
             Self::Language { known, .. } => known.iter().map(|name| format!("--language {name}")).collect(),
             Self::NoPlatforms => vec!["--platform linux/amd64,linux/arm64".to_owned()],
             Self::NoTag => vec!["-t registry.example.com/app:latest --push".to_owned()],
-            Self::OnePlace { .. } => {
+            Self::OnePlace { images, tables } => {
+                let fewer = images.first().filter(|_| *tables).map(|name| format!("--image {}", quoted(name)));
                 vec![
-                    "--one-image".to_owned(),
+                    fewer.unwrap_or_else(|| "--one-image".to_owned()),
                     "leave -o away: each image gets its own folder below .anyarch/out/".to_owned(),
                 ]
             }

@@ -152,7 +152,7 @@ impl<'session> Run<'session> {
                 let (image, unit) = key;
                 let plan = &prepared.plan.images[image];
                 let start = Instant::now();
-                let result = Box::new(pack::unit(&store, plan, &plan.units[unit], &prepared.times));
+                let result = Box::new(pack::unit(&store, plan, &plan.units[unit], &prepared.times[image]));
                 // The receiver is gone only when the run has ended already.
                 let _ = sender.send(Report::Packed { image, unit, result, elapsed: start.elapsed() });
             });
@@ -247,9 +247,15 @@ impl<'session> Run<'session> {
         for (position, plan) in self.prepared.plan.images.iter().enumerate() {
             let images: Vec<Image> =
                 (0..plan.units.len()).filter_map(|unit| self.images.remove(&(position, unit))).collect();
-            let descriptors: Vec<_> = images.iter().map(Image::descriptor).collect();
             let annotations = &plan.settings.annotations;
-            let index = (!self.prepared.settings.single_manifest()).then(|| image::index(&descriptors, annotations));
+            let described = |image: &Image| {
+                let mut descriptor = image.descriptor();
+                descriptor.annotations = annotations.of_descriptor(image.platform);
+                descriptor
+            };
+            let descriptors: Vec<_> = images.iter().map(described).collect();
+            let with_index = !self.prepared.settings.single_manifest();
+            let index = with_index.then(|| image::index(&descriptors, annotations.of_index()));
             bundles.push(Bundle { images, index });
         }
         bundles

@@ -18,6 +18,8 @@ pub struct Flags {
     pub all_bins: bool,
     /// `--package`
     pub package: Option<String>,
+    /// `--image`
+    pub images: Vec<String>,
     /// `--one-image`
     pub one_image: bool,
     /// `--label`

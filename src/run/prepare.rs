@@ -11,6 +11,7 @@ use crate::base::{Bases, Listing};
 use crate::base_name::BaseName;
 use crate::c_program::CSettings;
 use crate::command_program::CommandProgram;
+use crate::config::sysroot::SysrootWish;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
 use crate::config::{self, ConfigFile};
@@ -21,21 +22,24 @@ use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Sour
 use crate::platform::{self, Platform};
 use crate::reference::Reference;
 use crate::registry;
+use crate::sysroot::Sysroot;
 use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::c;
 use super::check;
 use super::destination;
-use super::detect::{Detector, Kind, Program, Programs};
+use super::detect::{Detector, Kind, Program};
 use super::error::Error;
 use super::files;
 use super::flags::Flags;
+use super::images::{self, Group};
 use super::locate::{Location, locate};
 use super::provide;
 use super::rows;
 use super::rust::Workspaces;
 use super::session::Session;
-use super::settings::{Settings, Times, platform_scope};
+use super::settings::{Name, Settings, Times, platform_scope};
+use super::sysroot::{self, DebianSysroots};
 
 /// A plan with all that carrying it out needs.
 pub struct Prepared {
@@ -47,22 +51,14 @@ pub struct Prepared {
     pub output: Output,
     /// what each image of the plan is called
     pub references: Vec<Vec<Reference>>,
-    /// created and modification times
-    pub times: Times,
+    /// created and modification times of each image of the plan
+    pub times: Vec<Times>,
     /// reads bases
     pub bases: Bases,
     /// speaks to registries
     pub client: registry::Client,
     /// the base of each image's units, by its printed name
     pub base_names: BTreeMap<String, BaseName>,
-}
-
-/// A group of programs that make one image.
-struct Group {
-    name: String,
-    programs: Vec<Program>,
-    /// the name below the repository, where there are several images
-    below: Option<String>,
 }
 
 /// Makes the plan; with `--install-missing`, gets what it needs and the machine lacks.
@@ -95,7 +91,9 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let programs = detector.programs(&location, &file, &flags)?;
     let settings =
         Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
-    let times = settings.times()?;
+    let groups = images::groups(session, &settings, programs)?;
+    let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
+    let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
     let output = settings.output(&Scope::default())?;
     let client = registry::Client::new(registry::Options {
         insecure_hosts: settings.insecure_registries(),
@@ -111,15 +109,18 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         bases: &bases,
         listings: BTreeMap::new(),
         offers: BTreeMap::new(),
-        mtime: times.mtime,
+        sysroots: DebianSysroots::new(session.clone()),
+        mtime: settings.mtime(),
     };
-    let mut inputs = Vec::new();
-    let mut references = Vec::new();
-    for group in groups(&settings, programs) {
-        let (input, names) = preparation.image(&group).await?;
+    let (mut inputs, mut names) = (Vec::new(), Vec::new());
+    for group in groups {
+        let (input, references) = preparation.image(session, &group).await?;
+        names.push((group.name, references));
         inputs.push(input);
-        references.push(names);
     }
+    images::distinct(&names)?;
+    let references = names.into_iter().map(|(_, names)| names.into_iter().map(|name| name.reference).collect());
+    let references: Vec<Vec<Reference>> = references.collect();
     let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();
     let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };
     let build = settings.own_folder().join("build");
@@ -128,7 +129,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let context = workspaces.context(&environment, &found)?;
     let mut plan = plan::make(&toolchains, &build, &context, inputs, options)?;
     provide::call_downloaded(&mut plan);
-    destination::check(&output, settings.single_manifest(), &plan, &references)?;
+    destination::check(&session.directory, &settings, &output, &plan, &references)?;
     check::bases(&settings, &plan)?;
     Ok(Prepared { plan, settings, output, references, times, bases, client, base_names })
 }
@@ -145,20 +146,6 @@ fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Erro
     Ok(config::load(&text, shown)?)
 }
 
-/// Programs of the configuration file make one image; several that were named on the command line one each.
-fn groups(settings: &Settings, Programs { programs, configured }: Programs) -> Vec<Group> {
-    if programs.len() == 1 || settings.one_image(configured) {
-        let name = programs.first().map(|program| program.name.clone()).unwrap_or_default();
-        return vec![Group { name, programs, below: None }];
-    }
-    let alone = |program: Program| Group {
-        name: program.name.clone(),
-        below: Some(program.name.clone()),
-        programs: vec![program],
-    };
-    programs.into_iter().map(alone).collect()
-}
-
 struct Preparation<'run> {
     settings: &'run Settings,
     toolchains: &'run Toolchains,
@@ -166,19 +153,20 @@ struct Preparation<'run> {
     bases: &'run Bases,
     listings: BTreeMap<String, Listing>,
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
+    sysroots: DebianSysroots,
     mtime: u64,
 }
 
 impl Preparation<'_> {
-    async fn image(&mut self, group: &Group) -> Result<(ImageInput, Vec<Reference>), Error> {
+    async fn image(&mut self, session: &Session, group: &Group) -> Result<(ImageInput, Vec<Name>), Error> {
         let first_rust = group.programs.iter().find_map(|program| match &program.kind {
             Kind::Rust(binary) => Some(binary.version.clone()),
             _ => None,
         });
         let scope = Scope { image: Some(group.name.clone()), cargo_version: first_rust, ..Scope::default() };
-        let references = self.settings.references(group.below.as_deref(), &scope)?;
-        let mut settings = self.settings.image(&scope, |rendered| rendered.value)?;
-        let mut shown = self.settings.image(&scope, |rendered| rendered.display)?;
+        let references = self.settings.references(&group.keys, group.below, &scope)?;
+        let mut settings = self.settings.image(&group.keys, &scope, |rendered| rendered.value)?;
+        let mut shown = self.settings.image(&group.keys, &scope, |rendered| rendered.display)?;
         // One program is the entrypoint; with several, `entrypoint` says which, else the first.
         if let Some(first) = group.programs.first().filter(|_| settings.entrypoint.is_none()) {
             let entrypoint = vec![self.destination(first, &scope)?];
@@ -186,19 +174,23 @@ impl Preparation<'_> {
             shown.entrypoint = Some(entrypoint);
         }
         let platforms = self.platforms(group, &scope).await?;
-        let files = files::entries(self.settings, &scope)?;
+        let files = files::taken(session, self.settings, &group.keys.file, &scope)?;
+        let mut bases = BTreeMap::new();
         let mut units = Vec::with_capacity(platforms.len());
         for platform in &platforms {
             let scope = Scope { platform: Some(platform_scope(*platform, self.toolchains)), ..scope.clone() };
-            let base = self.settings.base(Some(*platform), &Scope { platform: None, ..scope.clone() })?;
+            let base = self.settings.base(&group.keys, Some(*platform), &Scope { platform: None, ..scope.clone() })?;
+            bases.insert(*platform, base.clone());
             let base = self.offer(&base, &platforms).await?;
             let mut programs = Vec::with_capacity(group.programs.len());
             for program in &group.programs {
-                programs.push(self.program(program, *platform, &scope)?);
+                programs.push(self.program(program, *platform, &scope).await?);
             }
+            files.distinct(self.settings, &group.programs, &programs)?;
             units.push(UnitInput { platform: *platform, programs, base });
         }
-        Ok((ImageInput { name: group.name.clone(), settings, shown, files, units }, references))
+        images::note_special_bases(session, self.settings, group, &bases);
+        Ok((ImageInput { name: group.name.clone(), settings, shown, files: files.entries(), units }, references))
     }
 
     fn destination(&self, program: &Program, scope: &Scope) -> Result<String, Error> {
@@ -213,7 +205,7 @@ impl Preparation<'_> {
     /// The platforms of an image, `all` and `host` spelled out, each once unless it was named twice.
     async fn platforms(&mut self, group: &Group, scope: &Scope) -> Result<Vec<Platform>, Error> {
         let mut platforms = Vec::new();
-        for wish in self.settings.platforms()? {
+        for wish in self.settings.platforms(&group.keys)? {
             match wish {
                 PlatformWish::One(platform) => platforms.push(platform),
                 PlatformWish::Host => platforms.push(host::platform()?),
@@ -246,8 +238,10 @@ impl Preparation<'_> {
             }));
         }
         let mut platforms = Vec::new();
-        for platform in common.unwrap_or_default() {
-            let base = self.settings.base(Some(platform), scope)?;
+        // Files alone suit whatever platform some program has a row for.
+        let any = || self.toolchains.default_platforms(Language::Prebuilt);
+        for platform in common.unwrap_or_else(any) {
+            let base = self.settings.base(&group.keys, Some(platform), scope)?;
             let listing = self.listing(&base).await?;
             if listing.platforms.as_ref().is_none_or(|offered| offered.iter().any(|(there, _)| *there == platform)) {
                 platforms.push(platform);
@@ -292,7 +286,7 @@ impl Preparation<'_> {
         Ok(offer)
     }
 
-    fn program(&mut self, program: &Program, platform: Platform, scope: &Scope) -> Result<ProgramInput, Error> {
+    async fn program(&mut self, program: &Program, platform: Platform, scope: &Scope) -> Result<ProgramInput, Error> {
         let scope = Scope { program: Some(program.name.clone()), ..scope.clone() };
         let table = program.table.map(|table| &self.settings.file.program[table]);
         let settings = table.map(|table| table.get_ref().settings_for(platform)).unwrap_or_default();
@@ -302,6 +296,15 @@ impl Preparation<'_> {
                 .map(|value| self.settings.word(value, &scope))
                 .collect::<Result<Vec<_>, _>>()
         };
+        // Go without C has one row, which it always takes; what a command calls are the tools of C.
+        let rows = match &program.kind {
+            Kind::Rust(_) => Some(Language::Rust),
+            Kind::C(_) | Kind::Command(_) => Some(Language::C),
+            Kind::Go(_) | Kind::Prebuilt => None,
+        };
+        if let Some(language) = rows {
+            images::known_row(self.settings, self.toolchains, language, settings.toolchain.as_ref())?;
+        }
         let source = match &program.kind {
             Kind::Go(package) => Source::Go {
                 package: package.clone(),
@@ -316,13 +319,16 @@ impl Preparation<'_> {
             },
             Kind::Rust(binary) => {
                 let env = self.variables(&settings, &scope)?;
-                Source::Rust(Box::new(self.workspaces.program(self.toolchains, binary, platform, &settings, env)?))
+                let sysroot = self.sysroot(&settings, platform, &scope).await?;
+                let toolchains = self.toolchains;
+                let program = self.workspaces.program(toolchains, binary, platform, &settings, env, sysroot)?;
+                Source::Rust(Box::new(program))
             }
             Kind::C(folder) => {
                 let words = c::Words {
                     args: words(settings.args.as_ref())?,
                     output: self.output(&settings, &scope)?,
-                    settings: self.c_settings(&settings, &scope)?,
+                    settings: self.c_settings(&settings, platform, &scope).await?,
                 };
                 Source::C(Box::new(c::program(&program.name, folder, &settings, words)?))
             }
@@ -331,7 +337,7 @@ impl Preparation<'_> {
                 directory: folder.clone(),
                 command: words(settings.command.as_ref())?,
                 output: self.output(&settings, &scope)?.map(|output| self.settings.root.join(output)),
-                settings: self.c_settings(&settings, &scope)?,
+                settings: self.c_settings(&settings, platform, &scope).await?,
                 languages: self.toolchains.variables(platform),
                 host: host::platform()?,
             })),
@@ -347,7 +353,13 @@ impl Preparation<'_> {
     }
 
     /// What C depends on beside its sources, whichever language it is compiled for.
-    fn c_settings(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<CSettings, Error> {
+    async fn c_settings(
+        &mut self,
+        settings: &config::ProgramSettings,
+        platform: Platform,
+        scope: &Scope,
+    ) -> Result<CSettings, Error> {
+        let sysroot = self.sysroot(settings, platform, scope).await?;
         let words = |list: &Option<toml::Spanned<config::collections::OneOrMany<String>>>| {
             let values = list.iter().flat_map(|list| list.get_ref().iter());
             values.map(|value| self.settings.word(value, scope)).collect::<Result<Vec<_>, _>>()
@@ -360,9 +372,27 @@ impl Preparation<'_> {
             strip: settings.strip.as_ref().is_some_and(|strip| *strip.get_ref()),
             libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
             row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
-            sysroot: None,
+            sysroot,
             env: self.variables(settings, scope)?,
         })
+    }
+
+    async fn sysroot(
+        &mut self,
+        settings: &config::ProgramSettings,
+        platform: Platform,
+        scope: &Scope,
+    ) -> Result<Option<Sysroot>, Error> {
+        let Some(wish) = &settings.sysroot else { return Ok(None) };
+        let place = self.settings.file.source.place_of(wish).to_string();
+        match wish.get_ref() {
+            SysrootWish::Folder(template) => {
+                let value = toml::Spanned::new(wish.span(), template.clone());
+                let text = self.settings.checked("sysroot", &value, scope, config::check::not_empty)?.value;
+                sysroot::of_folder(&self.settings.root, &text, &place).map(Some)
+            }
+            SysrootWish::Debian(wish) => self.sysroots.get(wish, platform, self.toolchains, &place).await.map(Some),
+        }
     }
 
     fn variables(

@@ -2,7 +2,7 @@ use super::*;
 use crate::hint::Hint as _;
 
 fn request(language: Language, platform: &str) -> Request {
-    Request { language, platform: platform.parse().unwrap(), libc: None, c: false, row: None }
+    Request { language, platform: platform.parse().unwrap(), libc: None, c: false, row: None, sysroot: false }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod annotations;
 mod command_line;
 mod configuration;
 mod configuration_switches;
@@ -12,6 +13,8 @@ mod debian_mirrors;
 mod debian_packages;
 mod elf;
 mod examples;
+mod folders;
+mod images;
 mod install;
 mod install_refused;
 mod install_rust;
@@ -28,9 +31,13 @@ mod registry_children;
 mod rings;
 mod rust_builds;
 mod same_digest;
+mod schema;
 mod starts;
 mod support_works;
+mod sysroot;
 mod words;
 mod words_arguments;
 mod words_configuration;
+mod words_files;
+mod words_images;
 mod words_tools;

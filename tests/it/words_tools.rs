@@ -134,7 +134,7 @@ fn a_c_library_that_nobody_brings_is_found_before_anything_is_compiled() {
         error: `openssl-sys` links the C library OpenSSL, which is not there for `aarch64-unknown-linux-musl` (needed by app -> openssl-sys)
 
         hint: cargo add --package app openssl-sys --features vendored
-        hint: PKG_CONFIG_SYSROOT_DIR_aarch64_unknown_linux_musl=/path/to/sysroot anyarch build
+        hint: sysroot = { debian = \"bookworm\", packages = [\"libssl-dev\"] }
         ",
     );
     assert!(!project.path().join("target").exists(), "nothing is compiled");
