@@ -16,6 +16,7 @@ pub mod interrupt;
 pub mod locate;
 pub mod pack;
 pub mod prepare;
+pub mod provide;
 pub mod publish;
 pub mod rows;
 pub mod rust;

@@ -2,18 +2,21 @@
 //! program of this language for this platform and libc. Rows come as text; nothing is looked for on the machine.
 
 mod c;
+mod download;
 mod error;
 mod libc;
 mod rows;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use target_lexicon::Triple;
 
 pub use c::CCompiler;
+pub use download::{Download, DownloadKind, HostFile};
 pub use error::ToolchainError;
 pub use libc::{Libc, LibcError};
 pub use rows::{Driver, Origin, PlatformRow, RustNames, ToolRow, ToolchainRow, ZigNames};
@@ -136,6 +139,10 @@ pub struct Tool {
     pub version: Vec<String>,
     /// the line that installs it, by package manager
     pub install: BTreeMap<String, String>,
+    /// where it can be had without root
+    pub download: Option<Download>,
+    /// where the program is, or would be, that we downloaded: the last of `commands`
+    pub downloaded: Option<PathBuf>,
 }
 
 impl Toolchains {
@@ -168,6 +175,19 @@ impl Toolchains {
         Ok(self)
     }
 
+    /// Adds to each tool that can be had without root, as the last way to call it, the program in the folder of `root`
+    /// that it is unpacked to on `host`.
+    #[must_use]
+    pub fn with_downloads(mut self, root: &Path, host: Platform) -> Self {
+        for row in &mut self.tools {
+            row.downloaded = row.download.as_ref().and_then(|download| {
+                let file = download.hosts.get(&host)?;
+                Some(root.join(download.folder(&row.name, file)).join(&download.program))
+            });
+        }
+        self
+    }
+
     fn check(&self) -> Result<(), ToolchainError> {
         for row in &self.platforms {
             let names = row.rust.iter().flat_map(|rust| [&rust.musl, &rust.gnu]).flatten();
@@ -178,6 +198,11 @@ impl Toolchains {
                     let (platform, origin, triple) = (row.platform, row.origin.clone(), triple.clone());
                     return Err(ToolchainError::WrongTriple { platform, origin, triple, found });
                 }
+            }
+        }
+        for row in &self.tools {
+            if let Some(fault) = row.download.as_ref().and_then(|download| download.fault(&row.name)) {
+                return Err(ToolchainError::Download { tool: row.name.clone(), origin: row.origin.clone(), fault });
             }
         }
         for row in &self.compilers {
@@ -240,9 +265,13 @@ impl Toolchains {
     pub fn tool(&self, name: &str, platform: Platform) -> Option<Tool> {
         let row = self.tools.iter().find(|row| row.name == name)?;
         let names = Placeholders::of(self.platform(platform)?, None);
+        // What the user installed comes first: ours is there for who has none.
+        let downloaded = row.downloaded.iter().map(|program| vec![program.display().to_string()]);
         Some(Tool {
             name: row.name.clone(),
-            commands: row.commands.iter().map(|words| names.fill_words(words)).collect(),
+            commands: row.commands.iter().map(|words| names.fill_words(words)).chain(downloaded).collect(),
+            download: row.download.clone(),
+            downloaded: row.downloaded.clone(),
             version: row.version.clone(),
             install: row.install.iter().map(|(manager, line)| (manager.clone(), names.fill(line))).collect(),
         })

@@ -51,6 +51,8 @@ fn script(words: &[String], site: &Site<'_>, before: &[String], after: &[String]
         commands: vec![vec![first.to_owned()]],
         version: Vec::new(),
         install: std::collections::BTreeMap::new(),
+        download: None,
+        downloaded: None,
     });
     let Some(command) = (site.found)(&tool) else {
         let said = tool.commands.iter().map(|command| command.join(" ")).collect::<Vec<_>>().join(", ");

@@ -13,8 +13,7 @@ use crate::exec::Children;
 use crate::golang::{self, GoError, GoPackage};
 use crate::host;
 use crate::platform::{Architecture, Platform};
-use crate::toolchain::Language;
-use crate::toolchain::Toolchains;
+use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::error::{Error, quoted};
 use super::flags::Flags;
@@ -128,11 +127,10 @@ impl Detector<'_> {
     }
 
     /// Without the tool there is nobody to ask what a project holds, and the error has to say how to get it.
-    fn require(&self, tool: &str, folder: &Path) -> Result<(), Error> {
-        match self.toolchains.tool(tool, Platform::linux(Architecture::Amd64)) {
-            Some(tool) => Ok(host::require_reader(&tool, folder)?),
-            None => Ok(()),
-        }
+    fn require(&self, tool: &str, folder: &Path) -> Result<Option<Tool>, Error> {
+        let tool = self.toolchains.tool(tool, Platform::linux(Architecture::Amd64));
+        tool.iter().try_for_each(|tool| host::require_reader(tool, folder))?;
+        Ok(tool)
     }
 
     fn programs_at(&mut self, path: &str, flags: &Flags) -> Result<Vec<Program>, Error> {
@@ -195,8 +193,11 @@ impl Detector<'_> {
     }
 
     fn go_list(&self, folder: &Path, pattern: &str) -> Result<Vec<GoPackage>, Error> {
-        self.require("go", folder)?;
-        let call = golang::list_invocation(folder, &[pattern.to_owned()]);
+        let go = self.require("go", folder)?;
+        let mut call = golang::list_invocation(folder, &[pattern.to_owned()]);
+        if let Some(go) = &go {
+            host::call_downloaded(go, &mut call);
+        }
         let finished = self.children.ask(&call)?;
         if !finished.status.success() {
             let output = String::from_utf8_lossy(&finished.stderr).trim().to_owned();

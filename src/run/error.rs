@@ -17,6 +17,7 @@ use crate::golang::GoError;
 use crate::hint::Hint;
 use crate::host::HostError;
 use crate::image::ImageError;
+use crate::install::InstallError;
 use crate::layer::LayerError;
 use crate::output_spec::OutputError;
 use crate::plan::PlanError;
@@ -52,6 +53,8 @@ pub enum Error {
     NothingNamed { file: PathBuf },
     #[error("`{flag} {text}` should read {flag} KEY=VALUE")]
     KeyValue { flag: &'static str, text: String },
+    #[error("`--language {text}` is no language")]
+    Language { text: String, known: Vec<&'static str> },
     #[error("`--platform` and `platforms` name nothing")]
     NoPlatforms,
     #[error("pushing needs a name for the image, and there is none")]
@@ -186,6 +189,10 @@ pub enum Error {
     #[error(transparent)]
     Host(#[from] HostError),
     #[error(transparent)]
+    Install(#[from] InstallError),
+    #[error("{}", describe_missing(.missing))]
+    StillMissing { missing: Vec<String>, ways_out: Vec<String> },
+    #[error(transparent)]
     Exec(ExecError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -257,6 +264,11 @@ fn describe_failures(failed: &[String]) -> String {
     }
 }
 
+fn describe_missing(missing: &[String]) -> String {
+    let is = if missing.len() == 1 { "is" } else { "are" };
+    format!("{} {is} missing", missing.join(", "))
+}
+
 impl Hint for Error {
     fn hints(&self) -> Vec<String> {
         match self {
@@ -309,6 +321,7 @@ impl Hint for Error {
             Self::Row { source, .. } => source.hints(),
             Self::File(error) => error.hints(),
             Self::KeyValue { flag, .. } => vec![format!("{flag} key=value")],
+            Self::Language { known, .. } => known.iter().map(|name| format!("--language {name}")).collect(),
             Self::NoPlatforms => vec!["--platform linux/amd64,linux/arm64".to_owned()],
             Self::NoTag => vec!["-t registry.example.com/app:latest --push".to_owned()],
             Self::OnePlace { images, tables } => {
@@ -354,6 +367,8 @@ impl Hint for Error {
             Self::Toolchain(error) => error.hints(),
             Self::Plan(error) => error.hints(),
             Self::Host(error) => error.hints(),
+            Self::Install(error) => error.hints(),
+            Self::StillMissing { ways_out, .. } => ways_out.clone(),
             Self::Exec(error) => error.hints(),
             Self::Store(error) => error.hints(),
             Self::Image(error) => error.hints(),

@@ -46,6 +46,8 @@ pub struct Flags {
     pub push: bool,
     /// `--output`
     pub output: Option<String>,
+    /// `--install-missing`
+    pub install_missing: bool,
     /// `--single-manifest`
     pub single_manifest: bool,
 }

@@ -34,6 +34,7 @@ use super::files;
 use super::flags::Flags;
 use super::images::{self, Group};
 use super::locate::{Location, locate};
+use super::provide;
 use super::rows;
 use super::rust::Workspaces;
 use super::session::Session;
@@ -60,11 +61,23 @@ pub struct Prepared {
     pub base_names: BTreeMap<String, BaseName>,
 }
 
-/// Makes the plan.
+/// Makes the plan; with `--install-missing`, gets what it needs and the machine lacks.
 ///
 /// # Errors
 /// Whatever stands in its way; nothing was compiled or written then.
 pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error> {
+    let prepared =
+        if flags.install_missing { provide::for_plan(session, &flags).await? } else { draft(session, flags).await? };
+    check::choices(session, &prepared.plan);
+    check::machine(session, &prepared.settings, &prepared.plan)?;
+    Ok(prepared)
+}
+
+/// Makes the plan, whether or not the machine has all that it needs.
+///
+/// # Errors
+/// Whatever else stands in its way.
+pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let location = locate(&session.directory, flags.paths.first().map_or(".", String::as_str))?;
     let file = read_config(&session.directory, &location)?;
     let toolchains = rows::toolchains(session, &flags.toolchain_files, Some((&file, flags.allow_project_toolchains)))?;
@@ -114,11 +127,10 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let environment = |name: &str| std::env::var(name).ok();
     let found = |tool: &Tool| host::find(tool).map(host::absolute);
     let context = workspaces.context(&environment, &found)?;
-    let plan = plan::make(&toolchains, &build, &context, inputs, options)?;
+    let mut plan = plan::make(&toolchains, &build, &context, inputs, options)?;
+    provide::call_downloaded(&mut plan);
     destination::check(&session.directory, &settings, &output, &plan, &references)?;
     check::bases(&settings, &plan)?;
-    check::choices(session, &plan);
-    check::machine(session, &settings, &plan)?;
     Ok(Prepared { plan, settings, output, references, times, bases, client, base_names })
 }
 

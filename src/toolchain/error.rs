@@ -38,6 +38,16 @@ pub enum ToolchainError {
         /// the tool
         tool: String,
     },
+    /// A row whose download cannot be.
+    #[error("the download of the tool `{tool}` in `{origin}` cannot be used: {fault}")]
+    Download {
+        /// the tool
+        tool: String,
+        /// the file
+        origin: Origin,
+        /// what is wrong with it
+        fault: String,
+    },
     /// No row for the language on the platform.
     #[error("{language} has no toolchain for {platform}")]
     NoPlatform {
@@ -81,7 +91,9 @@ impl Hint for ToolchainError {
             }
             Self::NoRow { ways_out, .. } => ways_out.clone(),
             Self::UnknownRow { known, .. } => known.iter().map(|name| format!("toolchain = \"{name}\"")).collect(),
-            Self::Rows { .. } | Self::WrongTriple { .. } | Self::UnknownTool { .. } => Vec::new(),
+            Self::Rows { .. } | Self::WrongTriple { .. } | Self::UnknownTool { .. } | Self::Download { .. } => {
+                Vec::new()
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ pub mod bases;
 pub mod debian;
 pub mod docker;
 pub mod layout;
+pub mod machine;
+pub mod mirror;
 pub mod process;
 pub mod program;
 pub mod project;
