@@ -2,6 +2,7 @@
 //! Owns the units; hands CPU work to rayon, waits for children and sockets.
 
 pub mod c;
+pub mod cgo;
 pub mod check;
 pub mod compile;
 pub mod destination;
@@ -16,6 +17,7 @@ pub mod locate;
 pub mod pack;
 pub mod prepare;
 pub mod publish;
+pub mod row_choice;
 pub mod rows;
 pub mod rust;
 pub mod session;

@@ -28,6 +28,7 @@ pub(super) fn file(file: &ConfigFile) -> Result<(), ConfigError> {
     for (key, value) in texts {
         literal(source, key, value.as_ref(), not_empty)?;
     }
+    literal(source, "toolchain_row", file.toolchain_row.as_ref(), not_empty)?;
     literal(source, "workdir", file.workdir.as_ref(), absolute)?;
     for base in file.bases.0.values() {
         literal(source, "bases", Some(base), not_empty)?;

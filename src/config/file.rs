@@ -75,6 +75,9 @@ pub struct ConfigFile {
     /// whether a base with `OnBuild` is taken, its triggers unheeded: `--ignore-onbuild`
     pub ignore_onbuild: Option<Spanned<bool>>,
 
+    /// the toolchain row that compiles whatever has a row of that name: `--toolchain-row`
+    pub toolchain_row: Option<Spanned<String>>,
+
     /// the binaries, in the order of their layers
     pub program: Vec<Spanned<ProgramFile>>,
     /// single files of the project

@@ -61,6 +61,9 @@ pub struct PlatformRow {
     pub march: Option<String>,
     /// zig targets
     pub zig: Option<ZigNames>,
+    /// why a toolchain, by its name, does not compile for it
+    #[serde(default)]
+    pub without: BTreeMap<String, String>,
     /// where the row comes from
     #[serde(skip)]
     pub origin: Origin,
