@@ -171,6 +171,9 @@ pub struct Request {
     /// Lay the toolchain rows of FILE over the built-in ones
     #[arg(long, value_name = "FILE")]
     pub toolchain: Vec<PathBuf>,
+    /// Compile by the toolchain row NAME (`zig`, `gcc`) whatever has a row of that name: C, cgo, Rust
+    #[arg(long, value_name = "NAME")]
+    pub toolchain_row: Option<String>,
     /// Let the rows of the project's anyarch.toml change which programs run
     #[arg(long)]
     pub allow_project_toolchains: bool,

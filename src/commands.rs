@@ -83,6 +83,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         strict_platform: request.strict_platform,
         ignore_onbuild: request.ignore_onbuild,
         toolchain_files: request.toolchain,
+        toolchain_row: request.toolchain_row,
         allow_project_toolchains: request.allow_project_toolchains,
         insecure_registries: request.insecure_registry,
         tags: destination.tag,

@@ -76,12 +76,24 @@ impl Source {
 
     fn request(&self, platform: Platform) -> Request {
         match self {
-            Self::Go { .. } | Self::Prebuilt { .. } => {
-                Request { language: self.language(), platform, libc: None, c: false, row: None, sysroot: false }
+            Self::Go { settings, .. } => {
+                let row = settings.row.clone().filter(|_| settings.cgo.is_none());
+                Request { language: Language::Go, platform, libc: None, c: false, row, sysroot: false }
+            }
+            Self::Prebuilt { .. } => {
+                Request { language: Language::Prebuilt, platform, libc: None, c: false, row: None, sysroot: false }
             }
             Self::Rust(program) => program.request(platform),
             Self::C(program) => program.settings.request(platform),
             Self::Command(program) => program.settings.request(platform),
+        }
+    }
+
+    /// What it asks of a second toolchain, that for C: Go with cgo does.
+    fn c_request(&self, platform: Platform) -> Option<Request> {
+        match self {
+            Self::Go { settings, .. } => settings.cgo.as_ref().map(|cgo| cgo.settings.request(platform)),
+            Self::Rust(_) | Self::C(_) | Self::Command(_) | Self::Prebuilt { .. } => None,
         }
     }
 
@@ -252,6 +264,9 @@ pub struct ChosenToolchain {
     /// whether the binary will be static
     #[serde(rename = "static")]
     pub static_binary: bool,
+    /// the row that compiles the C of Go packages
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<Box<ChosenToolchain>>,
 }
 
 /// One compiler call.

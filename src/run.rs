@@ -2,6 +2,7 @@
 //! Owns the units; hands CPU work to rayon, waits for children and sockets.
 
 pub mod c;
+pub mod cgo;
 pub mod check;
 pub mod compile;
 pub mod destination;
@@ -18,6 +19,7 @@ pub mod pack;
 pub mod prepare;
 pub mod provide;
 pub mod publish;
+pub mod row_choice;
 pub mod rows;
 pub mod rust;
 pub mod session;

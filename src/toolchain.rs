@@ -6,6 +6,7 @@ mod download;
 mod error;
 mod libc;
 mod rows;
+mod why;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,6 +61,12 @@ impl Language {
     #[must_use]
     pub fn names() -> Vec<&'static str> {
         Self::KNOWN.iter().map(|(_, name)| *name).collect()
+    }
+
+    /// The language whose compilers it uses: a command is told of those of C.
+    #[must_use]
+    pub fn compiled(self) -> Self {
+        if self == Self::Command { Self::C } else { self }
     }
 
     /// The language that is written so.
@@ -299,6 +306,10 @@ impl Toolchains {
                 language,
                 platform,
                 wish: wish(request),
+                why: of_language
+                    .iter()
+                    .find(|row| request.row.as_ref() == Some(&row.name))
+                    .map_or_else(String::new, |row| format!(": {}", why::why(row, facts, request))),
                 ways_out: self.ways_out(&of_language, facts, request),
             })
     }

@@ -23,6 +23,7 @@ pub(super) fn file(file: &ConfigFile) -> Result<(), ConfigError> {
     let source = &file.source;
     image_keys(source, &file.image_keys())?;
     images(file)?;
+    literal(source, "toolchain_row", file.toolchain_row.as_ref(), not_empty)?;
     for entry in &file.program {
         program(source, entry)?;
     }

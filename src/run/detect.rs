@@ -96,13 +96,14 @@ impl Detector<'_> {
             return Err(Error::NothingNamed { file: file.source.path().to_owned() });
         }
         let paths = if flags.paths.is_empty() { vec![".".to_owned()] } else { flags.paths.clone() };
+        let cgo = file.program.iter().any(|table| table.get_ref().uses_cgo());
         let mut programs = Vec::new();
         for path in &paths {
             let other = locate(self.directory, path)?.root;
             if other != location.root && config::path_in(&other).is_file() {
                 return Err(Error::OtherProject { path: path.into(), file: config::path_in(&other) });
             }
-            programs.extend(self.programs_at(path, flags)?);
+            programs.extend(self.programs_at(path, flags, cgo)?);
         }
         self.adopt_tables(location, file, &mut programs)?;
         Ok(Programs { programs, configured: false, whole_project })
@@ -133,7 +134,7 @@ impl Detector<'_> {
         Ok(tool)
     }
 
-    fn programs_at(&mut self, path: &str, flags: &Flags) -> Result<Vec<Program>, Error> {
+    fn programs_at(&mut self, path: &str, flags: &Flags, cgo: bool) -> Result<Vec<Program>, Error> {
         let location = locate(self.directory, path)?;
         let named = |name: &str, kind| Program { name: name.to_owned(), kind, table: None };
         match location.marker {
@@ -148,7 +149,7 @@ impl Detector<'_> {
                 if let Some((_, flag)) = rust_flag.iter().find(|(given, _)| *given) {
                     return Err(Error::RustFlag { path: folder, flag });
                 }
-                let packages = self.go_packages(&location.start, path, self.directory)?;
+                let packages = self.go_packages(&location.start, path, self.directory, cgo)?;
                 Ok(packages.into_iter().map(|package| named(package.name(), Kind::Go(package.clone()))).collect())
             }
             Some(Marker::C(folder)) => Ok(vec![named(&folder_name(&folder), Kind::C(folder))]),
@@ -168,22 +169,19 @@ impl Detector<'_> {
 
     /// The main packages that a PATH names: the folder's own, all below it for `...`, else the only one below it.
     /// Choices are shown as they would be typed in `from`.
-    fn go_packages(&self, folder: &Path, path: &str, from: &Path) -> Result<Vec<GoPackage>, Error> {
+    fn go_packages(&self, folder: &Path, path: &str, from: &Path, cgo: bool) -> Result<Vec<GoPackage>, Error> {
         let (_, pattern) = without_pattern(path);
-        let no_main = || GoError::NoMain { path: path.to_owned() };
         if pattern {
-            let packages = self.go_list(folder, "./...")?;
-            return if packages.is_empty() { Err(no_main().into()) } else { Ok(packages) };
+            return self.some(folder, "./...", path, cgo);
         }
         if holds_go_files(folder) {
-            let own = self.go_list(folder, ".")?;
+            let own = self.go_list(folder, ".", cgo)?;
             if !own.is_empty() {
                 return Ok(own);
             }
         }
-        let below = self.go_list(folder, "./...")?;
+        let below = self.some(folder, "./...", path, cgo)?;
         match below.len() {
-            0 => Err(no_main().into()),
             1 => Ok(below),
             _ => {
                 let choices = below.iter().map(|package| quoted(&as_typed(from, &package.directory))).collect();
@@ -192,9 +190,37 @@ impl Detector<'_> {
         }
     }
 
-    fn go_list(&self, folder: &Path, pattern: &str) -> Result<Vec<GoPackage>, Error> {
+    /// The main packages that a pattern means; none is an error, which names those that only cgo can compile.
+    fn some(&self, folder: &Path, pattern: &str, path: &str, cgo: bool) -> Result<Vec<GoPackage>, Error> {
+        let packages = self.go_list(folder, pattern, cgo)?;
+        if !packages.is_empty() {
+            return Ok(packages);
+        }
+        let with_c = if cgo { Vec::new() } else { self.go_list(folder, pattern, true)? };
+        Err(match with_c.into_iter().next() {
+            Some(package) => GoError::NeedsCgo { import_path: package.import_path },
+            None => GoError::NoMain { path: path.to_owned() },
+        }
+        .into())
+    }
+
+    fn go_list(&self, folder: &Path, pattern: &str, cgo: bool) -> Result<Vec<GoPackage>, Error> {
+        match self.list_once(folder, pattern, cgo) {
+            // Without its files that import C, a package may have none left.
+            Err(error @ Error::Go(GoError::Package { .. })) if !cgo => match self.list_once(folder, pattern, true) {
+                Ok(found) => match found.into_iter().next() {
+                    Some(package) => Err(GoError::NeedsCgo { import_path: package.import_path }.into()),
+                    None => Err(error),
+                },
+                Err(_) => Err(error),
+            },
+            other => other,
+        }
+    }
+
+    fn list_once(&self, folder: &Path, pattern: &str, cgo: bool) -> Result<Vec<GoPackage>, Error> {
         let go = self.require("go", folder)?;
-        let mut call = golang::list_invocation(folder, &[pattern.to_owned()]);
+        let mut call = golang::list_invocation(folder, &[pattern.to_owned()], cgo);
         if let Some(go) = &go {
             host::call_downloaded(go, &mut call);
         }
@@ -253,13 +279,11 @@ impl Detector<'_> {
                 Ok(vec![program(&name, Kind::Command(folder.unwrap_or_else(|| root.clone())))])
             }
             Language::Go => {
+                let cgo = table.uses_cgo();
                 let packages = match (&folder, package) {
-                    (Some(folder), Some(package)) => self.go_packages(folder, package, root)?,
-                    (None, Some(package)) => {
-                        let found = self.go_list(root, package)?;
-                        if found.is_empty() { Err(GoError::NoMain { path: package.to_owned() })? } else { found }
-                    }
-                    (_, None) => self.go_packages(root, ".", root)?,
+                    (Some(folder), Some(package)) => self.go_packages(folder, package, root, cgo)?,
+                    (None, Some(package)) => self.some(root, package, package, cgo)?,
+                    (_, None) => self.go_packages(root, ".", root, cgo)?,
                 };
                 Ok(packages.into_iter().map(|package| program(package.name(), Kind::Go(package.clone()))).collect())
             }

@@ -125,7 +125,11 @@ pub enum Error {
     #[error("`{program}` does not fit {platform}: {source}")]
     Unfit { program: String, platform: Platform, path: PathBuf, source: Box<Mismatch> },
     #[error("{}", describe_failures(.failed))]
-    Compile { failed: Vec<String> },
+    Compile { failed: Vec<String>, ways_out: Vec<String> },
+    #[error("no program here has a toolchain called `{row}` ({origin}){}", known_rows(.known))]
+    UnknownRow { row: String, origin: Origin, known: Vec<String> },
+    #[error("`{key}` in {place} is for C, and `cgo = true` is not set")]
+    WithoutCgo { key: &'static str, place: Place },
     #[error("the rows of `{file}` change which programs run ({}), and only you can allow that", changes.join(", "))]
     ProjectToolchain { file: PathBuf, changes: Vec<String> },
     #[error("`{}` is not there for {} after `{line}` ended well", path.display(), join(.platforms))]
@@ -257,6 +261,10 @@ fn join(platforms: &[Platform]) -> String {
     platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+fn known_rows(known: &[String]) -> String {
+    if known.is_empty() { "; nothing is compiled here".to_owned() } else { String::new() }
+}
+
 fn describe_failures(failed: &[String]) -> String {
     match failed {
         [only] => format!("{only} was not built, so nothing was published"),
@@ -338,6 +346,12 @@ impl Hint for Error {
             Self::SingleManifest { .. } => vec!["--platform linux/amd64 --single-manifest".to_owned()],
             Self::Epoch { .. } => vec!["SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build".to_owned()],
             Self::Unfit { source, .. } => source.hints(),
+            Self::Compile { ways_out, .. } => ways_out.clone(),
+            Self::UnknownRow { origin: Origin::File(_), known, .. } => {
+                known.iter().map(|name| format!("toolchain_row = \"{name}\"")).collect()
+            }
+            Self::UnknownRow { known, .. } => known.iter().map(|name| format!("--toolchain-row {name}")).collect(),
+            Self::WithoutCgo { .. } => vec!["cgo = true".to_owned()],
             Self::C(error) => error.hints(),
             Self::NotMade { .. } => vec!["output = \"path/of/the/binary\"".to_owned()],
             Self::NotStatic { .. } => {

@@ -36,6 +36,8 @@ pub struct Flags {
     pub ignore_onbuild: bool,
     /// `--toolchain`
     pub toolchain_files: Vec<PathBuf>,
+    /// `--toolchain-row`
+    pub toolchain_row: Option<String>,
     /// `--allow-project-toolchains`
     pub allow_project_toolchains: bool,
     /// `--insecure-registry`

@@ -14,8 +14,8 @@ use crate::command_program::CommandProgram;
 use crate::config::sysroot::SysrootWish;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
-use crate::config::{self, ConfigFile};
-use crate::golang::GoSettings;
+use crate::config::{self, ConfigFile, ProgramSettings};
+use crate::golang::{Cgo, GoSettings};
 use crate::host;
 use crate::output_spec::Output;
 use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Source, UnitInput};
@@ -26,6 +26,7 @@ use crate::sysroot::Sysroot;
 use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::c;
+use super::cgo::{self, GoSaid};
 use super::check;
 use super::destination;
 use super::detect::{Detector, Kind, Program};
@@ -35,6 +36,7 @@ use super::flags::Flags;
 use super::images::{self, Group};
 use super::locate::{Location, locate};
 use super::provide;
+use super::row_choice::RowChoice;
 use super::rows;
 use super::rust::Workspaces;
 use super::session::Session;
@@ -111,7 +113,12 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         offers: BTreeMap::new(),
         sysroots: DebianSysroots::new(session.clone()),
         mtime: settings.mtime(),
+        go: GoSaid::new(&session.children),
+        rows: RowChoice::new(&settings, &toolchains),
     };
+    preparation
+        .rows
+        .check(groups.iter().flat_map(|group| &group.programs).flat_map(|program| preparation.languages(program)))?;
     let (mut inputs, mut names) = (Vec::new(), Vec::new());
     for group in groups {
         let (input, references) = preparation.image(session, &group).await?;
@@ -155,6 +162,8 @@ struct Preparation<'run> {
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
     sysroots: DebianSysroots,
     mtime: u64,
+    go: GoSaid<'run>,
+    rows: RowChoice<'run>,
 }
 
 impl Preparation<'_> {
@@ -224,14 +233,7 @@ impl Preparation<'_> {
     /// Every platform of the base that has a default row for every program.
     async fn all(&mut self, group: &Group, scope: &Scope) -> Result<Vec<Platform>, Error> {
         let mut common: Option<Vec<Platform>> = None;
-        for program in &group.programs {
-            let language = match program.kind {
-                Kind::Go(_) => Language::Go,
-                Kind::Rust(_) => Language::Rust,
-                Kind::C(_) => Language::C,
-                Kind::Command(_) => Language::Command,
-                Kind::Prebuilt => Language::Prebuilt,
-            };
+        for language in group.programs.iter().flat_map(|program| self.languages(program)) {
             let known = self.toolchains.default_platforms(language);
             common = Some(common.map_or(known.clone(), |common| {
                 common.into_iter().filter(|platform| known.contains(platform)).collect()
@@ -248,6 +250,19 @@ impl Preparation<'_> {
             }
         }
         Ok(platforms)
+    }
+
+    /// The languages that have to know a platform for a program to be built for it.
+    fn languages(&self, program: &Program) -> Vec<Language> {
+        let table = program.table.map(|table| self.settings.file.program[table].get_ref());
+        match program.kind {
+            Kind::Go(_) if table.is_some_and(config::ProgramFile::uses_cgo) => vec![Language::Go, Language::C],
+            Kind::Go(_) => vec![Language::Go],
+            Kind::Rust(_) => vec![Language::Rust],
+            Kind::C(_) => vec![Language::C],
+            Kind::Command(_) => vec![Language::Command],
+            Kind::Prebuilt => vec![Language::Prebuilt],
+        }
     }
 
     async fn listing(&mut self, base: &BaseName) -> Result<Listing, Error> {
@@ -315,13 +330,15 @@ impl Preparation<'_> {
                     buildvcs: settings.buildvcs.as_ref().map(|value| *value.get_ref()),
                     strip: settings.strip.as_ref().is_some_and(|value| *value.get_ref()),
                     env: self.variables(&settings, &scope)?,
+                    cgo: self.cgo(&package.module_directory, &settings, platform, &scope).await?,
+                    row: self.rows.of(&settings, Language::Go),
                 },
             },
             Kind::Rust(binary) => {
                 let env = self.variables(&settings, &scope)?;
                 let sysroot = self.sysroot(&settings, platform, &scope).await?;
-                let toolchains = self.toolchains;
-                let program = self.workspaces.program(toolchains, binary, platform, &settings, env, sysroot)?;
+                let (toolchains, row) = (self.toolchains, self.rows.of(&settings, Language::Rust));
+                let program = self.workspaces.program(toolchains, binary, platform, &settings, (row, env), sysroot)?;
                 Source::Rust(Box::new(program))
             }
             Kind::C(folder) => {
@@ -346,7 +363,23 @@ impl Preparation<'_> {
         Ok(ProgramInput { name: program.name.clone(), destination: self.destination(program, &scope)?, source })
     }
 
-    fn output(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<Option<String>, Error> {
+    /// How the C of a Go program is compiled.
+    async fn cgo(
+        &mut self,
+        folder: &Path,
+        settings: &ProgramSettings,
+        platform: Platform,
+        scope: &Scope,
+    ) -> Result<Option<Cgo>, Error> {
+        if !cgo::is_on(settings, &self.settings.file.source)? {
+            return Ok(None);
+        }
+        // These two are Go's own.
+        let c = CSettings { ldflags: Vec::new(), strip: false, ..self.c_settings(settings, platform, scope).await? };
+        Ok(Some(Cgo { settings: c, user: self.go.variables(folder)? }))
+    }
+
+    fn output(&self, settings: &ProgramSettings, scope: &Scope) -> Result<Option<String>, Error> {
         let output = settings.output.as_ref();
         let rendered = output.map(|value| self.settings.checked("output", value, scope, config::check::not_empty));
         Ok(rendered.transpose()?.map(|rendered| rendered.value))
@@ -371,7 +404,7 @@ impl Preparation<'_> {
             libs: libs.map(|library| library.get_ref().clone()).collect(),
             strip: settings.strip.as_ref().is_some_and(|strip| *strip.get_ref()),
             libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
-            row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
+            row: self.rows.of(settings, Language::C),
             sysroot,
             env: self.variables(settings, scope)?,
         })
@@ -397,7 +430,7 @@ impl Preparation<'_> {
 
     fn variables(
         &self,
-        settings: &config::ProgramSettings,
+        settings: &ProgramSettings,
         scope: &Scope,
     ) -> Result<BTreeMap<String, crate::invocation::Word>, Error> {
         let variables = settings.env.iter().flat_map(|env| &env.get_ref().0);
@@ -408,7 +441,7 @@ impl Preparation<'_> {
         &self,
         program: &Program,
         platform: Platform,
-        settings: &config::ProgramSettings,
+        settings: &ProgramSettings,
         scope: &Scope,
     ) -> Result<Source, Error> {
         let file = &self.settings.file;

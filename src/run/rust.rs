@@ -109,7 +109,7 @@ impl Workspaces {
         binary: &Binary,
         platform: Platform,
         settings: &ProgramSettings,
-        env: BTreeMap<String, Word>,
+        (row, env): (Option<String>, BTreeMap<String, Word>),
         sysroot: Option<Sysroot>,
     ) -> Result<RustProgram, Error> {
         let folder = binary.manifest.parent().unwrap_or(Path::new("/")).to_owned();
@@ -129,7 +129,7 @@ impl Workspaces {
                 .map_or_else(|| "release".to_owned(), |profile| profile.get_ref().clone()),
             strip: settings.strip.as_ref().map(|strip| *strip.get_ref()),
             libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
-            row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
+            row,
             c: None,
             flags: UserFlags::default(),
             sysroot,

@@ -59,7 +59,7 @@ pub enum ToolchainError {
         known: Vec<Platform>,
     },
     /// There are rows, but none does what was asked.
-    #[error("no {language} toolchain for {platform} {wish}")]
+    #[error("no {language} toolchain for {platform} {wish}{why}")]
     NoRow {
         /// the language
         language: Language,
@@ -67,6 +67,8 @@ pub enum ToolchainError {
         platform: Platform,
         /// what was asked for beyond that
         wish: String,
+        /// why the row that was asked for does not, with `: ` before it; empty when none was
+        why: String,
         /// settings that would do
         ways_out: Vec<String>,
     },

@@ -64,6 +64,9 @@ pub struct PlatformRow {
     pub zig: Option<ZigNames>,
     /// Debian's name of the architecture: where a sysroot's packages come from
     pub debian: Option<String>,
+    /// why a toolchain, by its name, does not compile for it
+    #[serde(default)]
+    pub without: BTreeMap<String, String>,
     /// where the row comes from
     #[serde(skip)]
     pub origin: Origin,
