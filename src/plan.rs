@@ -286,6 +286,9 @@ pub struct Job {
     /// what has to be on the machine
     #[serde(skip)]
     pub tools: Vec<crate::toolchain::Tool>,
+    /// what else has to be there, whichever toolchain compiles
+    #[serde(skip)]
+    pub build_tools: Vec<crate::toolchain::Tool>,
     /// Rust targets that have to be on the machine
     #[serde(skip)]
     pub targets: Vec<String>,

@@ -2,6 +2,7 @@
 //! Owns the units; hands CPU work to rayon, waits for children and sockets.
 
 pub mod c;
+mod c_executables;
 pub mod cgo;
 pub mod check;
 pub mod compile;
@@ -13,10 +14,12 @@ pub mod execute;
 pub mod files;
 pub mod flags;
 mod images;
+mod installed;
 pub mod interrupt;
 pub mod locate;
 pub mod pack;
 pub mod prepare;
+mod prepare_c;
 pub mod provide;
 pub mod publish;
 pub mod row_choice;
@@ -25,5 +28,6 @@ pub mod rust;
 pub mod session;
 pub mod settings;
 mod setup;
+mod source_copy;
 mod sysroot;
 mod transfer;

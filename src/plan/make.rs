@@ -47,7 +47,7 @@ pub fn make(
     }
     let Planner { missing, pending, .. } = planned;
     let mut plan = Plan { images: result, jobs: Vec::new(), skipped: missing };
-    schedule(&mut plan, &pending, build, context)?;
+    schedule(&mut plan, &pending, build, context, toolchains)?;
     Ok(plan)
 }
 

@@ -9,7 +9,7 @@ use crate::command_program;
 use crate::golang::{self, Cgo, Compiler, GoPackage, GoSettings};
 use crate::invocation::{Joins, Step};
 use crate::platform::Platform;
-use crate::toolchain::{Language, Toolchain};
+use crate::toolchain::{Language, Toolchain, Toolchains};
 
 use super::{Context, Job, Plan, PlanError, RustProgram, Source};
 
@@ -34,6 +34,7 @@ pub(super) fn schedule(
     pending: &[Pending],
     build: &Path,
     context: &Context<'_>,
+    toolchains: &Toolchains,
 ) -> Result<(), PlanError> {
     distinct_names(pending)?;
     let mut by_platform: BTreeMap<Platform, Vec<&Pending>> = BTreeMap::new();
@@ -47,7 +48,7 @@ pub(super) fn schedule(
     for platform in order {
         schedule_go(plan, platform, &by_platform[&platform], build, context);
     }
-    schedule_alone(plan, pending, build, context);
+    schedule_alone(plan, pending, build, context, toolchains);
     if let Some(machine) = &context.machine {
         schedule_rust(plan, pending, machine, context.environment);
     }
@@ -134,6 +135,7 @@ fn enter_rust(
         steps: vec![Step::new(invocation, Joins::Jobserver)],
         outputs,
         tools,
+        build_tools: Vec::new(),
         targets: job.targets.iter().map(|target| target.triple.clone()).collect(),
         alternatives,
         build_directory: Some(folder),
@@ -141,7 +143,7 @@ fn enter_rust(
 }
 
 /// C programs and those of commands are built one by one, each in a folder of its own.
-fn schedule_alone(plan: &mut Plan, pending: &[Pending], build: &Path, context: &Context<'_>) {
+fn schedule_alone(plan: &mut Plan, pending: &[Pending], build: &Path, context: &Context<'_>, toolchains: &Toolchains) {
     let mut known: BTreeMap<(Platform, &str), usize> = BTreeMap::new();
     for program in pending {
         let folder = build.join(program.platform.as_folder()).join(&program.name);
@@ -167,13 +169,16 @@ fn schedule_alone(plan: &mut Plan, pending: &[Pending], build: &Path, context: &
         }
         // A command that compiles no C needs no C compiler; one that does is told so by the script in its place.
         let needs_compiler = matches!(program.source, Source::C(_));
+        let tools = if needs_compiler { program.toolchain.tools.clone() } else { Vec::new() };
+        let build_tools = recipe.tools.iter().filter_map(|name| toolchains.tool(name, program.platform)).collect();
         plan.jobs.push(Job {
             language: program.source.language(),
             platforms: vec![program.platform],
             setup: recipe.setup,
             steps: recipe.steps,
             outputs: vec![recipe.output],
-            tools: if needs_compiler { program.toolchain.tools.clone() } else { Vec::new() },
+            tools,
+            build_tools,
             targets: Vec::new(),
             alternatives: program.alternatives.clone(),
             build_directory: None,
@@ -229,6 +234,7 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
             steps: vec![Step::new(invocation, Joins::AtStart)],
             outputs: files.iter().map(|name| folder.join(name)).collect(),
             tools,
+            build_tools: Vec::new(),
             targets: Vec::new(),
             alternatives: first.pending.alternatives.clone(),
             build_directory: None,

@@ -65,7 +65,7 @@ impl Compilation<'_> {
         let (platforms, programs) = (job.platforms.clone(), programs(&job.outputs));
         self.session.watch.event(Event::CompileStarted { job: self.position, platforms, programs });
         let mut told = BTreeSet::new();
-        setup::prepare(&job.setup)?;
+        setup::prepare(&job.setup, &self.session.children)?;
         let (finished, output) = self.call(job, &mut told, place)?;
         if finished.status.success() {
             return Ok(Compiled { said: output, failures: Vec::new() });

@@ -110,17 +110,26 @@ impl Detector<'_> {
     }
 
     /// A program that was named by its path keeps the settings that the configuration file has for it.
-    fn adopt_tables(&mut self, location: &Location, file: &ConfigFile, programs: &mut [Program]) -> Result<(), Error> {
+    /// A folder of C is as many programs as it has tables.
+    fn adopt_tables(
+        &mut self,
+        location: &Location,
+        file: &ConfigFile,
+        programs: &mut Vec<Program>,
+    ) -> Result<(), Error> {
         for position in 0..file.program.len() {
             for known in self.programs_of_table(location, file, position)? {
-                let same = |program: &&mut Program| match (&program.kind, &known.kind) {
+                let same = |program: &Program| match (&program.kind, &known.kind) {
                     (Kind::Go(one), Kind::Go(other)) => one == other,
                     (Kind::Rust(one), Kind::Rust(other)) => one == other,
                     (Kind::C(one), Kind::C(other)) => one == other,
                     _ => false,
                 };
-                if let Some(program) = programs.iter_mut().find(same) {
-                    *program = known;
+                let Some(place) = programs.iter().position(same) else { continue };
+                let is_c = matches!(known.kind, Kind::C(_));
+                match programs[place].table {
+                    Some(_) if is_c => programs.push(known),
+                    _ => programs[place] = known,
                 }
             }
         }

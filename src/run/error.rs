@@ -136,6 +136,16 @@ pub enum Error {
     NotMade { platforms: Vec<Platform>, path: PathBuf, line: String },
     #[error("`{program}` for {platform} is linked dynamically, and was to be static")]
     NotStatic { program: String, platform: Platform },
+    #[error("`{path}` was installed as a link to `{}`, which is no place in the image", target.display())]
+    InstalledLink { path: String, target: PathBuf },
+    #[error("`{path}` was installed, and its name is no text")]
+    InstalledName { path: PathBuf },
+    #[error("`{path}` was installed, and is neither a file nor a link nor a folder")]
+    InstalledKind { path: String },
+    #[error("the image `{image}` has two things at `/{path}`: one from `{first}`, one from `{second}`")]
+    InstalledTwice { image: String, path: String, first: String, second: String },
+    #[error("`{program}` is installed at `{installed}`, and `destination` in {place} says `{destination}`")]
+    InstalledElsewhere { program: String, installed: String, place: Place, destination: String },
     #[error(transparent)]
     C(Box<CProjectError>),
     #[error("interrupted")]
@@ -353,6 +363,9 @@ impl Hint for Error {
             Self::UnknownRow { known, .. } => known.iter().map(|name| format!("--toolchain-row {name}")).collect(),
             Self::WithoutCgo { .. } => vec!["cgo = true".to_owned()],
             Self::C(error) => error.hints(),
+            Self::InstalledElsewhere { installed, .. } => vec![format!("destination = \"{installed}\"")],
+            Self::InstalledLink { .. } => vec!["make the link relative where the project installs it".to_owned()],
+            Self::InstalledTwice { .. } => vec!["name the programs in two images".to_owned()],
             Self::NotMade { .. } => vec!["output = \"path/of/the/binary\"".to_owned()],
             Self::NotStatic { .. } => {
                 vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]

@@ -25,6 +25,7 @@ use super::pack;
 use super::prepare::Prepared;
 use super::publish::{self, Published, Uploads};
 use super::session::Session;
+use super::setup;
 
 /// What a thread that does one thing reports.
 enum Report {
@@ -64,15 +65,10 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     publish::publish(session, &prepared, bundles, &output, uploads).await
 }
 
-/// Our folder must never show in `git status`, or Go would stamp the build as modified: its `.gitignore` comes first.
 fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {
     let folder = prepared.settings.own_folder();
     let written = |source| Error::Write { path: folder.clone(), source };
-    fs::create_dir_all(&folder).map_err(written)?;
-    let ignore = folder.join(".gitignore");
-    if !ignore.is_file() {
-        fs::write(&ignore, "*\n").map_err(written)?;
-    }
+    setup::own_folder(&folder)?;
     for output in prepared.plan.jobs.iter().filter(|job| job.language == Language::Go).flat_map(|job| &job.outputs) {
         if let Some(parent) = output.parent() {
             fs::create_dir_all(parent).map_err(written)?;

@@ -2,19 +2,19 @@
 //! nothing is compiled.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
 
 use crate::base::{Bases, Listing};
 use crate::base_name::BaseName;
-use crate::c_program::CSettings;
+use crate::c_program::{CSettings, Executable};
 use crate::command_program::CommandProgram;
-use crate::config::sysroot::SysrootWish;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
 use crate::config::{self, ConfigFile, ProgramSettings};
+use crate::exec::Children;
 use crate::golang::{Cgo, GoSettings};
 use crate::host;
 use crate::output_spec::Output;
@@ -22,7 +22,6 @@ use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Sour
 use crate::platform::{self, Platform};
 use crate::reference::Reference;
 use crate::registry;
-use crate::sysroot::Sysroot;
 use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::c;
@@ -41,7 +40,7 @@ use super::rows;
 use super::rust::Workspaces;
 use super::session::Session;
 use super::settings::{Name, Settings, Times, platform_scope};
-use super::sysroot::{self, DebianSysroots};
+use super::sysroot::DebianSysroots;
 
 /// A plan with all that carrying it out needs.
 pub struct Prepared {
@@ -90,12 +89,9 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         directory: &session.directory,
         toolchains: &toolchains,
     };
-    let programs = detector.programs(&location, &file, &flags)?;
+    let mut programs = detector.programs(&location, &file, &flags)?;
     let settings =
         Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
-    let groups = images::groups(session, &settings, programs)?;
-    let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
-    let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
     let output = settings.output(&Scope::default())?;
     let client = registry::Client::new(registry::Options {
         insecure_hosts: settings.insecure_registries(),
@@ -106,16 +102,24 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let bases = Bases::new(session.store.clone(), client.clone());
     let mut preparation = Preparation {
         settings: &settings,
+        children: &session.children,
         toolchains: &toolchains,
         workspaces: &mut workspaces,
         bases: &bases,
         listings: BTreeMap::new(),
         offers: BTreeMap::new(),
+        executables: BTreeMap::new(),
         sysroots: DebianSysroots::new(session.clone()),
         mtime: settings.mtime(),
         go: GoSaid::new(&session.children),
         rows: RowChoice::new(&settings, &toolchains),
     };
+    for program in &mut programs.programs {
+        preparation.find_executables(program).await?;
+    }
+    let groups = images::groups(session, &settings, programs)?;
+    let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
+    let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
     preparation
         .rows
         .check(groups.iter().flat_map(|group| &group.programs).flat_map(|program| preparation.languages(program)))?;
@@ -153,17 +157,21 @@ fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Erro
     Ok(config::load(&text, shown)?)
 }
 
-struct Preparation<'run> {
-    settings: &'run Settings,
-    toolchains: &'run Toolchains,
+/// Turns images into what a plan is made of.
+pub(super) struct Preparation<'run> {
+    pub(super) settings: &'run Settings,
+    pub(super) children: &'run Children,
+    pub(super) toolchains: &'run Toolchains,
     workspaces: &'run mut Workspaces,
     bases: &'run Bases,
     listings: BTreeMap<String, Listing>,
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
-    sysroots: DebianSysroots,
+    /// what the build systems of C programs say they make, by folder and table
+    pub(super) executables: BTreeMap<(PathBuf, Option<usize>), Vec<Executable>>,
+    pub(super) sysroots: DebianSysroots,
     mtime: u64,
     go: GoSaid<'run>,
-    rows: RowChoice<'run>,
+    pub(super) rows: RowChoice<'run>,
 }
 
 impl Preparation<'_> {
@@ -204,11 +212,19 @@ impl Preparation<'_> {
 
     fn destination(&self, program: &Program, scope: &Scope) -> Result<String, Error> {
         let table = program.table.map(|table| self.settings.file.program[table].get_ref());
-        let Some(value) = table.and_then(|table| table.destination.as_ref()) else {
-            return Ok(config::check::default_destination(&program.name));
-        };
         let scope = Scope { program: Some(program.name.clone()), ..scope.clone() };
-        Ok(self.settings.checked("destination", value, &scope, config::values::destination)?.value)
+        let installed = self.installed(program, &scope)?;
+        let Some(value) = table.and_then(|table| table.destination.as_ref()) else {
+            return Ok(installed.unwrap_or_else(|| config::check::default_destination(&program.name)));
+        };
+        let destination = self.settings.checked("destination", value, &scope, config::values::destination)?.value;
+        match installed.filter(|installed| *installed != destination) {
+            Some(installed) => {
+                let (program, place) = (program.name.clone(), self.settings.file.source.place_of(value));
+                Err(Error::InstalledElsewhere { program, installed, place, destination })
+            }
+            None => Ok(destination),
+        }
     }
 
     /// The platforms of an image, `all` and `host` spelled out, each once unless it was named twice.
@@ -342,12 +358,9 @@ impl Preparation<'_> {
                 Source::Rust(Box::new(program))
             }
             Kind::C(folder) => {
-                let words = c::Words {
-                    args: words(settings.args.as_ref())?,
-                    output: self.output(&settings, &scope)?,
-                    settings: self.c_settings(&settings, platform, &scope).await?,
-                };
-                Source::C(Box::new(c::program(&program.name, folder, &settings, words)?))
+                let words = self.c_words(&settings, platform, &scope).await?;
+                let executables = self.executables.get(&(folder.clone(), program.table)).map(Vec::as_slice);
+                Source::C(Box::new(c::program(&program.name, folder, &settings, words, executables)?))
             }
             Kind::Command(folder) => Source::Command(Box::new(CommandProgram {
                 name: program.name.clone(),
@@ -379,56 +392,13 @@ impl Preparation<'_> {
         Ok(Some(Cgo { settings: c, user: self.go.variables(folder)? }))
     }
 
-    fn output(&self, settings: &ProgramSettings, scope: &Scope) -> Result<Option<String>, Error> {
+    pub(super) fn output(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<Option<String>, Error> {
         let output = settings.output.as_ref();
         let rendered = output.map(|value| self.settings.checked("output", value, scope, config::check::not_empty));
         Ok(rendered.transpose()?.map(|rendered| rendered.value))
     }
 
-    /// What C depends on beside its sources, whichever language it is compiled for.
-    async fn c_settings(
-        &mut self,
-        settings: &config::ProgramSettings,
-        platform: Platform,
-        scope: &Scope,
-    ) -> Result<CSettings, Error> {
-        let sysroot = self.sysroot(settings, platform, scope).await?;
-        let words = |list: &Option<toml::Spanned<config::collections::OneOrMany<String>>>| {
-            let values = list.iter().flat_map(|list| list.get_ref().iter());
-            values.map(|value| self.settings.word(value, scope)).collect::<Result<Vec<_>, _>>()
-        };
-        let libs = settings.libs.iter().flat_map(|libs| libs.get_ref().iter());
-        Ok(CSettings {
-            cflags: words(&settings.cflags)?,
-            ldflags: words(&settings.ldflags)?,
-            libs: libs.map(|library| library.get_ref().clone()).collect(),
-            strip: settings.strip.as_ref().is_some_and(|strip| *strip.get_ref()),
-            libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
-            row: self.rows.of(settings, Language::C),
-            sysroot,
-            env: self.variables(settings, scope)?,
-        })
-    }
-
-    async fn sysroot(
-        &mut self,
-        settings: &config::ProgramSettings,
-        platform: Platform,
-        scope: &Scope,
-    ) -> Result<Option<Sysroot>, Error> {
-        let Some(wish) = &settings.sysroot else { return Ok(None) };
-        let place = self.settings.file.source.place_of(wish).to_string();
-        match wish.get_ref() {
-            SysrootWish::Folder(template) => {
-                let value = toml::Spanned::new(wish.span(), template.clone());
-                let text = self.settings.checked("sysroot", &value, scope, config::check::not_empty)?.value;
-                sysroot::of_folder(&self.settings.root, &text, &place).map(Some)
-            }
-            SysrootWish::Debian(wish) => self.sysroots.get(wish, platform, self.toolchains, &place).await.map(Some),
-        }
-    }
-
-    fn variables(
+    pub(super) fn variables(
         &self,
         settings: &ProgramSettings,
         scope: &Scope,

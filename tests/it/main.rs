@@ -5,6 +5,7 @@
 mod support;
 
 mod annotations;
+mod c_builds;
 mod command_line;
 mod configuration;
 mod configuration_switches;
