@@ -152,6 +152,14 @@ pub struct Tool {
     pub downloaded: Option<PathBuf>,
 }
 
+impl Toolchain {
+    /// True for a compiler that has a libc of its own for every platform, and so needs none of a sysroot's.
+    #[must_use]
+    pub fn brings_libc(&self) -> bool {
+        self.tools.iter().any(|tool| tool.name == "zig")
+    }
+}
+
 impl Toolchains {
     /// The rows that anyarch brings.
     ///
@@ -337,7 +345,7 @@ impl Toolchains {
 
     fn ways_out(&self, rows: &[&ToolchainRow], facts: &PlatformRow, request: &Request) -> Vec<String> {
         let mut ways = Vec::new();
-        let oldest = facts.zig.as_ref().and_then(|zig| zig.glibc.as_ref()?.parse().ok());
+        let oldest = facts.oldest_glibc();
         for libc in [request.libc, Some(Libc::Musl), oldest, Some(Libc::Gnu(None))] {
             for row in rows {
                 let changed = Request { libc, row: None, ..request.clone() };
@@ -414,7 +422,7 @@ fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, (static_binary, h
     let needs = |tool: &str| row.tools.iter().any(|name| name == tool);
     let links = if static_binary { &row.static_libc } else { &row.libc };
     let old_enough = |version: &(u32, u32)| {
-        let oldest = facts.zig.as_ref().and_then(|zig| zig.glibc.as_deref()?.parse().ok());
+        let oldest = facts.oldest_glibc();
         oldest.is_none_or(|oldest| matches!(oldest, Libc::Gnu(Some(oldest)) if oldest <= *version))
     };
     let has_version = match libc {

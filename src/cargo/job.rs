@@ -222,7 +222,8 @@ impl CargoJob {
 
     fn our_flags(&self, target: &Target, machine: &Machine) -> Vec<String> {
         let remaps = self.remaps(machine);
-        let sysroot = target.sysroot.iter().flat_map(Sysroot::link_flags).map(|flag| format!("-Clink-arg={flag}"));
+        let sysroot = target.sysroot.iter().flat_map(|sysroot| sysroot.link_flags(target.toolchain.brings_libc()));
+        let sysroot = sysroot.map(|flag| format!("-Clink-arg={flag}"));
         let ours = target.toolchain.rustflags.iter().cloned().chain(sysroot);
         ours.chain(remaps.iter().map(Remap::rust_flag)).chain(Self::rust_source(machine)).collect()
     }
@@ -273,7 +274,8 @@ impl CargoJob {
                 user.as_ref().is_some_and(|(_, value)| value.split_whitespace().any(|flag| flag.starts_with("-g")));
             // The wrapper of cargo-zigbuild passes -g, and debug information names zig's cache.
             let no_debug = (zig.is_some() && !asks_for_debug).then(|| "-g0".to_owned());
-            let sysroot = target.sysroot.iter().flat_map(Sysroot::c_flags);
+            let of_sysroot = |sysroot: &Sysroot| sysroot.c_flags(target.toolchain.brings_libc(), name == "CXXFLAGS");
+            let sysroot = target.sysroot.iter().flat_map(of_sysroot);
             let ours: Vec<String> = remaps.iter().map(Remap::c_flag).chain(no_debug).chain(sysroot).collect();
             let [with_hyphens, with_underscores, ..] = c_variables(name, &target.triple, &machine.rustc.host);
             // A shell cannot set a name with hyphens, and it would win over the other.
