@@ -365,7 +365,7 @@ impl Hint for Error {
             Self::C(error) => error.hints(),
             Self::InstalledElsewhere { installed, .. } => vec![format!("destination = \"{installed}\"")],
             Self::InstalledLink { .. } => vec!["make the link relative where the project installs it".to_owned()],
-            Self::InstalledTwice { .. } => vec!["name the programs in two images".to_owned()],
+            Self::InstalledTwice { .. } => vec!["leave one out, or put them into two images".to_owned()],
             Self::NotMade { .. } => vec!["output = \"path/of/the/binary\"".to_owned()],
             Self::NotStatic { .. } => {
                 vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
