@@ -32,6 +32,7 @@ pub mod layer_entry;
 pub mod output_spec;
 pub mod plan;
 pub mod platform;
+pub mod proposal;
 pub mod reference;
 pub mod registry;
 pub mod run;

@@ -11,6 +11,8 @@ pub mod event;
 pub mod execute;
 pub mod files;
 pub mod flags;
+pub mod init;
+mod init_c;
 pub mod interrupt;
 pub mod locate;
 pub mod pack;

@@ -9,6 +9,7 @@ mod configuration;
 mod configuration_switches;
 mod elf;
 mod examples;
+mod init;
 mod interrupt;
 mod jobs;
 mod licences;

@@ -106,6 +106,8 @@ fn platform_line(row: &PlatformRow) -> String {
         .map(|language| match language {
             Language::Go => "Go",
             Language::Rust => "Rust",
+            Language::C => "C",
+            Language::Command => "commands",
             Language::Prebuilt => "prebuilt",
         })
         .collect();
