@@ -2,6 +2,7 @@
 //! Owns the units; hands CPU work to rayon, waits for children and sockets.
 
 pub mod c;
+mod c_survey;
 pub mod check;
 pub mod compile;
 pub mod destination;
@@ -12,7 +13,6 @@ pub mod execute;
 pub mod files;
 pub mod flags;
 pub mod init;
-mod init_c;
 pub mod interrupt;
 pub mod locate;
 pub mod pack;

@@ -18,8 +18,8 @@ use crate::proposal::build_files::is_aside;
 use crate::proposal::{self, Candidate, Kind};
 use crate::toolchain::Toolchains;
 
+use super::c_survey;
 use super::error::{self, Error};
-use super::init_c;
 use super::locate::{Marker, holds_c, holds_only_c, locate, marker_in};
 use super::rows;
 use super::session::Session;
@@ -148,7 +148,7 @@ impl Surveyor<'_> {
         };
         let below = self.below();
         // Makefiles lie in any folder: beside projects of Go and Rust, one says nothing of C.
-        if marker_in(root).is_none() && init_c::is_only_a_makefile(root) && !below.is_empty() {
+        if marker_in(root).is_none() && c_survey::is_only_a_makefile(root) && !below.is_empty() {
             for found in &mut found {
                 found.candidate.wanted = false;
             }
@@ -181,7 +181,7 @@ impl Surveyor<'_> {
             .collect();
         let mut found = Vec::new();
         let mut of_c: Vec<PathBuf> = Vec::new();
-        if marker_in(self.root).is_none() && holds_c(self.root) && !init_c::is_only_a_makefile(self.root) {
+        if marker_in(self.root).is_none() && holds_c(self.root) && !c_survey::is_only_a_makefile(self.root) {
             of_c.push(self.root.to_owned());
         }
         for folder in folders {
@@ -306,11 +306,11 @@ impl Surveyor<'_> {
     fn c(&mut self, folder: &Path) -> Result<Vec<Found>, Error> {
         let package = self.package(folder);
         let with_name = |candidate: Candidate| {
-            let Kind::C { target, .. } = &candidate.kind else { unreachable!("init_c finds C") };
-            // A folder may be called otherwise in the next checkout: a name that is not the target's is written down.
+            let Kind::C { target, .. } = &candidate.kind else { unreachable!("what is found in C is C") };
+            // What the next change of a build file could call otherwise is written down.
             let default_name = target.as_ref().map(|target| target.text.clone()).unwrap_or_default();
             Found { candidate, default_name }
         };
-        Ok(init_c::candidates(folder, &package)?.into_iter().map(with_name).collect())
+        Ok(c_survey::candidates(folder, &package)?.into_iter().map(with_name).collect())
     }
 }

@@ -68,6 +68,17 @@ pub(super) fn candidates(folder: &Path, package: &str) -> Result<Vec<Candidate>,
     Ok(made.programs.into_iter().map(candidate).collect())
 }
 
+/// What a folder's program is called: by its project, so that it has one name in every checkout; by its folder where
+/// nothing else tells.
+pub(super) fn name_of(folder: &Path) -> String {
+    let found = candidates(folder, ".").unwrap_or_default();
+    let mut wanted = found.into_iter().filter(|candidate| candidate.wanted);
+    match (wanted.next(), wanted.next()) {
+        (Some(only), None) => only.name,
+        _ => folder_name(folder),
+    }
+}
+
 /// What a build system makes.
 struct Made {
     programs: Vec<(Named, Place)>,
