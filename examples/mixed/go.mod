@@ -1,3 +1,3 @@
-module example.com/both
+module example.com/mixed
 
 go 1.21

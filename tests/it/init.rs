@@ -37,7 +37,9 @@ fn every_example_has_a_configuration_that_can_be_planned() {
         ("hello-go", "program: hello-go (go)\n"),
         ("hello-rust", "program: hello-rust (rust)\n"),
         ("hello-c", "program: hello (c)\n"),
+        ("hello-cgo", "program: hello-cgo (go)\n"),
         ("both", "programs: server (go), checksum (rust)\n"),
+        ("mixed", "programs: front (go), checksum (rust)\n"),
     ] {
         let project = Project::copy_of(&repository().join("examples").join(example));
         let _ = fs::remove_file(project.path().join("anyarch.toml"));
