@@ -6,18 +6,28 @@
 //! name this machine, and flags that must hold (the target, the sysroot, what paths are called) hold also where a Makefile
 //! sets its own.
 
+mod cmake;
+mod configure;
 mod environment;
+mod executables;
+mod machine;
+mod make;
+mod meson;
 mod plain;
 mod scripts;
 #[cfg(test)]
 mod tests;
+mod workplace;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+pub use configure::options_of;
 pub use environment::environment;
+pub use executables::{Executable, ExecutableError, choose, read_reply};
+pub use meson::{read_targets, targets_call};
 pub use plain::{Plain, PlainError, is_source, sources_of};
 pub use scripts::{Found, scripts};
 
@@ -33,7 +43,7 @@ use crate::toolchain::{CCompiler, Language, Libc, Request, Toolchain};
 pub enum BuildSystem {
     /// by one call of the compiler
     Plain,
-    /// by CMake
+    /// by `CMake`
     Cmake,
     /// by a Makefile
     Make,
@@ -84,6 +94,8 @@ pub struct CProgram {
     pub output: Option<String>,
     /// true when what the project installs goes into the image
     pub install: bool,
+    /// the options of ours that its configure script knows
+    pub configure_options: Vec<String>,
     /// what the build depends on beside its sources
     pub settings: CSettings,
 }
@@ -113,7 +125,14 @@ impl CSettings {
     /// What it asks of a toolchain.
     #[must_use]
     pub fn request(&self, platform: Platform) -> Request {
-        Request { language: Language::C, platform, libc: self.libc, c: true, row: self.row.clone() }
+        Request {
+            language: Language::C,
+            platform,
+            libc: self.libc.or_else(|| self.sysroot.as_ref().and_then(Sysroot::libc)),
+            c: true,
+            row: self.row.clone(),
+            sysroot: self.sysroot.is_some(),
+        }
     }
 }
 
@@ -144,6 +163,14 @@ impl Site<'_> {
         self.folder.join("tools")
     }
 
+    /// The tools of the compiler by what follows the prefix of their names: `cc`, `c++`, `ar`, `ranlib`, `strip`.
+    fn tool_paths(&self) -> BTreeMap<&'static str, PathBuf> {
+        let tools = ["cc", "c++", "ar", "ranlib", "strip"];
+        let prefix = self.compiler().map(|compiler| compiler.prefix.as_str());
+        let path = |prefix: &str, tool| (tool, self.scripts_folder().join(format!("{prefix}-{tool}")));
+        prefix.into_iter().flat_map(|prefix| tools.map(|tool| path(prefix, tool))).collect()
+    }
+
     /// The folder that is built in.
     #[must_use]
     pub fn build_folder(&self) -> PathBuf {
@@ -165,6 +192,21 @@ pub enum Setup {
         /// where
         path: PathBuf,
     },
+    /// a folder that is emptied when it was made with another key, or by other programs: what was built there then is
+    /// not what would be built now
+    KeyedFolder {
+        /// where
+        path: PathBuf,
+        /// all that it depends on beside the project
+        key: String,
+        /// files that it depends on by their size and time
+        programs: Vec<PathBuf>,
+    },
+    /// no file: what an earlier run put there goes
+    NoFile {
+        /// where
+        path: PathBuf,
+    },
     /// a file; written only if it is different, so that nothing is built again for it
     File {
         /// where
@@ -174,12 +216,18 @@ pub enum Setup {
         /// true for a script
         executable: bool,
     },
-    /// a copy of the project, for a build system that builds beside its sources; what did not change is not written again
+    /// a copy of the project, for a build system that builds beside its sources, without what was built there; what did
+    /// not change is not written again
     Copy {
         /// the project
         from: PathBuf,
         /// the copy
         to: PathBuf,
+        /// a file that is not taken, relative to the project
+        #[serde(skip_serializing_if = "Option::is_none")]
+        without: Option<PathBuf>,
+        /// true when what git ignores is taken too: what autoconf generates is
+        ignored: bool,
     },
 }
 
@@ -194,33 +242,56 @@ pub struct Recipe {
     pub output: PathBuf,
     /// the folder of what was installed, its root standing for the image's
     pub installed: Option<PathBuf>,
+    /// build tools that have to be on the machine, by the names of their rows
+    pub tools: Vec<String>,
 }
 
 /// Flags that win over those of the project: no path of this machine in the binary, and no debug information, which names
 /// many, unless the user asks for it.
 fn fixed_flags(program: &CProgram, site: &Site<'_>) -> Vec<String> {
-    let remaps = in_order(vec![
+    let mut remaps = vec![
         Remap::new(&program.directory, "/src"),
         Remap::new(site.folder, "/build"),
         Remap::new(&site.build_folder(), "/src"),
-    ]);
+    ];
+    remaps.extend(program.settings.sysroot.iter().map(|sysroot| Remap::new(&sysroot.folder, "/sysroot")));
+    let remaps = in_order(remaps);
+    // The libc that zig makes has debug information even so, which only the linker takes out.
+    let no_debug: &[&str] = if asks_for_debug(program, site) { &[] } else { &["-g0", "-Wl,--strip-debug"] };
+    remaps.iter().map(Remap::c_flag).chain(no_debug.iter().map(|flag| (*flag).to_owned())).collect()
+}
+
+/// Whether the user's flags, or the build type in the arguments, ask for debug information.
+fn asks_for_debug(program: &CProgram, site: &Site<'_>) -> bool {
     let user = ["CFLAGS", "CXXFLAGS"].into_iter().filter_map(site.environment);
     let set = ["CFLAGS", "CXXFLAGS"].into_iter().filter_map(|name| program.settings.env.get(name));
-    let written = set.chain(&program.settings.cflags).map(|flag| flag.value().to_owned());
-    let flags = user.chain(written);
-    let debug = flags.flat_map(|flags| flags.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
-    let asks_for_debug = debug.into_iter().any(|flag| flag.starts_with("-g"));
-    // The libc that zig makes has debug information even so, which only the linker takes out.
-    let no_debug: &[&str] = if asks_for_debug { &[] } else { &["-g0", "-Wl,--strip-debug"] };
-    remaps.iter().map(Remap::c_flag).chain(no_debug.iter().map(|flag| (*flag).to_owned())).collect()
+    let written = set.chain(&program.settings.cflags).chain(&program.args).map(|flag| flag.value().to_owned());
+    let mut words =
+        user.chain(written).flat_map(|flags| flags.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    words.any(|word| {
+        let value =
+            word.rsplit_once('=').filter(|(name, _)| name.contains("FLAGS")).map_or(word.as_str(), |(_, value)| value);
+        let build_type =
+            word.rsplit_once('=').filter(|(name, _)| name.to_lowercase().replace('_', "").contains("buildtype"));
+        let debugs = |(_, kind): (&str, &str)| kind.to_lowercase().starts_with("debug") || kind == "RelWithDebInfo";
+        value.starts_with("-g") || build_type.is_some_and(debugs) || word == "-Ddebug=true"
+    })
 }
 
 /// How `program` is built.
 #[must_use]
 pub fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
     match program.build {
-        BuildSystem::Plain | BuildSystem::Cmake | BuildSystem::Make | BuildSystem::Configure | BuildSystem::Meson => {
-            plain::recipe(program, site)
-        }
+        BuildSystem::Plain => plain::recipe(program, site),
+        BuildSystem::Cmake => cmake::recipe(program, site),
+        BuildSystem::Make => make::recipe(program, site),
+        BuildSystem::Configure => configure::recipe(program, site),
+        BuildSystem::Meson => meson::recipe(program, site),
     }
+}
+
+/// The build type of a CMake project.
+#[must_use]
+pub fn configuration(program: &CProgram) -> String {
+    cmake::configuration(program)
 }

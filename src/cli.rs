@@ -28,6 +28,9 @@ pub enum Command {
     Plan(Plan),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
+    /// Look for compilers, linkers and Rust targets, or install those that need no root
+    #[command(subcommand)]
+    Toolchain(Toolchain),
 }
 
 /// `anyarch init`
@@ -77,6 +80,52 @@ pub struct Platforms {
     pub toolchain: Vec<PathBuf>,
 }
 
+/// `anyarch toolchain`
+#[derive(Debug, Subcommand)]
+pub enum Toolchain {
+    /// List what is needed, where it was found, and the line that installs what is missing; exit code 5 when something is
+    Check(ToolchainCheck),
+    /// Install what is missing and needs no root: zig, Go, Rust targets; the rest is named with its line
+    Install(ToolchainInstall),
+}
+
+/// `anyarch toolchain check`
+#[derive(Debug, Args)]
+pub struct ToolchainCheck {
+    /// For what
+    #[command(flatten)]
+    pub scope: ToolchainScope,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `anyarch toolchain install`
+#[derive(Debug, Args)]
+pub struct ToolchainInstall {
+    /// For what
+    #[command(flatten)]
+    pub scope: ToolchainScope,
+}
+
+/// What toolchains are for.
+#[derive(Debug, Default, Args)]
+pub struct ToolchainScope {
+    /// Platforms with commas between, `all` or `host`; those of the project in this folder when left out, and without a
+    /// project every default platform
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    pub platform: Vec<String>,
+    /// Everything for programs in this language, with and without C, whatever the project in this folder needs
+    #[arg(long, value_name = "LANGUAGE", value_delimiter = ',')]
+    pub language: Vec<String>,
+    /// Lay the toolchain rows of FILE over the built-in ones
+    #[arg(long, value_name = "FILE")]
+    pub toolchain: Vec<PathBuf>,
+    /// Let the rows of the project's anyarch.toml change which programs run
+    #[arg(long)]
+    pub allow_project_toolchains: bool,
+}
+
 /// What to build.
 #[derive(Debug, Default, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -101,13 +150,17 @@ pub struct Request {
     /// Build the package P of a Rust workspace
     #[arg(long, value_name = "P")]
     pub package: Option<String>,
+    /// Build only the image NAME: an [[image]] of anyarch.toml, or one of several programs
+    #[arg(long, value_name = "NAME")]
+    pub image: Vec<String>,
     /// Put all programs into one image
     #[arg(long)]
     pub one_image: bool,
     /// Set a label of the image
     #[arg(long, value_name = "K=V")]
     pub label: Vec<String>,
-    /// Set an annotation of the index and of its manifests
+    /// Set an annotation of the index and of its manifests; index:K=V or manifest:K=V of one of both,
+    /// manifest[linux/arm64]:K=V of one platform, manifest-descriptor:K=V of the entries of the index
     #[arg(long, value_name = "K=V")]
     pub annotation: Vec<String>,
     /// How many compiler processes may work at once; the number of cores when left out
@@ -122,9 +175,15 @@ pub struct Request {
     /// Take a base with build triggers (ONBUILD), and leave the triggers out
     #[arg(long)]
     pub ignore_onbuild: bool,
+    /// Get the compilers and Rust targets that are missing, where that needs no root
+    #[arg(long)]
+    pub install_missing: bool,
     /// Lay the toolchain rows of FILE over the built-in ones
     #[arg(long, value_name = "FILE")]
     pub toolchain: Vec<PathBuf>,
+    /// Compile by the toolchain row NAME (`zig`, `gcc`) whatever has a row of that name: C, cgo, Rust
+    #[arg(long, value_name = "NAME")]
+    pub toolchain_row: Option<String>,
     /// Let the rows of the project's anyarch.toml change which programs run
     #[arg(long)]
     pub allow_project_toolchains: bool,
@@ -139,7 +198,7 @@ pub struct Request {
 /// What to do with the result.
 #[derive(Debug, Default, Args)]
 pub struct Destination {
-    /// Name the image, as registry.example.com/app:1.0; several images are named registry.example.com/app/PROGRAM:1.0
+    /// Name the image, as registry.example.com/app:1.0; several images are named registry.example.com/app/NAME:1.0
     #[arg(short, long = "tag", value_name = "REF")]
     pub tag: Vec<String>,
     /// Push to the registries of the tags

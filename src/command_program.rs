@@ -58,5 +58,5 @@ pub fn recipe(program: &CommandProgram, site: &Site<'_>) -> Recipe {
     call.env.extend(environment(&program.settings, site));
     let mut setup = vec![Setup::Folder { path: folder }];
     setup.extend(scripts(&program.settings, site, &[]));
-    Recipe { setup, steps: vec![Step::new(call, Joins::Jobserver)], output, installed: None }
+    Recipe { setup, steps: vec![Step::new(call, Joins::Jobserver)], output, installed: None, tools: Vec::new() }
 }

@@ -4,6 +4,7 @@ pub mod build;
 pub mod init;
 pub mod plan;
 pub mod platforms;
+pub mod toolchain;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +15,11 @@ use crate::exec::Children;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::image::ImageError;
+use crate::install::InstallError;
 use crate::plan::PlanError;
 use crate::registry::CredentialEnvironment;
 use crate::run::error::Error;
+use crate::run::files::FileError;
 use crate::run::flags::Flags;
 use crate::run::session::Session;
 use crate::store::Store;
@@ -72,6 +75,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         bins: request.bin,
         all_bins: request.bins,
         package: request.package,
+        images: request.image,
         one_image: request.one_image,
         labels: request.label,
         annotations: request.annotation,
@@ -80,11 +84,13 @@ fn flags(request: Request, destination: Destination) -> Flags {
         strict_platform: request.strict_platform,
         ignore_onbuild: request.ignore_onbuild,
         toolchain_files: request.toolchain,
+        toolchain_row: request.toolchain_row,
         allow_project_toolchains: request.allow_project_toolchains,
         insecure_registries: request.insecure_registry,
         tags: destination.tag,
         push: destination.push,
         output: destination.output,
+        install_missing: request.install_missing,
         single_manifest: destination.single_manifest,
     }
 }
@@ -100,15 +106,21 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 /// How a run that failed ends.
 fn exit_of(error: &Error) -> Exit {
     match error {
-        Error::Interrupted => Exit::Interrupted,
+        Error::Interrupted | Error::Install(InstallError::Interrupted) => Exit::Interrupted,
         Error::NoProgram { .. } | Error::Unfit { .. } | Error::NotStatic { .. } => Exit::Check,
         Error::Compile { .. } | Error::NotMade { .. } => Exit::Compile,
-        Error::Toolchain(_) | Error::Host(_) | Error::MissingLibrary(_) | Error::Plan(PlanError::Toolchain(_)) => {
-            Exit::Toolchain
-        }
+        Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
+        Error::Install(_)
+        | Error::StillMissing { .. }
+        | Error::Toolchain(_)
+        | Error::Row { .. }
+        | Error::Host(_)
+        | Error::MissingLibrary(_)
+        | Error::Plan(PlanError::Toolchain(_)) => Exit::Toolchain,
         Error::BaseImage { source: ImageError::OnBuild { .. }, .. } => Exit::Usage,
         Error::Base(BaseError::Static(_) | BaseError::Store { .. })
         | Error::Read { .. }
+        | Error::File(FileError::Read { .. })
         | Error::Write { .. }
         | Error::Thread
         | Error::Exec(_)

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::annotation::Annotations;
 use crate::blob::{
     Descriptor, Digest, MEDIA_TYPE_CONFIG, MEDIA_TYPE_DOCKER_LAYER, MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER,
     MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_LAYER_ZSTD, MEDIA_TYPE_MANIFEST, canonical_json,
@@ -34,8 +35,8 @@ pub struct ImageSettings {
     pub workdir: Option<String>,
     /// laid over the base's
     pub labels: BTreeMap<String, String>,
-    /// of every manifest
-    pub annotations: BTreeMap<String, String>,
+    /// of the index, its manifests and their descriptors
+    pub annotations: Annotations,
     /// `8080/tcp`, added to the base's
     pub ports: Vec<String>,
     /// added to the base's
@@ -215,8 +216,8 @@ pub fn assemble(
         layers.push(layer);
     }
     layers.extend(own.iter().map(|layer| layer.descriptor.clone()));
-    let mut all: BTreeMap<&str, &str> = annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    all.extend(settings.annotations.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let mut all = annotations.clone();
+    all.extend(settings.annotations.of_manifest(platform));
     let mut manifest = json!({
         "schemaVersion": 2,
         "mediaType": MEDIA_TYPE_MANIFEST,

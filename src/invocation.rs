@@ -140,13 +140,22 @@ pub struct Step {
     pub line: String,
     /// how it uses job tokens
     pub joins: Joins,
+    /// a file that says the call was made and ended well: it is not made again where that is
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub once: Option<PathBuf>,
 }
 
 impl Step {
     /// A call that uses tokens so.
     #[must_use]
     pub fn new(invocation: Invocation, joins: Joins) -> Self {
-        Self { line: invocation.to_line(), invocation, joins }
+        Self { line: invocation.to_line(), invocation, joins, once: None }
+    }
+
+    /// The same, made once: `stamp` says that it was.
+    #[must_use]
+    pub fn once(self, stamp: PathBuf) -> Self {
+        Self { once: Some(stamp), ..self }
     }
 }
 

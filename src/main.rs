@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Build(arguments) => commands::build::run(arguments),
         Command::Plan(arguments) => commands::plan::run(arguments),
         Command::Platforms(arguments) => commands::platforms::run(&arguments),
+        Command::Toolchain(arguments) => commands::toolchain::run(arguments),
     };
     exit.into()
 }

@@ -76,12 +76,24 @@ impl Source {
 
     fn request(&self, platform: Platform) -> Request {
         match self {
-            Self::Go { .. } | Self::Prebuilt { .. } => {
-                Request { language: self.language(), platform, libc: None, c: false, row: None }
+            Self::Go { settings, .. } => {
+                let row = settings.row.clone().filter(|_| settings.cgo.is_none());
+                Request { language: Language::Go, platform, libc: None, c: false, row, sysroot: false }
+            }
+            Self::Prebuilt { .. } => {
+                Request { language: Language::Prebuilt, platform, libc: None, c: false, row: None, sysroot: false }
             }
             Self::Rust(program) => program.request(platform),
             Self::C(program) => program.settings.request(platform),
             Self::Command(program) => program.settings.request(platform),
+        }
+    }
+
+    /// What it asks of a second toolchain, that for C: Go with cgo does.
+    fn c_request(&self, platform: Platform) -> Option<Request> {
+        match self {
+            Self::Go { settings, .. } => settings.cgo.as_ref().map(|cgo| cgo.settings.request(platform)),
+            Self::Rust(_) | Self::C(_) | Self::Command(_) | Self::Prebuilt { .. } => None,
         }
     }
 
@@ -252,6 +264,9 @@ pub struct ChosenToolchain {
     /// whether the binary will be static
     #[serde(rename = "static")]
     pub static_binary: bool,
+    /// the row that compiles the C of Go packages
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<Box<ChosenToolchain>>,
 }
 
 /// One compiler call.
@@ -271,6 +286,9 @@ pub struct Job {
     /// what has to be on the machine
     #[serde(skip)]
     pub tools: Vec<crate::toolchain::Tool>,
+    /// what else has to be there, whichever toolchain compiles
+    #[serde(skip)]
+    pub build_tools: Vec<crate::toolchain::Tool>,
     /// Rust targets that have to be on the machine
     #[serde(skip)]
     pub targets: Vec<String>,
@@ -328,6 +346,12 @@ pub enum PlanError {
         /// what the other is built from
         second: String,
     },
+    /// A program that two images share, with settings that differ from image to image.
+    #[error("the program `{name}` would have to be built in two ways: its settings differ from image to image")]
+    TwoWays {
+        /// the name
+        name: String,
+    },
     /// Two things at one place in an image.
     #[error("the image `{image}` has two things at `{destination}`")]
     SameDestination {
@@ -376,6 +400,11 @@ impl Hint for PlanError {
             }
             Self::SameName { name, .. } => {
                 vec![format!("give one another name in anyarch.toml: [[program]] name = \"{name}-2\"")]
+            }
+            Self::TwoWays { name } => {
+                vec![format!(
+                    "write a [[program]] for each image: name = \"{name}-2\", and `programs` in each [[image]]"
+                )]
             }
             Self::SameDestination { .. } => vec!["set `destination` in anyarch.toml".to_owned()],
             Self::Toolchain(error) => error.hints(),

@@ -2,18 +2,22 @@
 //! program of this language for this platform and libc. Rows come as text; nothing is looked for on the machine.
 
 mod c;
+mod download;
 mod error;
 mod libc;
 mod rows;
+mod why;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use target_lexicon::Triple;
 
 pub use c::CCompiler;
+pub use download::{Download, DownloadKind, HostFile};
 pub use error::ToolchainError;
 pub use libc::{Libc, LibcError};
 pub use rows::{Driver, Origin, PlatformRow, RustNames, ToolRow, ToolchainRow, ZigNames};
@@ -59,6 +63,12 @@ impl Language {
         Self::KNOWN.iter().map(|(_, name)| *name).collect()
     }
 
+    /// The language whose compilers it uses: a command is told of those of C.
+    #[must_use]
+    pub fn compiled(self) -> Self {
+        if self == Self::Command { Self::C } else { self }
+    }
+
     /// The language that is written so.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -94,6 +104,8 @@ pub struct Request {
     pub c: bool,
     /// the name of the row that was asked for
     pub row: Option<String>,
+    /// true when the libc is that of a sysroot, which every compiler can link against
+    pub sysroot: bool,
 }
 
 /// The answer: a row made concrete for one platform.
@@ -134,6 +146,10 @@ pub struct Tool {
     pub version: Vec<String>,
     /// the line that installs it, by package manager
     pub install: BTreeMap<String, String>,
+    /// where it can be had without root
+    pub download: Option<Download>,
+    /// where the program is, or would be, that we downloaded: the last of `commands`
+    pub downloaded: Option<PathBuf>,
 }
 
 impl Toolchains {
@@ -166,6 +182,19 @@ impl Toolchains {
         Ok(self)
     }
 
+    /// Adds to each tool that can be had without root, as the last way to call it, the program in the folder of `root`
+    /// that it is unpacked to on `host`.
+    #[must_use]
+    pub fn with_downloads(mut self, root: &Path, host: Platform) -> Self {
+        for row in &mut self.tools {
+            row.downloaded = row.download.as_ref().and_then(|download| {
+                let file = download.hosts.get(&host)?;
+                Some(root.join(download.folder(&row.name, file)).join(&download.program))
+            });
+        }
+        self
+    }
+
     fn check(&self) -> Result<(), ToolchainError> {
         for row in &self.platforms {
             let names = row.rust.iter().flat_map(|rust| [&rust.musl, &rust.gnu]).flatten();
@@ -176,6 +205,11 @@ impl Toolchains {
                     let (platform, origin, triple) = (row.platform, row.origin.clone(), triple.clone());
                     return Err(ToolchainError::WrongTriple { platform, origin, triple, found });
                 }
+            }
+        }
+        for row in &self.tools {
+            if let Some(fault) = row.download.as_ref().and_then(|download| download.fault(&row.name)) {
+                return Err(ToolchainError::Download { tool: row.name.clone(), origin: row.origin.clone(), fault });
             }
         }
         for row in &self.compilers {
@@ -238,9 +272,13 @@ impl Toolchains {
     pub fn tool(&self, name: &str, platform: Platform) -> Option<Tool> {
         let row = self.tools.iter().find(|row| row.name == name)?;
         let names = Placeholders::of(self.platform(platform)?, None);
+        // What the user installed comes first: ours is there for who has none.
+        let downloaded = row.downloaded.iter().map(|program| vec![program.display().to_string()]);
         Some(Tool {
             name: row.name.clone(),
-            commands: row.commands.iter().map(|words| names.fill_words(words)).collect(),
+            commands: row.commands.iter().map(|words| names.fill_words(words)).chain(downloaded).collect(),
+            download: row.download.clone(),
+            downloaded: row.downloaded.clone(),
             version: row.version.clone(),
             install: row.install.iter().map(|(manager, line)| (manager.clone(), names.fill(line))).collect(),
         })
@@ -257,9 +295,8 @@ impl Toolchains {
             let known = self.platforms.iter().filter(|row| has_names(row, language)).map(|row| row.platform).collect();
             ToolchainError::NoPlatform { language, platform, known }
         })?;
-        if let Some(row) = request.row.as_ref().filter(|name| !of_language.iter().any(|row| row.name == **name)) {
-            let known = of_language.iter().map(|row| row.name.clone()).collect();
-            return Err(ToolchainError::UnknownRow { language, row: row.clone(), known });
+        if let Some(row) = &request.row {
+            self.named(language, row)?;
         }
         of_language
             .iter()
@@ -269,8 +306,25 @@ impl Toolchains {
                 language,
                 platform,
                 wish: wish(request),
+                why: of_language
+                    .iter()
+                    .find(|row| request.row.as_ref() == Some(&row.name))
+                    .map_or_else(String::new, |row| format!(": {}", why::why(row, facts, request))),
                 ways_out: self.ways_out(&of_language, facts, request),
             })
+    }
+
+    /// Holds the name of a row to those that a language has.
+    ///
+    /// # Errors
+    /// When it has none of that name; the error names those that it has.
+    pub fn named(&self, language: Language, row: &str) -> Result<(), ToolchainError> {
+        let rows = self.compilers.iter().filter(|known| known.language == language);
+        let known: Vec<String> = rows.map(|row| row.name.clone()).collect();
+        if known.iter().any(|known| known == row) {
+            return Ok(());
+        }
+        Err(ToolchainError::UnknownRow { language, row: row.to_owned(), known })
     }
 
     /// The other rows that would serve the same request, by name.
@@ -327,7 +381,7 @@ impl Toolchains {
             Libc::Musl => rust.musl.as_ref()?,
             Libc::Gnu(_) => rust.gnu.as_ref()?,
         };
-        if !links(row, facts, &libc, static_binary) || (request.c && !row.c) {
+        if !links(row, facts, &libc, (static_binary, request.sysroot)) || (request.c && !row.c) {
             return None;
         }
         let names = Placeholders::of(facts, Some(target));
@@ -356,7 +410,7 @@ fn flags_key(libc: &Libc, static_binary: bool) -> &'static str {
 }
 
 /// Whether a row links so on a platform. Only zig has a glibc of every version, from one on.
-fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, static_binary: bool) -> bool {
+fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, (static_binary, has_sysroot): (bool, bool)) -> bool {
     let needs = |tool: &str| row.tools.iter().any(|name| name == tool);
     let links = if static_binary { &row.static_libc } else { &row.libc };
     let old_enough = |version: &(u32, u32)| {
@@ -364,7 +418,8 @@ fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, static_binary: bo
         oldest.is_none_or(|oldest| matches!(oldest, Libc::Gnu(Some(oldest)) if oldest <= *version))
     };
     let has_version = match libc {
-        Libc::Gnu(Some(version)) => needs("zig") && old_enough(version),
+        Libc::Gnu(Some(version)) if needs("zig") => old_enough(version),
+        Libc::Gnu(Some(_)) => has_sysroot,
         Libc::Gnu(None) | Libc::Musl => true,
     };
     links.iter().any(|name| name == libc.name())

@@ -1,4 +1,4 @@
-//! What the environment of a build tells about the compiler: the variables that Makefiles, configure scripts, CMake, Go and
+//! What the environment of a build tells about the compiler: the variables that Makefiles, configure scripts, `CMake`, Go and
 //! people's own scripts read.
 
 use std::collections::BTreeMap;
@@ -67,7 +67,8 @@ fn path(site: &Site<'_>) -> Word {
     }
 }
 
-fn user(name: &str, site: &Site<'_>) -> Option<Word> {
+/// The user's own value of a variable.
+pub(super) fn user(name: &str, site: &Site<'_>) -> Option<Word> {
     let value = (site.environment)(name).filter(|value| !value.trim().is_empty())?;
     Some(Word::hiding(value, format!("${name}")))
 }

@@ -209,7 +209,7 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
     call.env = variables;
     let mut setup = vec![Setup::Folder { path: build }];
     setup.extend(scripts(&program.settings, site, &super::fixed_flags(program, site)));
-    Recipe { setup, steps: vec![Step::new(call, Joins::Alone)], output, installed: None }
+    Recipe { setup, steps: vec![Step::new(call, Joins::Alone)], output, installed: None, tools: Vec::new() }
 }
 
 /// Flags in one variable are words for a shell; here they are words of a call. What is hidden stays hidden, by the name of

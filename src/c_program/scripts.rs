@@ -1,5 +1,7 @@
 //! The tools of a C compiler as scripts whose names are the same on every machine.
 
+use std::fmt::Write as _;
+
 use super::{CSettings, Setup, Site};
 use crate::toolchain::Tool;
 
@@ -18,7 +20,12 @@ const NAMES: [(&str, &[&str]); 8] = [
     ("objcopy", &["objcopy"]),
 ];
 
-/// The scripts of a platform's compiler. `after` are flags that win over those of the caller.
+/// Variables by which a compiler takes this machine's headers and libraries for those of every platform.
+const HOST_FOLDERS: &str =
+    "CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH OBJC_INCLUDE_PATH LIBRARY_PATH COMPILER_PATH GCC_EXEC_PREFIX";
+
+/// The scripts of a platform's compiler. `after` are flags that win over those of the caller; those for the linker (`-Wl,`)
+/// only go where something is linked, and so do those that make a program static.
 #[must_use]
 pub fn scripts(settings: &CSettings, site: &Site<'_>, after: &[String]) -> Vec<Setup> {
     let Some(compiler) = site.compiler() else { return Vec::new() };
@@ -27,10 +34,10 @@ pub fn scripts(settings: &CSettings, site: &Site<'_>, after: &[String]) -> Vec<S
     let folder = site.scripts_folder();
     let mut scripts = Vec::new();
     for (tool, names) in NAMES {
-        let compiles = matches!(tool, "cc" | "cxx");
+        let is_compiler = matches!(tool, "cc" | "cxx");
         let text = match compiler.commands.get(tool) {
-            Some(words) if compiles => script(words, site, &before, after),
-            Some(words) => script(words, site, &[], &[]),
+            Some(words) if is_compiler => compiler_script(&call(words, site), &before, after, &compiler.ldflags),
+            Some(words) => script(&call(words, site)),
             // Programs are linked without symbols where that is asked for.
             None if tool == "strip" => "#!/bin/sh\n# This compiler has no strip of its own.\nexit 0\n".to_owned(),
             None => continue,
@@ -43,7 +50,8 @@ pub fn scripts(settings: &CSettings, site: &Site<'_>, after: &[String]) -> Vec<S
     scripts
 }
 
-fn script(words: &[String], site: &Site<'_>, before: &[String], after: &[String]) -> String {
+/// How a tool is called on this machine, as words for a shell; what to say where it is not there.
+fn call(words: &[String], site: &Site<'_>) -> Result<Vec<String>, String> {
     let (first, rest) = words.split_first().map_or(("", [].as_slice()), |(first, rest)| (first.as_str(), rest));
     // The name of a tool stands for how it is called here; any other first word is a program to look up.
     let tool = site.toolchain.tools.iter().find(|tool| tool.name == first).cloned().unwrap_or_else(|| Tool {
@@ -51,15 +59,59 @@ fn script(words: &[String], site: &Site<'_>, before: &[String], after: &[String]
         commands: vec![vec![first.to_owned()]],
         version: Vec::new(),
         install: std::collections::BTreeMap::new(),
+        download: None,
+        downloaded: None,
     });
-    let Some(command) = (site.found)(&tool) else {
-        let said = tool.commands.iter().map(|command| command.join(" ")).collect::<Vec<_>>().join(", ");
-        return format!("#!/bin/sh\necho {} >&2\nexit 127\n", quote(&format!("{said}: not found")));
+    let said = || tool.commands.iter().map(|command| command.join(" ")).collect::<Vec<_>>().join(", ");
+    let command = (site.found)(&tool).ok_or_else(|| format!("{}: not found", said()))?;
+    Ok(command.iter().chain(rest).map(|word| quote(word)).collect())
+}
+
+fn missing(said: &str) -> String {
+    format!("#!/bin/sh\necho {} >&2\nexit 127\n", quote(said))
+}
+
+fn script(call: &Result<Vec<String>, String>) -> String {
+    match call {
+        Ok(words) => format!("#!/bin/sh\nexec {} \"$@\"\n", words.join(" ")),
+        Err(said) => missing(said),
+    }
+}
+
+/// A compiler is called to compile, to link a shared library, or to link a program, and each has flags of its own. Flags of
+/// the linker make gcc link where it was only asked for its version.
+fn compiler_script(
+    call: &Result<Vec<String>, String>,
+    before: &[String],
+    after: &[String],
+    program: &[String],
+) -> String {
+    let words = match call {
+        Ok(words) => words,
+        Err(said) => return missing(said),
     };
-    let words = command.iter().chain(rest).chain(before).map(|word| quote(word));
-    let after = after.iter().map(|word| quote(word));
-    let call: Vec<String> = words.chain(["\"$@\"".to_owned()]).chain(after).collect();
-    format!("#!/bin/sh\nexec {}\n", call.join(" "))
+    let quoted = |words: &[&String]| words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ");
+    let (link, after): (Vec<&String>, Vec<&String>) = after.iter().partition(|flag| flag.starts_with("-Wl,"));
+    let before: Vec<String> = words.iter().cloned().chain(before.iter().map(|word| quote(word))).collect();
+    let start = before.join(" ");
+    let after = if after.is_empty() { String::new() } else { format!(" {}", quoted(&after)) };
+    let mut text = format!("#!/bin/sh\nunset {HOST_FOLDERS}\n");
+    let whole: Vec<&String> = link.iter().copied().chain(program).collect();
+    if !whole.is_empty() {
+        let _ = write!(
+            text,
+            "what=\nfor word; do\n  case $word in\n    -c | -S | -E | -M | -MM | -fsyntax-only) what=compile; break ;;\n    \
+             -shared | -r) what=library ;;\n    -*) ;;\n    *) what=${{what:-program}} ;;\n  esac\ndone\ncase $what in\n  \
+             program) exec {start} \"$@\"{after} {} ;;\n",
+            quoted(&whole)
+        );
+        if !link.is_empty() {
+            let _ = writeln!(text, "  library) exec {start} \"$@\"{after} {} ;;", quoted(&link));
+        }
+        text.push_str("esac\n");
+    }
+    let _ = writeln!(text, "exec {start} \"$@\"{after}");
+    text
 }
 
 fn quote(word: &str) -> String {

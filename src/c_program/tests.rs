@@ -55,6 +55,7 @@ fn program() -> CProgram {
         args: Vec::new(),
         output: None,
         install: false,
+        configure_options: Vec::new(),
         settings: CSettings::default(),
     }
 }

@@ -8,6 +8,7 @@ use super::library::pkg_config_variables;
 use super::{Binary, Features, Machine, Remap, UserFlags, Zig};
 use crate::invocation::{Invocation, Word};
 use crate::platform::Platform;
+use crate::sysroot::Sysroot;
 use crate::toolchain::{Driver, Libc, Toolchain};
 
 /// The first argument by which anyarch calls itself to run cargo with zig as compiler and linker.
@@ -26,6 +27,8 @@ pub struct Target {
     pub c: bool,
     /// the user's Rust flags
     pub flags: UserFlags,
+    /// headers and libraries of the platform
+    pub sysroot: Option<Sysroot>,
 }
 
 impl Target {
@@ -33,7 +36,7 @@ impl Target {
     #[must_use]
     pub fn new(platform: Platform, toolchain: Toolchain, c: bool, flags: UserFlags) -> Option<Self> {
         let triple = toolchain.target.clone()?;
-        Some(Self { platform, triple, toolchain, c, flags })
+        Some(Self { platform, triple, toolchain, c, flags, sysroot: None })
     }
 
     /// Platforms that differ in the processor alone have one triple, so they build in folders of their own.
@@ -120,6 +123,7 @@ impl CargoJob {
             let set = target.toolchain.env.iter().map(|(name, value)| (name.clone(), Word::from(value.clone())));
             call.env.extend(set);
             self.set_c_flags(target, machine, environment, &mut call);
+            set_sysroot(target, &mut call);
             set_for_host(target, machine, environment, &mut call);
         }
         call
@@ -218,7 +222,8 @@ impl CargoJob {
 
     fn our_flags(&self, target: &Target, machine: &Machine) -> Vec<String> {
         let remaps = self.remaps(machine);
-        let ours = target.toolchain.rustflags.iter().cloned();
+        let sysroot = target.sysroot.iter().flat_map(Sysroot::link_flags).map(|flag| format!("-Clink-arg={flag}"));
+        let ours = target.toolchain.rustflags.iter().cloned().chain(sysroot);
         ours.chain(remaps.iter().map(Remap::rust_flag)).chain(Self::rust_source(machine)).collect()
     }
 
@@ -255,19 +260,21 @@ impl CargoJob {
         environment: &dyn Fn(&str) -> Option<String>,
         call: &mut Invocation,
     ) {
-        if !target.c {
+        if !target.c && target.sysroot.is_none() {
             return;
         }
         let zig = machine.zig.as_ref().filter(|_| target.toolchain.driver == Driver::Zigbuild);
         let library = zig.and_then(|zig| zig.library.as_deref()).map(|library| Remap::new(library, "/zig"));
-        let remaps = in_order(self.remaps(machine).into_iter().chain(library).collect());
+        let sysroot = target.sysroot.iter().map(|sysroot| Remap::new(&sysroot.folder, "/sysroot"));
+        let remaps = in_order(self.remaps(machine).into_iter().chain(library).chain(sysroot).collect());
         for name in ["CFLAGS", "CXXFLAGS"] {
             let user = user_c_flags(name, &target.triple, &machine.rustc.host, environment);
             let asks_for_debug =
                 user.as_ref().is_some_and(|(_, value)| value.split_whitespace().any(|flag| flag.starts_with("-g")));
             // The wrapper of cargo-zigbuild passes -g, and debug information names zig's cache.
             let no_debug = (zig.is_some() && !asks_for_debug).then(|| "-g0".to_owned());
-            let ours: Vec<String> = remaps.iter().map(Remap::c_flag).chain(no_debug).collect();
+            let sysroot = target.sysroot.iter().flat_map(Sysroot::c_flags);
+            let ours: Vec<String> = remaps.iter().map(Remap::c_flag).chain(no_debug).chain(sysroot).collect();
             let [with_hyphens, with_underscores, ..] = c_variables(name, &target.triple, &machine.rustc.host);
             // A shell cannot set a name with hyphens, and it would win over the other.
             if with_hyphens != with_underscores {
@@ -303,6 +310,20 @@ fn c_flags(
     Word::join(&user.into_iter().chain([ours]).collect::<Vec<_>>(), " ")
 }
 
+/// pkg-config answers for the sysroot, as the crate `pkg-config` asks it, and bindgen reads its headers.
+fn set_sysroot(target: &Target, call: &mut Invocation) {
+    let Some(sysroot) = &target.sysroot else { return };
+    let triple = target.triple.replace(['-', '.'], "_");
+    let told = sysroot.pkg_config().into_iter().chain([
+        ("PKG_CONFIG_PATH", String::new()),
+        ("PKG_CONFIG_ALLOW_CROSS", "1".to_owned()),
+        ("BINDGEN_EXTRA_CLANG_ARGS", format!("--sysroot={}", sysroot.folder.display())),
+    ]);
+    for (name, value) in told {
+        call.env.insert(format!("{name}_{triple}"), value.into());
+    }
+}
+
 /// With the host's own triple as a target, what is set for the target would also hold for build scripts, and the
 /// libraries of this machine would be found where no other machine has them.
 fn set_for_host(
@@ -314,7 +335,8 @@ fn set_for_host(
     if target.triple != machine.rustc.host {
         return;
     }
-    if !pkg_config_variables(&target.triple).iter().any(|name| environment(name).is_some()) {
+    let has_sysroot = target.sysroot.is_some();
+    if !has_sysroot && !pkg_config_variables(&target.triple).iter().any(|name| environment(name).is_some()) {
         call.env.insert(format!("PKG_CONFIG_{}", target.triple.replace(['-', '.'], "_")), "false".into());
     }
     if target.toolchain.driver == Driver::Cargo && target.toolchain.libc == Some(Libc::Musl) {

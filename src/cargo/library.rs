@@ -17,6 +17,9 @@ pub struct CrateRow {
     pub name: String,
     /// what people call the library
     pub library: String,
+    /// Debian's packages of the library
+    #[serde(default)]
+    pub packages: Vec<String>,
     /// features that make the crate compile the library itself, the one to advise first
     #[serde(default)]
     pub bundled: Vec<String>,
@@ -39,12 +42,17 @@ pub struct MissingLibrary {
     pub path: DependencyPath,
     /// the line that makes the crate bring the library itself
     advice: Option<String>,
+    /// Debian's packages of the library
+    packages: Vec<String>,
 }
 
 impl Hint for MissingLibrary {
     fn hints(&self) -> Vec<String> {
-        let sysroot = format!("PKG_CONFIG_SYSROOT_DIR_{}=/path/to/sysroot", self.triple.replace('-', "_"));
-        self.advice.iter().cloned().chain([format!("{sysroot} anyarch build")]).collect()
+        let packages: Vec<String> = self.packages.iter().map(|name| format!("\"{name}\"")).collect();
+        let debian = format!("sysroot = {{ debian = \"bookworm\", packages = [{}] }}", packages.join(", "));
+        let own = "sysroot = \"sysroots/{{platform.arch}}\"".to_owned();
+        let sysroot = if packages.is_empty() { own } else { debian };
+        self.advice.iter().cloned().chain([sysroot]).collect()
     }
 }
 
@@ -90,6 +98,7 @@ impl Graph {
                 triple: triple.to_owned(),
                 path: DependencyPath(self.names(path.iter())),
                 advice: self.advice(path, row),
+                packages: row.packages.clone(),
             })
         })
     }
@@ -172,7 +181,7 @@ mod tests {
             error.hints(),
             [
                 "cargo add --package app reqwest --features native-tls-vendored",
-                "PKG_CONFIG_SYSROOT_DIR_aarch64_unknown_linux_musl=/path/to/sysroot anyarch build"
+                "sysroot = { debian = \"bookworm\", packages = [\"libssl-dev\"] }"
             ]
         );
     }

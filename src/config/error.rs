@@ -94,6 +94,36 @@ pub enum ConfigError {
         /// where that is
         other_place: Place,
     },
+    /// Two images of one name.
+    #[error("two images are called `{name}`: {first} and {place}")]
+    ImageTwice {
+        /// the name
+        name: String,
+        /// of the second
+        place: Place,
+        /// of the first
+        first: Place,
+    },
+    /// An image that nothing goes into.
+    #[error("the image `{name}` in {place} has neither a program nor a file")]
+    EmptyImage {
+        /// its name
+        name: String,
+        /// of its table
+        place: Place,
+    },
+    /// An image that names a program that there is not.
+    #[error("the image `{image}` has no program `{program}` to take ({place})")]
+    UnknownProgram {
+        /// the image
+        image: String,
+        /// as written
+        program: String,
+        /// where
+        place: Place,
+        /// the programs that there are
+        known: Vec<String>,
+    },
     /// Two files or programs for one path of the image.
     #[error("two sources for `{destination}`: {first} and {place}")]
     DestinationTwice {
@@ -147,6 +177,14 @@ impl Hint for ConfigError {
             Self::OtherLanguage { languages, .. } => {
                 languages.iter().map(|language| format!("language = \"{language}\"")).collect()
             }
+            Self::ImageTwice { name, .. } => vec![format!("name = \"{name}-2\"")],
+            Self::EmptyImage { .. } => {
+                vec!["leave `programs` out: the image takes every program then".into()]
+            }
+            Self::UnknownProgram { program, known, .. } => match nearest(program, known) {
+                Some(nearest) => vec![format!("did you mean `{nearest}`?")],
+                None => vec![format!("known programs: {}", known.join(", "))],
+            },
             Self::DestinationTwice { .. } => vec!["give one of them another `destination`".into()],
         }
     }
@@ -164,7 +202,7 @@ fn example(key: &str) -> &'static str {
 }
 
 /// The known word that is spelled most like `word`, if one is near: at most a third of the letters are different.
-pub(super) fn nearest<'a, T: AsRef<str>>(word: &str, known: &'a [T]) -> Option<&'a str> {
+pub fn nearest<'a, T: AsRef<str>>(word: &str, known: &'a [T]) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 3);
     known
         .iter()
@@ -184,7 +222,9 @@ pub(super) fn from_toml(error: &toml::de::Error, text: &str, source: &Source) ->
         .unwrap_or_else(|| source.path().display().to_string());
     let message = error.message();
     if let Some((unknown, known)) = unknown_field(message) {
-        let of_whole_file = !known.contains(&unknown) && keys_of_file().contains(&unknown);
+        // `program` in an image is most likely the image's own `programs`.
+        let meant_here = known.contains(&unknown) || known.contains(&format!("{unknown}s"));
+        let of_whole_file = !meant_here && keys_of_file().contains(&unknown);
         return ConfigError::UnknownKey { key: unknown, place, known, of_whole_file };
     }
     if let Some(missing) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {

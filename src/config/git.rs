@@ -13,6 +13,10 @@ pub const ENVIRONMENT: [(&str, &str); 2] = [("LC_ALL", "C"), ("GIT_OPTIONAL_LOCK
 /// shallow clone would give another image than a full one.
 const SHORT_COMMIT_DIGITS: usize = 7;
 
+/// The arguments with which `git` lists what it tracks in the folder where it is asked, that of submodules too.
+/// [`read_tracked`] reads the list.
+pub const TRACKED: &[&str] = &["ls-files", "-z", "--cached", "--recurse-submodules"];
+
 /// Something that git knows about the checkout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GitFact {
@@ -173,6 +177,29 @@ pub fn read(fact: GitFact, output: GitOutput<'_>, folder: &Path) -> Result<Strin
     }
 }
 
+/// Reads what `git` with [`TRACKED`] left behind: paths below `folder`, where it was run, each once and in order. What is
+/// staged is tracked; a submodule that is not checked out is listed as itself.
+///
+/// # Errors
+/// When git failed, or a path is no UTF-8.
+pub fn read_tracked(output: GitOutput<'_>, folder: &Path) -> Result<Vec<String>, GitError> {
+    if !output.success {
+        return Err(failure(TRACKED, &String::from_utf8_lossy(output.stderr), folder));
+    }
+    let mut paths = Vec::new();
+    for path in output.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty()) {
+        let path = std::str::from_utf8(path).map_err(|_| GitError::Unreadable {
+            arguments: TRACKED,
+            answer: String::from_utf8_lossy(path).into_owned(),
+        })?;
+        paths.push(path.to_owned());
+    }
+    paths.sort();
+    // A file with a merge conflict is there once for each side.
+    paths.dedup();
+    Ok(paths)
+}
+
 /// Sorts git's messages (of `LC_ALL=C`, git 2.20 to 2.50) into what can be done about them.
 fn failure(arguments: &'static [&'static str], stderr: &str, folder: &Path) -> GitError {
     const NO_COMMIT: [&str; 6] = [
@@ -310,6 +337,19 @@ mod tests {
             assert_eq!(error.to_string(), message);
             assert_eq!(error.hints(), hints, "{stderr}");
         }
+    }
+
+    #[test]
+    fn the_list_of_what_is_tracked_is_taken_apart() {
+        let list = |success, stdout, stderr| read_tracked(GitOutput { success, stdout, stderr }, Path::new("src"));
+        assert_eq!(list(true, b"b\0a/\xc3\xa9 x\nc\0b\0", b"").unwrap(), ["a/\u{e9} x\nc", "b"]);
+        assert_eq!(list(true, b"", b"").unwrap(), [""; 0]);
+        assert_eq!(
+            list(true, b"a\xff\0", b"").unwrap_err().to_string(),
+            "`git ls-files -z --cached --recurse-submodules` gave no answer that can be read: `a\u{fffd}`"
+        );
+        let not_here = b"fatal: not a git repository (or any of the parent directories): .git\n";
+        assert!(list(false, b"", not_here).unwrap_err().is_absence());
     }
 
     #[test]

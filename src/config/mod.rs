@@ -8,6 +8,7 @@ pub mod file;
 pub mod git;
 pub mod place;
 pub mod program;
+pub mod schema;
 pub mod sysroot;
 pub mod template;
 pub mod value_error;
@@ -16,7 +17,7 @@ pub mod values;
 use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
-pub use file::{ConfigFile, FileEntry, load};
+pub use file::{ConfigFile, FileEntry, ImageFile, ImageKeys, load};
 pub use place::{Origin, Place, Source};
 pub use program::{ProgramFile, ProgramSettings};
 

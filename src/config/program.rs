@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::collections::{ByPlatform, OneOrMany, Variables};
+use super::schema::describe;
 use super::sysroot::SysrootWish;
 use super::values::{BuildStd, BuildSystemName, LanguageName, LibcName, ProgramName};
 use crate::platform::Platform;
@@ -34,7 +35,8 @@ pub struct WrittenKey {
 }
 
 /// How the value for one platform joins the value for all.
-trait Overlay: Clone {
+pub(super) trait Overlay: Clone {
+    /// This value, laid over `below`.
     fn over(&self, below: &Self) -> Self;
 }
 
@@ -70,15 +72,15 @@ impl<T: Overlay> Overlay for Option<T> {
 /// Makes both tables of one list of keys, so that a key, its type, its meaning and its languages stand in one place.
 macro_rules! program {
     (
-        identity { $($(#[$identity_doc:meta])* $identity:ident: $identity_type:ty => $identity_languages:ident,)* }
-        settings { $($(#[$setting_doc:meta])* $setting:ident: $setting_type:ty => $setting_languages:ident,)* }
+        identity { $($(#[doc = $identity_doc:literal])* $identity:ident: $identity_type:ty => $identity_languages:ident,)* }
+        settings { $($(#[doc = $setting_doc:literal])* $setting:ident: $setting_type:ty => $setting_languages:ident,)* }
     ) => {
         /// One binary to build: what it is, and how it is built.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct ProgramFile {
-            $($(#[$identity_doc])* pub $identity: Option<Spanned<$identity_type>>,)*
-            $($(#[$setting_doc])* pub $setting: Option<Spanned<$setting_type>>,)*
+            $($(#[doc = $identity_doc])* pub $identity: Option<Spanned<$identity_type>>,)*
+            $($(#[doc = $setting_doc])* pub $setting: Option<Spanned<$setting_type>>,)*
             /// settings for one platform, over those for all
             pub platform: ByPlatform<ProgramSettings>,
         }
@@ -87,7 +89,7 @@ macro_rules! program {
         #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
         #[serde(default, deny_unknown_fields)]
         pub struct ProgramSettings {
-            $($(#[$setting_doc])* pub $setting: Option<Spanned<$setting_type>>,)*
+            $($(#[doc = $setting_doc])* pub $setting: Option<Spanned<$setting_type>>,)*
         }
 
         impl ProgramSettings {
@@ -119,6 +121,15 @@ macro_rules! program {
                 written
             }
         }
+
+        describe! { ProgramFile, "one binary to build: what it is, and how it is built", {
+            $($identity: Option<Spanned<$identity_type>> = concat!($($identity_doc),*),)*
+            $($setting: Option<Spanned<$setting_type>> = concat!($($setting_doc),*),)*
+            platform: ByPlatform<ProgramSettings> = "settings for one platform, over those for all",
+        } }
+        describe! { ProgramSettings, "how a program is built for one platform", {
+            $($setting: Option<Spanned<$setting_type>> = concat!($($setting_doc),*),)*
+        } }
     };
 }
 
@@ -183,10 +194,10 @@ program! {
         output: String => C_AND_COMMAND,
         /// true: what the project installs goes into the layer
         install: bool => C,
-        /// flags of the C and C++ compilers; templates
-        cflags: OneOrMany<String> => C,
-        /// libraries to link, `m` for `-lm`
-        libs: OneOrMany<String> => C,
+        /// flags of the C and C++ compilers; templates; for Go with `cgo = true`
+        cflags: OneOrMany<String> => GO_AND_C,
+        /// libraries to link, `m` for `-lm`; for Go with `cgo = true`
+        libs: OneOrMany<String> => GO_AND_C,
         /// whether some crate compiles C; found when not given
         c: bool => RUST,
         /// whether symbols are taken out (Go: `-s -w`)
@@ -197,6 +208,13 @@ program! {
 }
 
 impl ProgramFile {
+    /// True when C in Go packages is compiled for some platform.
+    #[must_use]
+    pub fn uses_cgo(&self) -> bool {
+        let says = |cgo: &Option<Spanned<bool>>| cgo.as_ref().is_some_and(|cgo| *cgo.get_ref());
+        says(&self.cgo) || self.platform.0.values().any(|special| says(&special.get_ref().cgo))
+    }
+
     /// The settings that hold for `platform`: those for all, and over them those for exactly this platform.
     /// Variables of `env` are joined by name.
     #[must_use]

@@ -6,6 +6,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use super::collections::OneOrMany;
+use super::schema::table;
 
 /// Where the headers and libraries of a platform are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,16 +17,16 @@ pub enum SysrootWish {
     Debian(DebianWish),
 }
 
-/// Packages of a Debian release.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DebianWish {
-    /// the release: `bookworm`
-    pub debian: Spanned<String>,
-    /// the packages, what they depend on comes with them
-    pub packages: Spanned<OneOrMany<String>>,
-    /// where they come from, Debian's own servers when not given
-    pub mirror: Option<Spanned<String>>,
+table! {
+    /// Packages of a Debian release
+    DebianWish {
+        /// the release: `bookworm`
+        debian: Spanned<String>,
+        /// the packages, what they depend on comes with them
+        packages: Spanned<OneOrMany<String>>,
+        /// where they come from, Debian's own servers when not given
+        mirror: Option<Spanned<String>>,
+    }
 }
 
 impl<'de> Deserialize<'de> for SysrootWish {

@@ -71,6 +71,8 @@ pub struct Rendered {
     pub display: String,
     /// the environment variables that were asked for
     pub environment: BTreeSet<String>,
+    /// whether `image.name` was asked for
+    pub names_image: bool,
 }
 
 impl fmt::Debug for Rendered {
@@ -84,8 +86,15 @@ impl Rendered {
     /// A text that is no template.
     #[must_use]
     pub fn literal(text: &str) -> Self {
-        Self { value: text.into(), display: text.into(), environment: BTreeSet::new() }
+        Self { value: text.into(), display: text.into(), environment: BTreeSet::new(), names_image: false }
     }
+}
+
+/// What one rendering gave, and what it asked for.
+struct Pass {
+    value: String,
+    environment: BTreeSet<String>,
+    names_image: bool,
 }
 
 /// Whether a text has anything to render.
@@ -135,25 +144,19 @@ impl Templates {
         if !is_template(template) {
             return Ok(Rendered::literal(template));
         }
-        let (value, environment) = self.pass(template, origin, scope, false)?;
+        let Pass { value, environment, names_image } = self.pass(template, origin, scope, false)?;
         let display = if environment.is_empty() {
             value.clone()
         } else {
             // A condition on a variable may go another way with its name in its place, even fail: then the template
             // itself is what can be shown.
-            self.pass(template, origin, scope, true).map_or_else(|_| template.to_owned(), |(display, _)| display)
+            self.pass(template, origin, scope, true).map_or_else(|_| template.to_owned(), |shown| shown.value)
         };
-        Ok(Rendered { value, display, environment })
+        Ok(Rendered { value, display, environment, names_image })
     }
 
     /// One rendering: with the environment's values, or with `$NAME` in their place.
-    fn pass(
-        &self,
-        template: &str,
-        origin: &Origin,
-        scope: &Scope,
-        names: bool,
-    ) -> Result<(String, BTreeSet<String>), TemplateError> {
+    fn pass(&self, template: &str, origin: &Origin, scope: &Scope, names: bool) -> Result<Pass, TemplateError> {
         let (text, at) = (template.to_owned(), origin.clone());
         let compiled = self.engine.template_from_str(template).map_err(|error| TemplateError::Syntax {
             template: text.clone(),
@@ -167,7 +170,9 @@ impl Templates {
             return Err(misuse.into_error(text, at));
         }
         let error = match result {
-            Ok(value) => return Ok((value, notes.environment)),
+            Ok(value) => {
+                return Ok(Pass { value, environment: notes.environment, names_image: notes.names_image });
+            }
             Err(error) => error,
         };
         if error.kind() == ErrorKind::UndefinedError

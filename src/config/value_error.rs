@@ -1,5 +1,6 @@
 //! Why a text is not the value that its key asks for, and how that travels through serde's errors, which are strings.
 
+use crate::annotation::AnnotationError;
 use crate::c_program::BuildSystem;
 use crate::hint::Hint;
 use crate::platform::{Architecture, Platform, PlatformError};
@@ -43,6 +44,10 @@ pub enum ValueError {
     NotNormal { text: String },
     #[error("`{text}` is not a program's name: it should be a single part of a path")]
     ProgramName { text: String },
+    #[error("`{text}` is not an image's name: it should be a single part of a path")]
+    ImageName { text: String },
+    #[error("{0}")]
+    Annotation(AnnotationError),
     #[error("it is empty")]
     Empty,
 }
@@ -51,6 +56,7 @@ impl Hint for ValueError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Platform(error) => return platform_hints(error),
+            Self::Annotation(error) => return error.hints(),
             Self::Mode { .. } => "mode = \"0644\"".into(),
             Self::Owner { .. } => "owner = \"65532:65532\"".into(),
             Self::Port { .. } => "ports = [\"8080/tcp\"]".into(),

@@ -53,6 +53,7 @@ from_text! {
     PlatformWish => "a string",
     PlatformKey => "a string",
     ProgramName => "a string",
+    ImageName => "a string",
     Assignment => "a string",
 }
 
@@ -323,6 +324,21 @@ impl FromStr for ProgramName {
     }
 }
 
+/// The name of an image: a folder of `.anyarch/out`, and what stands below a repository that several images share.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ImageName(pub String);
+
+impl FromStr for ImageName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text.parse::<ProgramName>() {
+            Ok(ProgramName(name)) => Ok(Self(name)),
+            Err(_) => Err(ValueError::ImageName { text: text.into() }),
+        }
+    }
+}
+
 /// `NAME=value`, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Assignment {
@@ -367,6 +383,15 @@ pub fn destination(text: &str) -> Result<(), ValueError> {
         return Err(ValueError::NotNormal { text: text.into() });
     }
     Ok(())
+}
+
+/// Holds a rendered text to the rule for the `destination` of a `[[file]]`, which may be a folder: as [`destination`], or
+/// `/` alone.
+///
+/// # Errors
+/// When it is neither.
+pub fn file_destination(text: &str) -> Result<(), ValueError> {
+    if text == "/" { Ok(()) } else { destination(text) }
 }
 
 #[cfg(test)]

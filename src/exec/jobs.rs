@@ -198,13 +198,17 @@ impl Jobs {
     ) -> Result<Finished, ExecError> {
         let mut said = Vec::new();
         let mut last = Err(ExecError::Tokens(io::ErrorKind::InvalidInput.into()));
-        for step in steps {
+        for step in steps.iter().filter(|step| step.once.as_ref().is_none_or(|stamp| !stamp.exists())) {
             last = self.step(&mut place, children, &step.invocation, step.joins, line).map(|mut finished| {
                 said.append(&mut finished.stderr);
                 finished
             });
             if !last.as_ref().is_ok_and(|finished| finished.status.success()) {
                 break;
+            }
+            if let Some(stamp) = &step.once {
+                // One that cannot be written makes the next build slower, not wrong.
+                let _ = fs_err::write(stamp, "");
             }
         }
         drop(place);

@@ -23,7 +23,8 @@ impl Job {
     fn for_triple(&self, folder: &Path, triple: &str) -> Self {
         let alone = |step: &Step| {
             let args = only_target(&step.invocation.args, triple);
-            Step::new(Invocation { args, ..step.invocation.clone() }, step.joins)
+            let once = step.once.clone();
+            Step { once, ..Step::new(Invocation { args, ..step.invocation.clone() }, step.joins) }
         };
         let below = folder.join(triple);
         Self {
@@ -73,6 +74,7 @@ mod tests {
             steps: vec![Step::new(invocation, Joins::Jobserver)],
             outputs: targets.iter().map(|(_, triple, _)| PathBuf::from(format!("/t/{triple}/release/app"))).collect(),
             tools: Vec::new(),
+            build_tools: Vec::new(),
             targets: targets.iter().map(|(_, triple, _)| (*triple).to_owned()).collect(),
             alternatives: Vec::new(),
             build_directory: Some("/t".into()),

@@ -47,7 +47,7 @@ pub fn make(
     }
     let Planner { missing, pending, .. } = planned;
     let mut plan = Plan { images: result, jobs: Vec::new(), skipped: missing };
-    schedule(&mut plan, &pending, build, context)?;
+    schedule(&mut plan, &pending, build, context, toolchains)?;
     Ok(plan)
 }
 
@@ -106,15 +106,20 @@ impl Planner<'_> {
                 programs.push(planned);
                 continue;
             }
-            let toolchain = match self.toolchains.select(&program.source.request(platform)) {
-                Ok(toolchain) => toolchain,
+            let (toolchain, c) = match self.toolchains_of(&program.source, platform) {
+                Ok(toolchains) => toolchains,
                 Err(error @ (ToolchainError::NoPlatform { .. } | ToolchainError::NoRow { .. })) => {
                     return Ok(Err(missing(error.to_string(), error.hints())));
                 }
                 Err(error) => return Err(PlanError::Toolchain(error)),
             };
-            static_binaries &= toolchain.static_binary;
-            planned.toolchain = Some(chosen(&toolchain, &program.source));
+            let linker = c.as_ref().unwrap_or(&toolchain);
+            static_binaries &= linker.static_binary;
+            planned.toolchain = Some(ChosenToolchain {
+                static_binary: linker.static_binary,
+                compiler: c.as_ref().map(|c| Box::new(chosen(c, &program.source))),
+                ..chosen(&toolchain, &program.source)
+            });
             planned.binary = self.build.join(platform.as_folder()).join(&program.name);
             programs.push(planned);
             pending.push(Pending {
@@ -124,8 +129,9 @@ impl Planner<'_> {
                 platform,
                 name: program.name.clone(),
                 source: program.source.clone(),
-                alternatives: self.toolchains.alternatives(&program.source.request(platform), &toolchain.name),
+                alternatives: self.alternatives(&program.source, platform, linker),
                 toolchain,
+                c,
             });
         }
         match choose_base(&input.base, platform, static_binaries, self.options.strict_platform) {
@@ -141,6 +147,24 @@ impl Planner<'_> {
     }
 }
 
+impl Planner<'_> {
+    /// The toolchain of a program, and beside it that of its C where another compiles it.
+    fn toolchains_of(
+        &self,
+        source: &Source,
+        platform: Platform,
+    ) -> Result<(Toolchain, Option<Toolchain>), ToolchainError> {
+        let toolchain = self.toolchains.select(&source.request(platform))?;
+        let c = source.c_request(platform).map(|request| self.toolchains.select(&request)).transpose()?;
+        Ok((toolchain, c))
+    }
+
+    fn alternatives(&self, source: &Source, platform: Platform, chosen: &Toolchain) -> Vec<String> {
+        let request = source.c_request(platform).unwrap_or_else(|| source.request(platform));
+        self.toolchains.alternatives(&request, &chosen.name)
+    }
+}
+
 fn chosen(toolchain: &Toolchain, source: &Source) -> ChosenToolchain {
     let c = match source {
         Source::Rust(program) => program.c.clone(),
@@ -153,6 +177,7 @@ fn chosen(toolchain: &Toolchain, source: &Source) -> ChosenToolchain {
         libc: toolchain.libc.as_ref().map(ToString::to_string),
         c,
         static_binary: toolchain.static_binary,
+        compiler: None,
     }
 }
 

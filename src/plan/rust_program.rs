@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::cargo::{Binary, CargoJob, Features, UserFlags};
 use crate::invocation::Word;
 use crate::platform::Platform;
+use crate::sysroot::Sysroot;
 use crate::toolchain::{Language, Libc, Request};
 
 /// A Rust program with all that its settings and its workspace say.
@@ -35,6 +36,8 @@ pub struct RustProgram {
     pub c: Option<String>,
     /// the user's Rust flags for the target
     pub flags: UserFlags,
+    /// headers and libraries of the platform
+    pub sysroot: Option<Sysroot>,
     /// variables for the compiler
     pub env: BTreeMap<String, Word>,
 }
@@ -43,7 +46,14 @@ impl RustProgram {
     /// What it asks of a toolchain.
     #[must_use]
     pub fn request(&self, platform: Platform) -> Request {
-        Request { language: Language::Rust, platform, libc: self.libc, c: self.c.is_some(), row: self.row.clone() }
+        Request {
+            language: Language::Rust,
+            platform,
+            libc: self.libc.or_else(|| self.sysroot.as_ref().and_then(Sysroot::libc)),
+            c: self.c.is_some(),
+            row: self.row.clone(),
+            sysroot: self.sysroot.is_some(),
+        }
     }
 
     /// True when one call of cargo can build both.

@@ -1,15 +1,15 @@
 //! Groups what has to be compiled into as few compiler calls as share their settings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::c_program::{self, Site};
 use crate::cargo::{CargoJob, Machine, Target};
 use crate::command_program;
-use crate::golang::{self, GoPackage, GoSettings};
+use crate::golang::{self, Cgo, Compiler, GoPackage, GoSettings};
 use crate::invocation::{Joins, Step};
 use crate::platform::Platform;
-use crate::toolchain::{Language, Toolchain};
+use crate::toolchain::{Language, Toolchain, Toolchains};
 
 use super::{Context, Job, Plan, PlanError, RustProgram, Source};
 
@@ -22,6 +22,8 @@ pub(super) struct Pending {
     pub(super) name: String,
     pub(super) source: Source,
     pub(super) toolchain: Toolchain,
+    /// the toolchain of its C, where that is another
+    pub(super) c: Option<Toolchain>,
     /// names of other toolchains that would do
     pub(super) alternatives: Vec<String>,
 }
@@ -32,6 +34,7 @@ pub(super) fn schedule(
     pending: &[Pending],
     build: &Path,
     context: &Context<'_>,
+    toolchains: &Toolchains,
 ) -> Result<(), PlanError> {
     distinct_names(pending)?;
     let mut by_platform: BTreeMap<Platform, Vec<&Pending>> = BTreeMap::new();
@@ -43,9 +46,9 @@ pub(super) fn schedule(
         by_platform.entry(program.platform).or_default().push(program);
     }
     for platform in order {
-        schedule_go(plan, platform, &by_platform[&platform], build);
+        schedule_go(plan, platform, &by_platform[&platform], build, context);
     }
-    schedule_alone(plan, pending, build, context);
+    schedule_alone(plan, pending, build, context, toolchains);
     if let Some(machine) = &context.machine {
         schedule_rust(plan, pending, machine, context.environment);
     }
@@ -59,10 +62,16 @@ fn schedule_rust(
     machine: &Machine,
     environment: &dyn Fn(&str) -> Option<String>,
 ) {
+    // A call makes all its programs for all its targets, so what is for other platforms, in another image, is another.
+    let platforms = |wanted: &RustProgram| -> BTreeSet<Platform> {
+        let same = |other: &&Pending| matches!(&other.source, Source::Rust(rust) if rust.binary == wanted.binary);
+        pending.iter().filter(same).map(|program| program.platform).collect()
+    };
     let mut groups: Vec<Vec<(&Pending, &RustProgram)>> = Vec::new();
     for program in pending {
         let Source::Rust(rust) = &program.source else { continue };
-        match groups.iter_mut().find(|group| group[0].1.shares_call_with(rust)) {
+        let shares = |first: &RustProgram| first.shares_call_with(rust) && platforms(first) == platforms(rust);
+        match groups.iter_mut().find(|group| shares(group[0].1)) {
             Some(group) => group.push((program, rust)),
             None => groups.push(vec![(program, rust)]),
         }
@@ -77,6 +86,7 @@ fn schedule_rust(
                 rust.sources.iter().filter(|source| !whole.sources.contains(source)).cloned().collect::<Vec<_>>(),
             );
             let target = Target::new(program.platform, program.toolchain.clone(), rust.c.is_some(), rust.flags.clone());
+            let target = target.map(|target| Target { sysroot: rust.sysroot.clone(), ..target });
             match (target, whole.targets.iter_mut().find(|target| target.platform == program.platform)) {
                 (Some(target), None) => whole.targets.push(target),
                 // One target compiles C as soon as one of its programs has some.
@@ -125,6 +135,7 @@ fn enter_rust(
         steps: vec![Step::new(invocation, Joins::Jobserver)],
         outputs,
         tools,
+        build_tools: Vec::new(),
         targets: job.targets.iter().map(|target| target.triple.clone()).collect(),
         alternatives,
         build_directory: Some(folder),
@@ -132,7 +143,7 @@ fn enter_rust(
 }
 
 /// C programs and those of commands are built one by one, each in a folder of its own.
-fn schedule_alone(plan: &mut Plan, pending: &[Pending], build: &Path, context: &Context<'_>) {
+fn schedule_alone(plan: &mut Plan, pending: &[Pending], build: &Path, context: &Context<'_>, toolchains: &Toolchains) {
     let mut known: BTreeMap<(Platform, &str), usize> = BTreeMap::new();
     for program in pending {
         let folder = build.join(program.platform.as_folder()).join(&program.name);
@@ -158,13 +169,16 @@ fn schedule_alone(plan: &mut Plan, pending: &[Pending], build: &Path, context: &
         }
         // A command that compiles no C needs no C compiler; one that does is told so by the script in its place.
         let needs_compiler = matches!(program.source, Source::C(_));
+        let tools = if needs_compiler { program.toolchain.tools.clone() } else { Vec::new() };
+        let build_tools = recipe.tools.iter().filter_map(|name| toolchains.tool(name, program.platform)).collect();
         plan.jobs.push(Job {
             language: program.source.language(),
             platforms: vec![program.platform],
             setup: recipe.setup,
             steps: recipe.steps,
             outputs: vec![recipe.output],
-            tools: if needs_compiler { program.toolchain.tools.clone() } else { Vec::new() },
+            tools,
+            build_tools,
             targets: Vec::new(),
             alternatives: program.alternatives.clone(),
             build_directory: None,
@@ -172,17 +186,25 @@ fn schedule_alone(plan: &mut Plan, pending: &[Pending], build: &Path, context: &
     }
 }
 
-fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build: &Path) {
+/// A Go program, as the go command needs to know it.
+struct GoProgram<'plan> {
+    name: &'plan str,
+    package: &'plan GoPackage,
+    settings: &'plan GoSettings,
+    pending: &'plan Pending,
+}
+
+fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build: &Path, context: &Context<'_>) {
     // The same program in two images is compiled once.
-    let mut distinct: Vec<(&str, &GoPackage, &GoSettings, &Toolchain)> = Vec::new();
-    for program in programs {
-        if let Source::Go { package, settings } = &program.source
-            && !distinct.iter().any(|other| other.0 == program.name)
+    let mut distinct: Vec<GoProgram<'_>> = Vec::new();
+    for pending in programs {
+        if let Source::Go { package, settings } = &pending.source
+            && !distinct.iter().any(|other| other.name == pending.name)
         {
-            distinct.push((&program.name, package, settings, &program.toolchain));
+            distinct.push(GoProgram { name: &pending.name, package, settings, pending });
         }
     }
-    let named: Vec<_> = distinct.iter().map(|(name, package, settings, _)| (*name, *package, *settings)).collect();
+    let named: Vec<_> = distinct.iter().map(|program| (program.name, program.package, program.settings)).collect();
     let folder = build.join(platform.as_folder());
     for batch in golang::batches(&named) {
         let packages: Vec<&GoPackage> = batch.iter().map(|position| named[*position].1).collect();
@@ -190,8 +212,16 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
             [only] => folder.join(named[*only].0).display().to_string(),
             _ => format!("{}/", folder.display()),
         };
-        let (_, _, settings, toolchain) = distinct[batch[0]];
-        let invocation = golang::build_invocation(&packages, settings, &toolchain.env, &output);
+        let first = &distinct[batch[0]];
+        let mut invocation = golang::build_invocation(&packages, first.settings, &first.pending.toolchain.env, &output);
+        let mut tools = first.pending.toolchain.tools.clone();
+        let mut setup = Vec::new();
+        if let (Some(c), Some(cgo)) = (&first.pending.c, &first.settings.cgo) {
+            let compiler = go_compiler(cgo, c, first, &folder, context);
+            invocation.env.extend(compiler.env);
+            setup = compiler.setup;
+            tools.extend(c.tools.clone());
+        }
         let files: Vec<&str> = batch.iter().map(|position| named[*position].0).collect();
         let job = plan.jobs.len();
         for program in programs.iter().filter(|program| files.contains(&program.name.as_str())) {
@@ -200,15 +230,30 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
         plan.jobs.push(Job {
             language: Language::Go,
             platforms: vec![platform],
-            setup: Vec::new(),
+            setup,
             steps: vec![Step::new(invocation, Joins::AtStart)],
             outputs: files.iter().map(|name| folder.join(name)).collect(),
-            tools: toolchain.tools.clone(),
+            tools,
+            build_tools: Vec::new(),
             targets: Vec::new(),
-            alternatives: Vec::new(),
+            alternatives: first.pending.alternatives.clone(),
             build_directory: None,
         });
     }
+}
+
+/// What Go is told of the C compiler. Its scripts lie in a folder that its name tells apart from others.
+fn go_compiler(cgo: &Cgo, c: &Toolchain, program: &GoProgram<'_>, folder: &Path, context: &Context<'_>) -> Compiler {
+    let toolchain = golang::named(c, &cgo.settings, &program.package.module_directory);
+    let prefix = toolchain.c.as_ref().map_or_else(String::new, |compiler| compiler.prefix.clone());
+    let site = Site {
+        platform: program.pending.platform,
+        toolchain: &toolchain,
+        folder: &folder.join(".cgo").join(prefix),
+        found: context.found,
+        environment: context.environment,
+    };
+    golang::compiler(cgo, &site)
 }
 
 /// Binaries are found by platform and name, so one name may not stand for two programs.
@@ -227,6 +272,9 @@ fn distinct_names(pending: &[Pending]) -> Result<(), PlanError> {
         };
         if !same {
             let (first, second) = (first.source.origin(), program.source.origin());
+            if first == second {
+                return Err(PlanError::TwoWays { name: program.name.clone() });
+            }
             return Err(PlanError::SameName { name: program.name.clone(), first, second });
         }
     }

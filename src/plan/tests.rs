@@ -162,6 +162,7 @@ fn rust_program(c: bool) -> ProgramInput {
         row: None,
         c: c.then(|| "app -> libz-sys -> cc".to_owned()),
         flags: crate::cargo::UserFlags::default(),
+        sysroot: None,
         env: std::collections::BTreeMap::new(),
     };
     ProgramInput {

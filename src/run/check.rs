@@ -59,6 +59,10 @@ pub(super) fn machine(session: &Session, settings: &Settings, plan: &Plan) -> Re
             entry.0.extend(&job.platforms);
             entry.1.extend(job.alternatives.clone());
         }
+        // Another toolchain would need these too.
+        for tool in &job.build_tools {
+            wanted.entry(tool).or_default().0.extend(&job.platforms);
+        }
     }
     for (tool, (platforms, alternatives)) in wanted {
         let platforms: Vec<Platform> = platforms.into_iter().collect();

@@ -65,7 +65,7 @@ impl Compilation<'_> {
         let (platforms, programs) = (job.platforms.clone(), programs(&job.outputs));
         self.session.watch.event(Event::CompileStarted { job: self.position, platforms, programs });
         let mut told = BTreeSet::new();
-        setup::prepare(&job.setup)?;
+        setup::prepare(&job.setup, &self.session.children)?;
         let (finished, output) = self.call(job, &mut told, place)?;
         if finished.status.success() {
             return Ok(Compiled { said: output, failures: Vec::new() });
@@ -98,15 +98,12 @@ impl Compilation<'_> {
         };
         // Build tools say on stdout what their compilers found wrong.
         let mut printed = String::new();
-        let mut line = |line: &str| match &reader {
-            Some(reader) => {
-                if let Message::Artifact(artifact) = reader.read(line) {
-                    tell(&artifact.path);
-                }
-            }
-            None => {
+        let mut line = |line: &str| {
+            if reader.is_none() {
                 printed.push_str(line);
                 printed.push('\n');
+            } else if let Some(Message::Artifact(artifact)) = reader.as_ref().map(|reader| reader.read(line)) {
+                tell(&artifact.path);
             }
         };
         let finished = self.jobs.run(place, &self.session.children, &job.steps, &mut line)?;

@@ -5,8 +5,10 @@ use std::path::Path;
 use crate::output_spec::Output;
 use crate::plan::Plan;
 use crate::reference::Reference;
+use crate::sink;
 
 use super::error::Error;
+use super::settings::Settings;
 
 /// Holds the place of a file to a folder that is there: it is made whole beside its place, then moved.
 ///
@@ -20,22 +22,44 @@ pub fn parent(directory: &Path, file: &Path) -> Result<(), Error> {
     Err(Error::NoFolder { path: file.to_owned(), folder: folder.to_owned() })
 }
 
-/// Holds a plan to its output. `references` are the names of each image.
+/// Holds a plan to its output. `references` are the names of each image, `directory` is the folder we are in.
 ///
 /// # Errors
-/// When a push has no name, several images have one place, or several platforms one manifest.
-pub fn check(output: &Output, single_manifest: bool, plan: &Plan, references: &[Vec<Reference>]) -> Result<(), Error> {
+/// When a push has no name, several images have one place, several platforms one manifest, or something else than a
+/// layout is where one is to be.
+pub fn check(
+    directory: &Path,
+    settings: &Settings,
+    output: &Output,
+    plan: &Plan,
+    references: &[Vec<Reference>],
+) -> Result<(), Error> {
     let images = &plan.images;
     if *output == Output::Registry && references.iter().any(Vec::is_empty) {
         return Err(Error::NoTag);
     }
     if images.len() > 1 && matches!(output, Output::Archive(_) | Output::Folder(_) | Output::Stdout) {
-        return Err(Error::OnePlace { images: images.iter().map(|image| image.name.clone()).collect() });
+        let images = images.iter().map(|image| image.name.clone()).collect();
+        return Err(Error::OnePlace { images, tables: !settings.file.image.is_empty() });
     }
-    match images.iter().find(|image| image.units.len() != 1) {
-        Some(image) if single_manifest => {
-            Err(Error::SingleManifest { image: image.name.clone(), platforms: image.units.len() })
+    match output {
+        Output::Folder(folder) => sink::layout::check(&directory.join(folder))?,
+        Output::Default => {
+            let out = settings.own_folder().join("out");
+            images.iter().try_for_each(|image| sink::layout::check(&out.join(&image.name)))?;
         }
-        _ => Ok(()),
+        Output::Archive(_) | Output::Stdout | Output::Registry => {}
     }
+    if !settings.single_manifest() {
+        return Ok(());
+    }
+    for image in images {
+        if image.units.len() != 1 {
+            return Err(Error::SingleManifest { image: image.name.clone(), platforms: image.units.len() });
+        }
+        if let Some(annotation) = image.settings.annotations.only_in_index() {
+            return Err(Error::NoIndex { annotation: annotation.to_owned() });
+        }
+    }
+    Ok(())
 }

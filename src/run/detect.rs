@@ -8,13 +8,12 @@ use toml::Spanned;
 
 use crate::cargo::{Binary, Choice, Features};
 use crate::config::template::is_template;
-use crate::config::{self, ConfigError, ConfigFile, ProgramFile};
+use crate::config::{self, ConfigError, ConfigFile, ImageFile, ProgramFile};
 use crate::exec::Children;
 use crate::golang::{self, GoError, GoPackage};
 use crate::host;
 use crate::platform::{Architecture, Platform};
-use crate::toolchain::Language;
-use crate::toolchain::Toolchains;
+use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::c_survey;
 use super::error::{Error, quoted};
@@ -55,6 +54,8 @@ pub struct Programs {
     pub programs: Vec<Program>,
     /// true when they are all that the configuration file names, rather than a choice by the command line
     pub configured: bool,
+    /// true when the command line names none of them: the images are then those of the configuration file
+    pub whole_project: bool,
 }
 
 /// Finds programs.
@@ -78,41 +79,58 @@ impl Detector<'_> {
         let whole_project = flags.paths.is_empty()
             || (flags.paths.len() == 1 && location.start == location.root && !flags.paths[0].ends_with("..."));
         let chooses = !flags.bins.is_empty() || flags.all_bins || flags.package.is_some();
-        if whole_project && !chooses && !file.program.is_empty() {
+        let whole_project = whole_project && !chooses;
+        let takes_none = |image: &Spanned<ImageFile>| {
+            image.get_ref().programs.as_ref().is_some_and(|names| names.get_ref().is_empty())
+        };
+        if whole_project && !file.image.is_empty() && file.image.iter().all(takes_none) {
+            return Ok(Programs { programs: Vec::new(), configured: true, whole_project });
+        }
+        if whole_project && !file.program.is_empty() {
             let mut programs = Vec::new();
             for position in 0..file.program.len() {
                 programs.extend(self.programs_of_table(location, file, position)?);
             }
-            return Ok(Programs { programs, configured: true });
+            return Ok(Programs { programs, configured: true, whole_project });
         }
         if location.marker.is_none() && file.program.is_empty() && config::path_in(&location.root).is_file() {
             return Err(Error::NothingNamed { file: file.source.path().to_owned() });
         }
         let paths = if flags.paths.is_empty() { vec![".".to_owned()] } else { flags.paths.clone() };
+        let cgo = file.program.iter().any(|table| table.get_ref().uses_cgo());
         let mut programs = Vec::new();
         for path in &paths {
             let other = locate(self.directory, path)?.root;
             if other != location.root && config::path_in(&other).is_file() {
                 return Err(Error::OtherProject { path: path.into(), file: config::path_in(&other) });
             }
-            programs.extend(self.programs_at(path, flags)?);
+            programs.extend(self.programs_at(path, flags, cgo)?);
         }
         self.adopt_tables(location, file, &mut programs)?;
-        Ok(Programs { programs, configured: false })
+        Ok(Programs { programs, configured: false, whole_project })
     }
 
     /// A program that was named by its path keeps the settings that the configuration file has for it.
-    fn adopt_tables(&mut self, location: &Location, file: &ConfigFile, programs: &mut [Program]) -> Result<(), Error> {
+    /// A folder of C is as many programs as it has tables.
+    fn adopt_tables(
+        &mut self,
+        location: &Location,
+        file: &ConfigFile,
+        programs: &mut Vec<Program>,
+    ) -> Result<(), Error> {
         for position in 0..file.program.len() {
             for known in self.programs_of_table(location, file, position)? {
-                let same = |program: &&mut Program| match (&program.kind, &known.kind) {
+                let same = |program: &Program| match (&program.kind, &known.kind) {
                     (Kind::Go(one), Kind::Go(other)) => one == other,
                     (Kind::Rust(one), Kind::Rust(other)) => one == other,
                     (Kind::C(one), Kind::C(other)) => one == other,
                     _ => false,
                 };
-                if let Some(program) = programs.iter_mut().find(same) {
-                    *program = known;
+                let Some(place) = programs.iter().position(same) else { continue };
+                let is_c = matches!(known.kind, Kind::C(_));
+                match programs[place].table {
+                    Some(_) if is_c => programs.push(known),
+                    _ => programs[place] = known,
                 }
             }
         }
@@ -120,14 +138,13 @@ impl Detector<'_> {
     }
 
     /// Without the tool there is nobody to ask what a project holds, and the error has to say how to get it.
-    fn require(&self, tool: &str, folder: &Path) -> Result<(), Error> {
-        match self.toolchains.tool(tool, Platform::linux(Architecture::Amd64)) {
-            Some(tool) => Ok(host::require_reader(&tool, folder)?),
-            None => Ok(()),
-        }
+    fn require(&self, tool: &str, folder: &Path) -> Result<Option<Tool>, Error> {
+        let tool = self.toolchains.tool(tool, Platform::linux(Architecture::Amd64));
+        tool.iter().try_for_each(|tool| host::require_reader(tool, folder))?;
+        Ok(tool)
     }
 
-    fn programs_at(&mut self, path: &str, flags: &Flags) -> Result<Vec<Program>, Error> {
+    fn programs_at(&mut self, path: &str, flags: &Flags, cgo: bool) -> Result<Vec<Program>, Error> {
         let location = locate(self.directory, path)?;
         let named = |name: &str, kind| Program { name: name.to_owned(), kind, table: None };
         match location.marker {
@@ -142,7 +159,7 @@ impl Detector<'_> {
                 if let Some((_, flag)) = rust_flag.iter().find(|(given, _)| *given) {
                     return Err(Error::RustFlag { path: folder, flag });
                 }
-                let packages = self.go_packages(&location.start, path, self.directory)?;
+                let packages = self.go_packages(&location.start, path, self.directory, cgo)?;
                 Ok(packages.into_iter().map(|package| named(package.name(), Kind::Go(package.clone()))).collect())
             }
             Some(Marker::C(folder)) => Ok(vec![named(&c_survey::name_of(&folder), Kind::C(folder))]),
@@ -162,22 +179,19 @@ impl Detector<'_> {
 
     /// The main packages that a PATH names: the folder's own, all below it for `...`, else the only one below it.
     /// Choices are shown as they would be typed in `from`.
-    fn go_packages(&self, folder: &Path, path: &str, from: &Path) -> Result<Vec<GoPackage>, Error> {
+    fn go_packages(&self, folder: &Path, path: &str, from: &Path, cgo: bool) -> Result<Vec<GoPackage>, Error> {
         let (_, pattern) = without_pattern(path);
-        let no_main = || GoError::NoMain { path: path.to_owned() };
         if pattern {
-            let packages = self.go_list(folder, "./...")?;
-            return if packages.is_empty() { Err(no_main().into()) } else { Ok(packages) };
+            return self.some(folder, "./...", path, cgo);
         }
         if holds_go_files(folder) {
-            let own = self.go_list(folder, ".")?;
+            let own = self.go_list(folder, ".", cgo)?;
             if !own.is_empty() {
                 return Ok(own);
             }
         }
-        let below = self.go_list(folder, "./...")?;
+        let below = self.some(folder, "./...", path, cgo)?;
         match below.len() {
-            0 => Err(no_main().into()),
             1 => Ok(below),
             _ => {
                 let choices = below.iter().map(|package| quoted(&as_typed(from, &package.directory))).collect();
@@ -186,9 +200,40 @@ impl Detector<'_> {
         }
     }
 
-    fn go_list(&self, folder: &Path, pattern: &str) -> Result<Vec<GoPackage>, Error> {
-        self.require("go", folder)?;
-        let call = golang::list_invocation(folder, &[pattern.to_owned()]);
+    /// The main packages that a pattern means; none is an error, which names those that only cgo can compile.
+    fn some(&self, folder: &Path, pattern: &str, path: &str, cgo: bool) -> Result<Vec<GoPackage>, Error> {
+        let packages = self.go_list(folder, pattern, cgo)?;
+        if !packages.is_empty() {
+            return Ok(packages);
+        }
+        let with_c = if cgo { Vec::new() } else { self.go_list(folder, pattern, true)? };
+        Err(match with_c.into_iter().next() {
+            Some(package) => GoError::NeedsCgo { import_path: package.import_path },
+            None => GoError::NoMain { path: path.to_owned() },
+        }
+        .into())
+    }
+
+    fn go_list(&self, folder: &Path, pattern: &str, cgo: bool) -> Result<Vec<GoPackage>, Error> {
+        match self.list_once(folder, pattern, cgo) {
+            // Without its files that import C, a package may have none left.
+            Err(error @ Error::Go(GoError::Package { .. })) if !cgo => match self.list_once(folder, pattern, true) {
+                Ok(found) => match found.into_iter().next() {
+                    Some(package) => Err(GoError::NeedsCgo { import_path: package.import_path }.into()),
+                    None => Err(error),
+                },
+                Err(_) => Err(error),
+            },
+            other => other,
+        }
+    }
+
+    fn list_once(&self, folder: &Path, pattern: &str, cgo: bool) -> Result<Vec<GoPackage>, Error> {
+        let go = self.require("go", folder)?;
+        let mut call = golang::list_invocation(folder, &[pattern.to_owned()], cgo);
+        if let Some(go) = &go {
+            host::call_downloaded(go, &mut call);
+        }
         let finished = self.children.ask(&call)?;
         if !finished.status.success() {
             let output = String::from_utf8_lossy(&finished.stderr).trim().to_owned();
@@ -243,13 +288,11 @@ impl Detector<'_> {
                 Ok(vec![program(&name, Kind::Command(folder.unwrap_or_else(|| root.clone())))])
             }
             Language::Go => {
+                let cgo = table.uses_cgo();
                 let packages = match (&folder, package) {
-                    (Some(folder), Some(package)) => self.go_packages(folder, package, root)?,
-                    (None, Some(package)) => {
-                        let found = self.go_list(root, package)?;
-                        if found.is_empty() { Err(GoError::NoMain { path: package.to_owned() })? } else { found }
-                    }
-                    (_, None) => self.go_packages(root, ".", root)?,
+                    (Some(folder), Some(package)) => self.go_packages(folder, package, root, cgo)?,
+                    (None, Some(package)) => self.some(root, package, package, cgo)?,
+                    (_, None) => self.go_packages(root, ".", root, cgo)?,
                 };
                 Ok(packages.into_iter().map(|package| program(package.name(), Kind::Go(package.clone()))).collect())
             }

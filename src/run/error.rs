@@ -3,18 +3,21 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::annotation::AnnotationError;
 use crate::base::BaseError;
 use crate::base_name::BaseNameError;
 use crate::cargo::{CargoError, MissingLibrary};
 use crate::cargo_flags::CargoConfigError;
 use crate::config::template::TemplateError;
 use crate::config::{ConfigError, Origin, Place};
+use crate::debian_archive::DebianError;
 use crate::elf::{ElfError, Mismatch};
 use crate::exec::ExecError;
 use crate::golang::GoError;
 use crate::hint::Hint;
 use crate::host::HostError;
 use crate::image::ImageError;
+use crate::install::InstallError;
 use crate::layer::LayerError;
 use crate::output_spec::OutputError;
 use crate::plan::PlanError;
@@ -26,6 +29,7 @@ use crate::store::StoreError;
 use crate::toolchain::ToolchainError;
 
 use super::c::CProjectError;
+use super::files::FileError;
 
 /// Why a run ended.
 #[derive(Debug, thiserror::Error)]
@@ -55,22 +59,40 @@ pub enum Error {
     NothingNamed { file: PathBuf },
     #[error("`{flag} {text}` should read {flag} KEY=VALUE")]
     KeyValue { flag: &'static str, text: String },
+    #[error("`--language {text}` is no language")]
+    Language { text: String, known: Vec<&'static str> },
     #[error("`--platform` and `platforms` name nothing")]
     NoPlatforms,
     #[error("pushing needs a name for the image, and there is none")]
     NoTag,
     #[error("several images ({}) cannot go to one place", images.join(", "))]
-    OnePlace { images: Vec<String> },
+    OnePlace { images: Vec<String>, tables: bool },
     #[error("a single manifest is for one platform, and `{image}` has {platforms}")]
     SingleManifest { image: String, platforms: usize },
     #[error("`{text}` ({origin}) has a digest, and what is published gets its own")]
     DigestTag { origin: String, text: String, named: String },
-    #[error("`{path}` in {place} does not exist")]
-    NoFile { place: String, path: PathBuf },
-    #[error("`{path}` in {place} leads out of the project, to `{target}`")]
-    Outside { place: String, path: PathBuf, target: PathBuf },
-    #[error("`{path}` in {place} is no regular file")]
-    NotAFile { place: String, path: PathBuf },
+    #[error("Debian has no {platform}, which the sysroot in {place} is to be made of")]
+    NoDebian { platform: Platform, place: String },
+    #[error("the sysroot in {place} cannot be made: {source}")]
+    Debian { place: String, source: Box<DebianError> },
+    #[error("the sysroot `{path}` in {place} is not there: `{path}/usr/include` is no folder")]
+    NoSysroot { place: String, path: PathBuf },
+    #[error("there is no image `{name}`")]
+    UnknownImage { name: String, known: Vec<String>, nearest: Option<String> },
+    #[error("`--one-image` makes one image of all programs, and {place} begins those of the configuration")]
+    OneImage { place: Place },
+    #[error("two images are called `{name}`")]
+    SameImage { name: String },
+    #[error("`{reference}` names two images: {first} and {second}")]
+    SameReference { reference: String, first: String, second: String },
+    #[error("`{flag}`: {source}")]
+    Annotation { flag: &'static str, source: Box<AnnotationError> },
+    #[error("the annotation `{annotation}` is for the index, and a single manifest has none")]
+    NoIndex { annotation: String },
+    #[error("{source} ({place})")]
+    Row { place: Place, source: ToolchainError },
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("the binary of `{program}` for {platform} does not exist: `{path}` in {place}")]
     NoPrebuilt { program: String, platform: Platform, place: String, path: PathBuf },
     #[error("`{program}` in {place} has no `path` for {platform}")]
@@ -109,15 +131,29 @@ pub enum Error {
     #[error("`{program}` does not fit {platform}: {source}")]
     Unfit { program: String, platform: Platform, path: PathBuf, source: Box<Mismatch> },
     #[error("{}", describe_failures(.failed))]
-    Compile { failed: Vec<String> },
+    Compile { failed: Vec<String>, ways_out: Vec<String> },
+    #[error("no program here has a toolchain called `{row}` ({origin}){}", known_rows(.known))]
+    UnknownRow { row: String, origin: Origin, known: Vec<String> },
+    #[error("`{key}` in {place} is for C, and `cgo = true` is not set")]
+    WithoutCgo { key: &'static str, place: Place },
     #[error("the rows of `{file}` change which programs run ({}), and only you can allow that", changes.join(", "))]
     ProjectToolchain { file: PathBuf, changes: Vec<String> },
     #[error("`{}` is not there for {} after `{line}` ended well", path.display(), join(.platforms))]
     NotMade { platforms: Vec<Platform>, path: PathBuf, line: String },
     #[error("`{program}` for {platform} is linked dynamically, and was to be static")]
     NotStatic { program: String, platform: Platform },
+    #[error("`{path}` was installed as a link to `{}`, which is no place in the image", target.display())]
+    InstalledLink { path: String, target: PathBuf },
+    #[error("`{path}` was installed, and its name is no text")]
+    InstalledName { path: PathBuf },
+    #[error("`{path}` was installed, and is neither a file nor a link nor a folder")]
+    InstalledKind { path: String },
+    #[error("the image `{image}` has two things at `/{path}`: one from `{first}`, one from `{second}`")]
+    InstalledTwice { image: String, path: String, first: String, second: String },
+    #[error("`{program}` is installed at `{installed}`, and `destination` in {place} says `{destination}`")]
+    InstalledElsewhere { program: String, installed: String, place: Place, destination: String },
     #[error(transparent)]
-    C(#[from] CProjectError),
+    C(Box<CProjectError>),
     #[error("interrupted")]
     Interrupted,
     #[error("a thread of anyarch ended early")]
@@ -161,7 +197,7 @@ pub enum Error {
     #[error(transparent)]
     Cargo(#[from] CargoError),
     #[error(transparent)]
-    MissingLibrary(#[from] MissingLibrary),
+    MissingLibrary(Box<MissingLibrary>),
     #[error(transparent)]
     CargoFlags(#[from] CargoConfigError),
     #[error("anyarch's own rows of crates cannot be read")]
@@ -173,6 +209,10 @@ pub enum Error {
     #[error(transparent)]
     Host(#[from] HostError),
     #[error(transparent)]
+    Install(#[from] InstallError),
+    #[error("{}", describe_missing(.missing))]
+    StillMissing { missing: Vec<String>, ways_out: Vec<String> },
+    #[error(transparent)]
     Exec(ExecError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -182,6 +222,18 @@ pub enum Error {
     Layer(#[from] LayerError),
     #[error(transparent)]
     Sink(#[from] SinkError),
+}
+
+impl From<MissingLibrary> for Error {
+    fn from(error: MissingLibrary) -> Self {
+        Self::MissingLibrary(Box::new(error))
+    }
+}
+
+impl From<CProjectError> for Error {
+    fn from(error: CProjectError) -> Self {
+        Self::C(Box::new(error))
+    }
 }
 
 impl From<ExecError> for Error {
@@ -230,11 +282,20 @@ fn on_lines(remarks: &[String]) -> String {
     remarks.iter().flat_map(|remark| ["\n", remark]).collect()
 }
 
+fn known_rows(known: &[String]) -> String {
+    if known.is_empty() { "; nothing is compiled here".to_owned() } else { String::new() }
+}
+
 fn describe_failures(failed: &[String]) -> String {
     match failed {
         [only] => format!("{only} was not built, so nothing was published"),
         several => format!("{} were not built, so nothing was published", several.join(" and ")),
     }
+}
+
+fn describe_missing(missing: &[String]) -> String {
+    let is = if missing.len() == 1 { "is" } else { "are" };
+    format!("{} {is} missing", missing.join(", "))
 }
 
 impl Hint for Error {
@@ -268,17 +329,41 @@ impl Hint for Error {
                     "package = \"./cmd/app\"".to_owned(),
                 ]
             }
+            Self::NoDebian { platform, .. } => {
+                vec![format!("platform.\"{platform}\".sysroot = \"sysroots/{}\"", platform.as_folder())]
+            }
+            Self::Debian { source, .. } => source.hints(),
+            Self::NoSysroot { .. } => {
+                vec!["sysroot = { debian = \"bookworm\", packages = [\"libssl-dev\"] }".to_owned()]
+            }
             Self::DigestTag { named, .. } => vec![format!("-t {named}")],
             Self::NoPrebuilt { program, platform, .. } | Self::NoPrebuiltPath { program, platform, .. } => {
                 vec![format!("platform.\"{platform}\".path = \"dist/{}/{program}\"", platform.as_folder())]
             }
-            Self::Outside { .. } => vec!["copy the file into the project, and name the copy".to_owned()],
+            Self::UnknownImage { nearest: Some(nearest), .. } => vec![format!("did you mean `{nearest}`?")],
+            Self::UnknownImage { known, .. } => vec![format!("known images: {}", known.join(", "))],
+            Self::OneImage { .. } => vec!["leave `--one-image` away, or choose: --image NAME".to_owned()],
+            Self::SameImage { name } => vec![format!("name = \"{name}-2\"")],
+            Self::SameReference { .. } => {
+                vec!["registry.example.com/app/{{image.name}}:1.0".to_owned()]
+            }
+            Self::NoIndex { .. } => vec!["manifest:KEY=VALUE".to_owned()],
+            Self::Annotation { flag, source } => match source.as_ref() {
+                AnnotationError::IndexPlatform { .. } | AnnotationError::NoKey { .. } => {
+                    source.hints().iter().map(|hint| format!("{flag} {hint}=VALUE")).collect()
+                }
+                _ => source.hints(),
+            },
+            Self::Row { source, .. } => source.hints(),
+            Self::File(error) => error.hints(),
             Self::KeyValue { flag, .. } => vec![format!("{flag} key=value")],
+            Self::Language { known, .. } => known.iter().map(|name| format!("--language {name}")).collect(),
             Self::NoPlatforms => vec!["--platform linux/amd64,linux/arm64".to_owned()],
             Self::NoTag => vec!["-t registry.example.com/app:latest --push".to_owned()],
-            Self::OnePlace { .. } => {
+            Self::OnePlace { images, tables } => {
+                let fewer = images.first().filter(|_| *tables).map(|name| format!("--image {}", quoted(name)));
                 vec![
-                    "--one-image".to_owned(),
+                    fewer.unwrap_or_else(|| "--one-image".to_owned()),
                     "leave -o away: each image gets its own folder below .anyarch/out/".to_owned(),
                 ]
             }
@@ -289,7 +374,16 @@ impl Hint for Error {
             Self::SingleManifest { .. } => vec!["--platform linux/amd64 --single-manifest".to_owned()],
             Self::Epoch { .. } => vec!["SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build".to_owned()],
             Self::Unfit { source, .. } => source.hints(),
+            Self::Compile { ways_out, .. } => ways_out.clone(),
+            Self::UnknownRow { origin: Origin::File(_), known, .. } => {
+                known.iter().map(|name| format!("toolchain_row = \"{name}\"")).collect()
+            }
+            Self::UnknownRow { known, .. } => known.iter().map(|name| format!("--toolchain-row {name}")).collect(),
+            Self::WithoutCgo { .. } => vec!["cgo = true".to_owned()],
             Self::C(error) => error.hints(),
+            Self::InstalledElsewhere { installed, .. } => vec![format!("destination = \"{installed}\"")],
+            Self::InstalledLink { .. } => vec!["make the link relative where the project installs it".to_owned()],
+            Self::InstalledTwice { .. } => vec!["name the programs in two images".to_owned()],
             Self::NotMade { .. } => vec!["output = \"path/of/the/binary\"".to_owned()],
             Self::NotStatic { .. } => {
                 vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
@@ -318,6 +412,8 @@ impl Hint for Error {
             Self::Toolchain(error) => error.hints(),
             Self::Plan(error) => error.hints(),
             Self::Host(error) => error.hints(),
+            Self::Install(error) => error.hints(),
+            Self::StillMissing { ways_out, .. } => ways_out.clone(),
             Self::Exec(error) => error.hints(),
             Self::Store(error) => error.hints(),
             Self::Image(error) => error.hints(),

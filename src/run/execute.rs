@@ -10,8 +10,10 @@ use fs_err as fs;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::exec::{self, ExecError, Jobs};
+use crate::golang;
 use crate::image::{self, Image};
 use crate::output_spec::Output;
+use crate::plan::Job;
 use crate::platform::Platform;
 use crate::sink::Bundle;
 use crate::toolchain::Language;
@@ -23,6 +25,7 @@ use super::pack;
 use super::prepare::Prepared;
 use super::publish::{self, Published, Uploads};
 use super::session::Session;
+use super::setup;
 
 /// What a thread that does one thing reports.
 enum Report {
@@ -62,15 +65,10 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     publish::publish(session, &prepared, bundles, &output, uploads).await
 }
 
-/// Our folder must never show in `git status`, or Go would stamp the build as modified: its `.gitignore` comes first.
 fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {
     let folder = prepared.settings.own_folder();
     let written = |source| Error::Write { path: folder.clone(), source };
-    fs::create_dir_all(&folder).map_err(written)?;
-    let ignore = folder.join(".gitignore");
-    if !ignore.is_file() {
-        fs::write(&ignore, "*\n").map_err(written)?;
-    }
+    setup::own_folder(&folder)?;
     for output in prepared.plan.jobs.iter().filter(|job| job.language == Language::Go).flat_map(|job| &job.outputs) {
         if let Some(parent) = output.parent() {
             fs::create_dir_all(parent).map_err(written)?;
@@ -110,6 +108,7 @@ struct Run<'session> {
     running: usize,
     images: BTreeMap<(usize, usize), Image>,
     failed: Vec<String>,
+    failed_jobs: BTreeSet<usize>,
     error: Option<Error>,
 }
 
@@ -137,6 +136,7 @@ impl<'session> Run<'session> {
             running,
             images: BTreeMap::new(),
             failed: Vec::new(),
+            failed_jobs: BTreeSet::new(),
             error: None,
         }
     }
@@ -152,7 +152,7 @@ impl<'session> Run<'session> {
                 let (image, unit) = key;
                 let plan = &prepared.plan.images[image];
                 let start = Instant::now();
-                let result = Box::new(pack::unit(&store, plan, &plan.units[unit], &prepared.times));
+                let result = Box::new(pack::unit(&store, plan, &plan.units[unit], &prepared.times[image]));
                 // The receiver is gone only when the run has ended already.
                 let _ = sender.send(Report::Packed { image, unit, result, elapsed: start.elapsed() });
             });
@@ -170,7 +170,8 @@ impl<'session> Run<'session> {
             self.start_ready_units();
         }
         if !self.failed.is_empty() {
-            return Err(Error::Compile { failed: std::mem::take(&mut self.failed) });
+            let ways_out = self.ways_out();
+            return Err(Error::Compile { failed: std::mem::take(&mut self.failed), ways_out });
         }
         self.error.take().map_or(Ok(()), Err)
     }
@@ -200,6 +201,9 @@ impl<'session> Run<'session> {
                     let (platforms, output) = (job.platforms.clone(), compiled.said);
                     self.session.watch.event(Event::CompilerOutput { platforms, output });
                 }
+                if !compiled.failures.is_empty() {
+                    self.failed_jobs.insert(position);
+                }
                 compiled.failures.into_iter().for_each(|failure| self.compiler_failed(failure));
             }
             Err(Error::Interrupted | Error::Exec(ExecError::Interrupted)) => return Err(Error::Interrupted),
@@ -219,6 +223,23 @@ impl<'session> Run<'session> {
         let shown: Vec<String> = platforms.iter().map(ToString::to_string).collect();
         self.failed.push(format!("{} for {}", programs.join(", "), shown.join(", ")));
         self.session.watch.event(Event::CompileFailed { platforms, programs, ending, output });
+    }
+
+    /// What Go says of packages that import C while cgo is off names neither: so they are looked for.
+    fn ways_out(&self) -> Vec<String> {
+        let jobs = self.failed_jobs.iter().map(|job| &self.prepared.plan.jobs[*job]);
+        let without_c = |job: &&Job| {
+            let step = job.steps.first().filter(|_| job.language == Language::Go);
+            step.and_then(|step| step.invocation.env.get("CGO_ENABLED")).is_some_and(|cgo| cgo.value() == "0")
+        };
+        // The packages of one platform tell it: those of others differ in little.
+        let Some(step) = jobs.filter(without_c).find_map(|job| job.steps.first()) else { return Vec::new() };
+        let listed = self.session.children.ask(&golang::list_c_invocation(&step.invocation)).ok();
+        let packages = listed.map(|listed| golang::read_c_packages(&listed.stdout)).unwrap_or_default();
+        if packages.is_empty() {
+            return Vec::new();
+        }
+        vec![format!("cgo = true for the [[program]] in anyarch.toml: C is imported by {}", packages.join(", "))]
     }
 
     /// Units that wait for what is never made are not waited for.
@@ -247,9 +268,15 @@ impl<'session> Run<'session> {
         for (position, plan) in self.prepared.plan.images.iter().enumerate() {
             let images: Vec<Image> =
                 (0..plan.units.len()).filter_map(|unit| self.images.remove(&(position, unit))).collect();
-            let descriptors: Vec<_> = images.iter().map(Image::descriptor).collect();
             let annotations = &plan.settings.annotations;
-            let index = (!self.prepared.settings.single_manifest()).then(|| image::index(&descriptors, annotations));
+            let described = |image: &Image| {
+                let mut descriptor = image.descriptor();
+                descriptor.annotations = annotations.of_descriptor(image.platform);
+                descriptor
+            };
+            let descriptors: Vec<_> = images.iter().map(described).collect();
+            let with_index = !self.prepared.settings.single_manifest();
+            let index = with_index.then(|| image::index(&descriptors, annotations.of_index()));
             bundles.push(Bundle { images, index });
         }
         bundles

@@ -18,6 +18,7 @@ use crate::store::Store;
 use crate::toolchain::Language;
 
 use super::error::Error;
+use super::installed;
 use super::settings::Times;
 
 /// Reads whole binaries through a buffer of this many bytes.
@@ -34,8 +35,13 @@ pub fn unit(store: &Store, plan: &ImagePlan, unit: &Unit, times: &Times) -> Resu
         contents.push((plan.files.clone(), "anyarch files".to_owned()));
     }
     for program in &unit.programs {
-        contents.push((vec![program_entry(program)?], format!("anyarch {}", program.name)));
+        let entries = match &program.installed {
+            Some(root) => installed::entries(program, root, unit.platform)?,
+            None => vec![program_entry(program)?],
+        };
+        contents.push((entries, format!("anyarch {}", program.name)));
     }
+    distinct(plan, &contents)?;
     if unit.base.digest.is_none() {
         add_parents(&mut contents);
     }
@@ -55,6 +61,26 @@ pub fn unit(store: &Store, plan: &ImagePlan, unit: &Unit, times: &Times) -> Resu
     let image =
         image::assemble(&unit.base.image, unit.platform, &plan.settings, &layers, &times.created, &annotations)?;
     Ok((image, size))
+}
+
+/// What projects install is known only now: nothing may be at the place of something else.
+fn distinct(plan: &ImagePlan, contents: &[(Vec<Entry>, String)]) -> Result<(), Error> {
+    let mut seen: BTreeMap<&str, (&EntryKind, &str)> = BTreeMap::new();
+    for (entries, by) in contents {
+        for entry in entries {
+            let Some((kind, other)) = seen.insert(&entry.path, (&entry.kind, by)) else { continue };
+            if *kind != EntryKind::Directory || entry.kind != EntryKind::Directory {
+                let (first, second) = (other.to_owned(), by.clone());
+                return Err(Error::InstalledTwice {
+                    image: plan.name.clone(),
+                    path: entry.path.clone(),
+                    first,
+                    second,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check(program: &PlannedProgram, unit: &Unit) -> Result<(), Error> {

@@ -2,19 +2,20 @@
 //! nothing is compiled.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
 
 use crate::base::{Bases, Listing};
 use crate::base_name::BaseName;
-use crate::c_program::CSettings;
+use crate::c_program::{CSettings, Executable};
 use crate::command_program::CommandProgram;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
-use crate::config::{self, ConfigFile};
-use crate::golang::GoSettings;
+use crate::config::{self, ConfigFile, ProgramSettings};
+use crate::exec::Children;
+use crate::golang::{Cgo, GoSettings};
 use crate::host;
 use crate::output_spec::Output;
 use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Source, UnitInput};
@@ -24,17 +25,22 @@ use crate::registry;
 use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::c;
+use super::cgo::{self, GoSaid};
 use super::check;
 use super::destination;
-use super::detect::{Detector, Kind, Program, Programs};
+use super::detect::{Detector, Kind, Program};
 use super::error::Error;
 use super::files;
 use super::flags::Flags;
+use super::images::{self, Group};
 use super::locate::{Location, locate};
+use super::provide;
+use super::row_choice::RowChoice;
 use super::rows;
 use super::rust::Workspaces;
 use super::session::Session;
-use super::settings::{Settings, Times, platform_scope};
+use super::settings::{Name, Settings, Times, platform_scope};
+use super::sysroot::DebianSysroots;
 
 /// A plan with all that carrying it out needs.
 pub struct Prepared {
@@ -46,8 +52,8 @@ pub struct Prepared {
     pub output: Output,
     /// what each image of the plan is called
     pub references: Vec<Vec<Reference>>,
-    /// created and modification times
-    pub times: Times,
+    /// created and modification times of each image of the plan
+    pub times: Vec<Times>,
     /// reads bases
     pub bases: Bases,
     /// speaks to registries
@@ -56,19 +62,23 @@ pub struct Prepared {
     pub base_names: BTreeMap<String, BaseName>,
 }
 
-/// A group of programs that make one image.
-struct Group {
-    name: String,
-    programs: Vec<Program>,
-    /// the name below the repository, where there are several images
-    below: Option<String>,
-}
-
-/// Makes the plan.
+/// Makes the plan; with `--install-missing`, gets what it needs and the machine lacks.
 ///
 /// # Errors
 /// Whatever stands in its way; nothing was compiled or written then.
 pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error> {
+    let prepared =
+        if flags.install_missing { provide::for_plan(session, &flags).await? } else { draft(session, flags).await? };
+    check::choices(session, &prepared.plan);
+    check::machine(session, &prepared.settings, &prepared.plan)?;
+    Ok(prepared)
+}
+
+/// Makes the plan, whether or not the machine has all that it needs.
+///
+/// # Errors
+/// Whatever else stands in its way.
+pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let location = locate(&session.directory, flags.paths.first().map_or(".", String::as_str))?;
     let file = read_config(&session.directory, &location)?;
     let toolchains = rows::toolchains(session, &flags.toolchain_files, Some((&file, flags.allow_project_toolchains)))?;
@@ -79,10 +89,9 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
         directory: &session.directory,
         toolchains: &toolchains,
     };
-    let programs = detector.programs(&location, &file, &flags)?;
+    let mut programs = detector.programs(&location, &file, &flags)?;
     let settings =
         Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
-    let times = settings.times()?;
     let output = settings.output(&Scope::default())?;
     let client = registry::Client::new(registry::Options {
         insecure_hosts: settings.insecure_registries(),
@@ -93,31 +102,46 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let bases = Bases::new(session.store.clone(), client.clone());
     let mut preparation = Preparation {
         settings: &settings,
+        children: &session.children,
         toolchains: &toolchains,
         workspaces: &mut workspaces,
         bases: &bases,
         listings: BTreeMap::new(),
         offers: BTreeMap::new(),
-        mtime: times.mtime,
+        executables: BTreeMap::new(),
+        sysroots: DebianSysroots::new(session.clone()),
+        mtime: settings.mtime(),
+        go: GoSaid::new(&session.children),
+        rows: RowChoice::new(&settings, &toolchains),
     };
-    let mut inputs = Vec::new();
-    let mut references = Vec::new();
-    for group in groups(&settings, programs) {
-        let (input, names) = preparation.image(&group).await?;
-        inputs.push(input);
-        references.push(names);
+    for program in &mut programs.programs {
+        preparation.find_executables(program).await?;
     }
+    let groups = images::groups(session, &settings, programs)?;
+    let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
+    let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
+    preparation
+        .rows
+        .check(groups.iter().flat_map(|group| &group.programs).flat_map(|program| preparation.languages(program)))?;
+    let (mut inputs, mut names) = (Vec::new(), Vec::new());
+    for group in groups {
+        let (input, references) = preparation.image(session, &group).await?;
+        names.push((group.name, references));
+        inputs.push(input);
+    }
+    images::distinct(&names)?;
+    let references = names.into_iter().map(|(_, names)| names.into_iter().map(|name| name.reference).collect());
+    let references: Vec<Vec<Reference>> = references.collect();
     let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();
     let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };
     let build = settings.own_folder().join("build");
     let environment = |name: &str| std::env::var(name).ok();
     let found = |tool: &Tool| host::find(tool).map(host::absolute);
     let context = workspaces.context(&environment, &found)?;
-    let plan = plan::make(&toolchains, &build, &context, inputs, options)?;
-    destination::check(&output, settings.single_manifest(), &plan, &references)?;
+    let mut plan = plan::make(&toolchains, &build, &context, inputs, options)?;
+    provide::call_downloaded(&mut plan);
+    destination::check(&session.directory, &settings, &output, &plan, &references)?;
     check::bases(&settings, &plan)?;
-    check::choices(session, &plan);
-    check::machine(session, &settings, &plan)?;
     Ok(Prepared { plan, settings, output, references, times, bases, client, base_names })
 }
 
@@ -133,40 +157,33 @@ fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Erro
     Ok(config::load(&text, shown)?)
 }
 
-/// Programs of the configuration file make one image; several that were named on the command line one each.
-fn groups(settings: &Settings, Programs { programs, configured }: Programs) -> Vec<Group> {
-    if programs.len() == 1 || settings.one_image(configured) {
-        let name = programs.first().map(|program| program.name.clone()).unwrap_or_default();
-        return vec![Group { name, programs, below: None }];
-    }
-    let alone = |program: Program| Group {
-        name: program.name.clone(),
-        below: Some(program.name.clone()),
-        programs: vec![program],
-    };
-    programs.into_iter().map(alone).collect()
-}
-
-struct Preparation<'run> {
-    settings: &'run Settings,
-    toolchains: &'run Toolchains,
+/// Turns images into what a plan is made of.
+pub(super) struct Preparation<'run> {
+    pub(super) settings: &'run Settings,
+    pub(super) children: &'run Children,
+    pub(super) toolchains: &'run Toolchains,
     workspaces: &'run mut Workspaces,
     bases: &'run Bases,
     listings: BTreeMap<String, Listing>,
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
+    /// what the build systems of C programs say they make, by folder and table
+    pub(super) executables: BTreeMap<(PathBuf, Option<usize>), Vec<Executable>>,
+    pub(super) sysroots: DebianSysroots,
     mtime: u64,
+    go: GoSaid<'run>,
+    pub(super) rows: RowChoice<'run>,
 }
 
 impl Preparation<'_> {
-    async fn image(&mut self, group: &Group) -> Result<(ImageInput, Vec<Reference>), Error> {
+    async fn image(&mut self, session: &Session, group: &Group) -> Result<(ImageInput, Vec<Name>), Error> {
         let first_rust = group.programs.iter().find_map(|program| match &program.kind {
             Kind::Rust(binary) => Some(binary.version.clone()),
             _ => None,
         });
         let scope = Scope { image: Some(group.name.clone()), cargo_version: first_rust, ..Scope::default() };
-        let references = self.settings.references(group.below.as_deref(), &scope)?;
-        let mut settings = self.settings.image(&scope, |rendered| rendered.value)?;
-        let mut shown = self.settings.image(&scope, |rendered| rendered.display)?;
+        let references = self.settings.references(&group.keys, group.below, &scope)?;
+        let mut settings = self.settings.image(&group.keys, &scope, |rendered| rendered.value)?;
+        let mut shown = self.settings.image(&group.keys, &scope, |rendered| rendered.display)?;
         // One program is the entrypoint; with several, `entrypoint` says which, else the first.
         if let Some(first) = group.programs.first().filter(|_| settings.entrypoint.is_none()) {
             let entrypoint = vec![self.destination(first, &scope)?];
@@ -174,34 +191,46 @@ impl Preparation<'_> {
             shown.entrypoint = Some(entrypoint);
         }
         let platforms = self.platforms(group, &scope).await?;
-        let files = files::entries(self.settings, &scope)?;
+        let files = files::taken(session, self.settings, &group.keys.file, &scope)?;
+        let mut bases = BTreeMap::new();
         let mut units = Vec::with_capacity(platforms.len());
         for platform in &platforms {
             let scope = Scope { platform: Some(platform_scope(*platform, self.toolchains)), ..scope.clone() };
-            let base = self.settings.base(Some(*platform), &Scope { platform: None, ..scope.clone() })?;
+            let base = self.settings.base(&group.keys, Some(*platform), &Scope { platform: None, ..scope.clone() })?;
+            bases.insert(*platform, base.clone());
             let base = self.offer(&base, &platforms).await?;
             let mut programs = Vec::with_capacity(group.programs.len());
             for program in &group.programs {
-                programs.push(self.program(program, *platform, &scope)?);
+                programs.push(self.program(program, *platform, &scope).await?);
             }
+            files.distinct(self.settings, &group.programs, &programs)?;
             units.push(UnitInput { platform: *platform, programs, base });
         }
-        Ok((ImageInput { name: group.name.clone(), settings, shown, files, units }, references))
+        images::note_special_bases(session, self.settings, group, &bases);
+        Ok((ImageInput { name: group.name.clone(), settings, shown, files: files.entries(), units }, references))
     }
 
     fn destination(&self, program: &Program, scope: &Scope) -> Result<String, Error> {
         let table = program.table.map(|table| self.settings.file.program[table].get_ref());
-        let Some(value) = table.and_then(|table| table.destination.as_ref()) else {
-            return Ok(config::check::default_destination(&program.name));
-        };
         let scope = Scope { program: Some(program.name.clone()), ..scope.clone() };
-        Ok(self.settings.checked("destination", value, &scope, config::values::destination)?.value)
+        let installed = self.installed(program, &scope)?;
+        let Some(value) = table.and_then(|table| table.destination.as_ref()) else {
+            return Ok(installed.unwrap_or_else(|| config::check::default_destination(&program.name)));
+        };
+        let destination = self.settings.checked("destination", value, &scope, config::values::destination)?.value;
+        match installed.filter(|installed| *installed != destination) {
+            Some(installed) => {
+                let (program, place) = (program.name.clone(), self.settings.file.source.place_of(value));
+                Err(Error::InstalledElsewhere { program, installed, place, destination })
+            }
+            None => Ok(destination),
+        }
     }
 
     /// The platforms of an image, `all` and `host` spelled out, each once unless it was named twice.
     async fn platforms(&mut self, group: &Group, scope: &Scope) -> Result<Vec<Platform>, Error> {
         let mut platforms = Vec::new();
-        for wish in self.settings.platforms()? {
+        for wish in self.settings.platforms(&group.keys)? {
             match wish {
                 PlatformWish::One(platform) => platforms.push(platform),
                 PlatformWish::Host => platforms.push(host::platform()?),
@@ -220,28 +249,36 @@ impl Preparation<'_> {
     /// Every platform of the base that has a default row for every program.
     async fn all(&mut self, group: &Group, scope: &Scope) -> Result<Vec<Platform>, Error> {
         let mut common: Option<Vec<Platform>> = None;
-        for program in &group.programs {
-            let language = match program.kind {
-                Kind::Go(_) => Language::Go,
-                Kind::Rust(_) => Language::Rust,
-                Kind::C(_) => Language::C,
-                Kind::Command(_) => Language::Command,
-                Kind::Prebuilt => Language::Prebuilt,
-            };
+        for language in group.programs.iter().flat_map(|program| self.languages(program)) {
             let known = self.toolchains.default_platforms(language);
             common = Some(common.map_or(known.clone(), |common| {
                 common.into_iter().filter(|platform| known.contains(platform)).collect()
             }));
         }
         let mut platforms = Vec::new();
-        for platform in common.unwrap_or_default() {
-            let base = self.settings.base(Some(platform), scope)?;
+        // Files alone suit whatever platform some program has a row for.
+        let any = || self.toolchains.default_platforms(Language::Prebuilt);
+        for platform in common.unwrap_or_else(any) {
+            let base = self.settings.base(&group.keys, Some(platform), scope)?;
             let listing = self.listing(&base).await?;
             if listing.platforms.as_ref().is_none_or(|offered| offered.iter().any(|(there, _)| *there == platform)) {
                 platforms.push(platform);
             }
         }
         Ok(platforms)
+    }
+
+    /// The languages that have to know a platform for a program to be built for it.
+    fn languages(&self, program: &Program) -> Vec<Language> {
+        let table = program.table.map(|table| self.settings.file.program[table].get_ref());
+        match program.kind {
+            Kind::Go(_) if table.is_some_and(config::ProgramFile::uses_cgo) => vec![Language::Go, Language::C],
+            Kind::Go(_) => vec![Language::Go],
+            Kind::Rust(_) => vec![Language::Rust],
+            Kind::C(_) => vec![Language::C],
+            Kind::Command(_) => vec![Language::Command],
+            Kind::Prebuilt => vec![Language::Prebuilt],
+        }
     }
 
     async fn listing(&mut self, base: &BaseName) -> Result<Listing, Error> {
@@ -280,7 +317,7 @@ impl Preparation<'_> {
         Ok(offer)
     }
 
-    fn program(&mut self, program: &Program, platform: Platform, scope: &Scope) -> Result<ProgramInput, Error> {
+    async fn program(&mut self, program: &Program, platform: Platform, scope: &Scope) -> Result<ProgramInput, Error> {
         let scope = Scope { program: Some(program.name.clone()), ..scope.clone() };
         let table = program.table.map(|table| &self.settings.file.program[table]);
         let settings = table.map(|table| table.get_ref().settings_for(platform)).unwrap_or_default();
@@ -290,6 +327,15 @@ impl Preparation<'_> {
                 .map(|value| self.settings.word(value, &scope))
                 .collect::<Result<Vec<_>, _>>()
         };
+        // Go without C has one row, which it always takes; what a command calls are the tools of C.
+        let rows = match &program.kind {
+            Kind::Rust(_) => Some(Language::Rust),
+            Kind::C(_) | Kind::Command(_) => Some(Language::C),
+            Kind::Go(_) | Kind::Prebuilt => None,
+        };
+        if let Some(language) = rows {
+            images::known_row(self.settings, self.toolchains, language, settings.toolchain.as_ref())?;
+        }
         let source = match &program.kind {
             Kind::Go(package) => Source::Go {
                 package: package.clone(),
@@ -300,26 +346,28 @@ impl Preparation<'_> {
                     buildvcs: settings.buildvcs.as_ref().map(|value| *value.get_ref()),
                     strip: settings.strip.as_ref().is_some_and(|value| *value.get_ref()),
                     env: self.variables(&settings, &scope)?,
+                    cgo: self.cgo(&package.module_directory, &settings, platform, &scope).await?,
+                    row: self.rows.of(&settings, Language::Go),
                 },
             },
             Kind::Rust(binary) => {
                 let env = self.variables(&settings, &scope)?;
-                Source::Rust(Box::new(self.workspaces.program(self.toolchains, binary, platform, &settings, env)?))
+                let sysroot = self.sysroot(&settings, platform, &scope).await?;
+                let (toolchains, row) = (self.toolchains, self.rows.of(&settings, Language::Rust));
+                let program = self.workspaces.program(toolchains, binary, platform, &settings, (row, env), sysroot)?;
+                Source::Rust(Box::new(program))
             }
             Kind::C(folder) => {
-                let words = c::Words {
-                    args: words(settings.args.as_ref())?,
-                    output: self.output(&settings, &scope)?,
-                    settings: self.c_settings(&settings, &scope)?,
-                };
-                Source::C(Box::new(c::program(&program.name, folder, &settings, words)?))
+                let words = self.c_words(&settings, platform, &scope).await?;
+                let executables = self.executables.get(&(folder.clone(), program.table)).map(Vec::as_slice);
+                Source::C(Box::new(c::program(&program.name, folder, &settings, words, executables)?))
             }
             Kind::Command(folder) => Source::Command(Box::new(CommandProgram {
                 name: program.name.clone(),
                 directory: folder.clone(),
                 command: words(settings.command.as_ref())?,
                 output: self.output(&settings, &scope)?.map(|output| self.settings.root.join(output)),
-                settings: self.c_settings(&settings, &scope)?,
+                settings: self.c_settings(&settings, platform, &scope).await?,
                 languages: self.toolchains.variables(platform),
                 host: host::platform()?,
             })),
@@ -328,34 +376,31 @@ impl Preparation<'_> {
         Ok(ProgramInput { name: program.name.clone(), destination: self.destination(program, &scope)?, source })
     }
 
-    fn output(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<Option<String>, Error> {
+    /// How the C of a Go program is compiled.
+    async fn cgo(
+        &mut self,
+        folder: &Path,
+        settings: &ProgramSettings,
+        platform: Platform,
+        scope: &Scope,
+    ) -> Result<Option<Cgo>, Error> {
+        if !cgo::is_on(settings, &self.settings.file.source)? {
+            return Ok(None);
+        }
+        // These two are Go's own.
+        let c = CSettings { ldflags: Vec::new(), strip: false, ..self.c_settings(settings, platform, scope).await? };
+        Ok(Some(Cgo { settings: c, user: self.go.variables(folder)? }))
+    }
+
+    pub(super) fn output(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<Option<String>, Error> {
         let output = settings.output.as_ref();
         let rendered = output.map(|value| self.settings.checked("output", value, scope, config::check::not_empty));
         Ok(rendered.transpose()?.map(|rendered| rendered.value))
     }
 
-    /// What C depends on beside its sources, whichever language it is compiled for.
-    fn c_settings(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<CSettings, Error> {
-        let words = |list: &Option<toml::Spanned<config::collections::OneOrMany<String>>>| {
-            let values = list.iter().flat_map(|list| list.get_ref().iter());
-            values.map(|value| self.settings.word(value, scope)).collect::<Result<Vec<_>, _>>()
-        };
-        let libs = settings.libs.iter().flat_map(|libs| libs.get_ref().iter());
-        Ok(CSettings {
-            cflags: words(&settings.cflags)?,
-            ldflags: words(&settings.ldflags)?,
-            libs: libs.map(|library| library.get_ref().clone()).collect(),
-            strip: settings.strip.as_ref().is_some_and(|strip| *strip.get_ref()),
-            libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
-            row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
-            sysroot: None,
-            env: self.variables(settings, scope)?,
-        })
-    }
-
-    fn variables(
+    pub(super) fn variables(
         &self,
-        settings: &config::ProgramSettings,
+        settings: &ProgramSettings,
         scope: &Scope,
     ) -> Result<BTreeMap<String, crate::invocation::Word>, Error> {
         let variables = settings.env.iter().flat_map(|env| &env.get_ref().0);
@@ -366,7 +411,7 @@ impl Preparation<'_> {
         &self,
         program: &Program,
         platform: Platform,
-        settings: &config::ProgramSettings,
+        settings: &ProgramSettings,
         scope: &Scope,
     ) -> Result<Source, Error> {
         let file = &self.settings.file;

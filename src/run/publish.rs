@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OnceCell, Semaphore};
@@ -20,14 +19,12 @@ use crate::registry::{self, PushedHow};
 use crate::sink::{self, Bundle, SinkError};
 
 use super::error::Error;
-use super::event::Event;
 use super::prepare::Prepared;
 use super::session::Session;
+use super::transfer::Transfer;
 
 /// How many blobs move at once.
 const TRANSFERS: usize = 4;
-/// Smaller blobs are not worth a bar.
-const SHOWN_FROM: u64 = 1 << 20;
 /// An archive goes to stdout in pieces of this many bytes: stdout itself would cut it at each newline.
 const STDOUT: usize = 1 << 17;
 
@@ -65,40 +62,6 @@ pub enum Place {
     },
     /// on stdout, which is full of it
     Stdout,
-}
-
-static TRANSFER: AtomicU64 = AtomicU64::new(0);
-
-/// Tells of a transfer and of its end.
-struct Transfer {
-    session: Session,
-    id: u64,
-    shown: bool,
-}
-
-impl Transfer {
-    fn start(session: &Session, what: String, size: u64) -> Self {
-        let id = TRANSFER.fetch_add(1, Ordering::Relaxed);
-        let shown = size >= SHOWN_FROM;
-        if shown {
-            session.watch.event(Event::TransferStarted { id, what, size });
-        }
-        Self { session: session.clone(), id, shown }
-    }
-
-    fn moved(&self, bytes: u64) {
-        if self.shown {
-            self.session.watch.event(Event::Transferred { id: self.id, bytes });
-        }
-    }
-}
-
-impl Drop for Transfer {
-    fn drop(&mut self) {
-        if self.shown {
-            self.session.watch.event(Event::TransferEnded { id: self.id });
-        }
-    }
 }
 
 /// Layers of bases on their way into the store.

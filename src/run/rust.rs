@@ -16,6 +16,7 @@ use crate::exec::Children;
 use crate::invocation::{Invocation, Word};
 use crate::plan::{Context, RustProgram};
 use crate::platform::Platform;
+use crate::sysroot::Sysroot;
 use crate::toolchain::{Driver, Request, Tool, Toolchains};
 use crate::{host, zigbuild};
 
@@ -108,7 +109,8 @@ impl Workspaces {
         binary: &Binary,
         platform: Platform,
         settings: &ProgramSettings,
-        env: BTreeMap<String, Word>,
+        (row, env): (Option<String>, BTreeMap<String, Word>),
+        sysroot: Option<Sysroot>,
     ) -> Result<RustProgram, Error> {
         let folder = binary.manifest.parent().unwrap_or(Path::new("/")).to_owned();
         let workspace = self.workspace(&folder)?;
@@ -127,9 +129,10 @@ impl Workspaces {
                 .map_or_else(|| "release".to_owned(), |profile| profile.get_ref().clone()),
             strip: settings.strip.as_ref().map(|strip| *strip.get_ref()),
             libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
-            row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
+            row,
             c: None,
             flags: UserFlags::default(),
+            sysroot,
             env,
         };
         self.resolve(toolchains, &mut program, platform, settings.c.as_ref().map(|c| *c.get_ref()))?;
@@ -158,7 +161,9 @@ impl Workspaces {
             None => graph.c_dependency(&program.binary.package_id).map(|path| path.to_string()),
         };
         let is_set = |name: &str| std::env::var_os(name).is_some() || program.env.contains_key(name);
-        if let Some(missing) = graph.missing_library(&program.binary.package_id, &triple, &self.rows, &is_set) {
+        if program.sysroot.is_none()
+            && let Some(missing) = graph.missing_library(&program.binary.package_id, &triple, &self.rows, &is_set)
+        {
             return Err(missing.into());
         }
         program.flags = self.config(&root)?.user_flags(&triple)?;

@@ -1,43 +1,93 @@
 //! What a build has to find before its first call is put there: folders, scripts, copies of the project.
 
-use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use fs_err as fs;
 
 use crate::c_program::Setup;
+use crate::exec::Children;
 
 use super::error::Error;
+use super::source_copy::Copy;
 
-/// The list of what a copy holds, beside the copy: what left the project since then leaves the copy too.
-const LIST: &str = "copied";
+/// What is put behind the name of a folder for the file that holds its key.
+const KEY: &str = "key";
 
 /// Puts everything there.
 ///
 /// # Errors
 /// When something cannot be read or written.
-pub fn prepare(setup: &[Setup]) -> Result<(), Error> {
+pub fn prepare(setup: &[Setup], children: &Children) -> Result<(), Error> {
     for entry in setup {
         let (path, result) = match entry {
             Setup::Folder { path } => (path, fs::create_dir_all(path)),
             Setup::EmptyFolder { path } => (path, empty(path)),
+            Setup::KeyedFolder { path, key, programs } => (path, keyed(path, key, programs)),
+            Setup::NoFile { path } => (path, absent(path)),
             Setup::File { path, text, executable } => (path, write(path, text, *executable)),
-            Setup::Copy { from, to } => (to, copy(from, to)),
+            Setup::Copy { from, to, without, ignored } => {
+                let copy = Copy { from, to, without: without.as_deref(), ignored: *ignored };
+                (to, copy.make(children))
+            }
         };
         result.map_err(|source| Error::Write { path: path.clone(), source })?;
     }
     Ok(())
 }
 
-fn empty(path: &Path) -> io::Result<()> {
+/// Makes the folder of ours in a project. It must never show in `git status`, or Go would stamp the build as modified: its
+/// `.gitignore` comes first.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn own_folder(folder: &Path) -> Result<(), Error> {
+    let written = |source| Error::Write { path: folder.to_owned(), source };
+    fs::create_dir_all(folder).map_err(written)?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.is_file() {
+        fs::write(&ignore, "*\n").map_err(written)?;
+    }
+    Ok(())
+}
+
+/// Makes a folder that holds nothing.
+pub(super) fn empty(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     fs::create_dir_all(path)
+}
+
+fn absent(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Empties a folder that was made with another key, or by programs that have changed since.
+fn keyed(path: &Path, key: &str, programs: &[PathBuf]) -> io::Result<()> {
+    let file = path.with_extension(KEY);
+    let mut text = format!("{key}\n");
+    for program in programs {
+        let found = fs::canonicalize(program).and_then(|found| Ok((fs::metadata(&found)?, found)));
+        // One that is not there is said when it is called.
+        if let Ok((metadata, found)) = found {
+            let (size, time) = (metadata.len(), metadata.mtime());
+            let line = format!("{} {size} {time}.{}\n", found.display(), metadata.mtime_nsec());
+            text.push_str(&line);
+        }
+    }
+    if path.is_dir() && fs::read_to_string(&file).is_ok_and(|known| known == text) {
+        return Ok(());
+    }
+    // While it is being emptied it has no key.
+    absent(&file)?;
+    empty(path)?;
+    write(&file, &text, false)
 }
 
 /// Two programs of one platform may write the same script at once, so it appears whole.
@@ -56,74 +106,27 @@ fn write(path: &Path, text: &str, executable: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies what is new or changed, with its time, so that a Makefile builds only that again.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    let list = to.with_file_name(LIST);
-    let before: BTreeSet<PathBuf> = fs::read_to_string(&list).unwrap_or_default().lines().map(PathBuf::from).collect();
-    let mut files = BTreeSet::new();
-    walk(from, Path::new(""), &mut files)?;
-    for gone in before.difference(&files) {
-        match fs::remove_file(to.join(gone)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    for file in &files {
-        copy_file(&from.join(file), &to.join(file))?;
-    }
-    let lines: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
-    write(&list, &lines.join("\n"), false)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Files and links below `root`, without what git and we keep there.
-fn walk(root: &Path, below: &Path, files: &mut BTreeSet<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(root.join(below))? {
-        let entry = entry?;
-        let path = below.join(entry.file_name());
-        if below.as_os_str().is_empty() && [".git", ".anyarch"].iter().any(|own| path == Path::new(own)) {
-            continue;
-        }
-        if entry.file_type()?.is_dir() {
-            walk(root, &path, files)?;
-        } else {
-            files.insert(path);
-        }
+    #[test]
+    fn a_folder_is_emptied_when_its_key_or_a_program_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (build, compiler) = (folder.path().join("build"), folder.path().join("zig"));
+        fs::write(&compiler, "1").unwrap();
+        let prepare = |key: &str| {
+            let entry = Setup::KeyedFolder { path: build.clone(), key: key.into(), programs: vec![compiler.clone()] };
+            prepare(&[entry], &Children::default()).unwrap();
+            let kept = build.join("main.o").exists();
+            fs::write(build.join("main.o"), "").unwrap();
+            kept
+        };
+        assert!(!prepare("a"));
+        assert!(prepare("a"));
+        assert!(!prepare("b"));
+        assert!(prepare("b"));
+        fs::write(&compiler, "another").unwrap();
+        assert!(!prepare("b"));
     }
-    Ok(())
-}
-
-fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
-    let there = fs::symlink_metadata(from)?;
-    let here = fs::symlink_metadata(to).ok();
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    if there.is_symlink() {
-        let target = fs::read_link(from)?;
-        if fs::read_link(to).is_ok_and(|known| known == target) {
-            return Ok(());
-        }
-        if here.is_some() {
-            fs::remove_file(to)?;
-        }
-        return fs_err::os::unix::fs::symlink(target, to);
-    }
-    if !there.is_file() {
-        return Ok(());
-    }
-    let modified = there.modified()?;
-    let same = |here: &std::fs::Metadata| {
-        here.is_file() && here.len() == there.len() && here.modified().is_ok_and(|time: SystemTime| time == modified)
-    };
-    if here.as_ref().is_some_and(same) {
-        return Ok(());
-    }
-    if here.is_some() {
-        fs::remove_file(to)?;
-    }
-    fs::copy(from, to)?;
-    // The build may write where the project is read only.
-    fs::set_permissions(to, std::fs::Permissions::from_mode(there.permissions().mode() | 0o600))?;
-    fs::File::options().write(true).open(to)?.set_modified(modified)
 }

@@ -11,15 +11,24 @@ use tempfile::TempDir;
 use super::{Bundle, LAYOUT_VERSION, SinkError};
 use crate::store::Store;
 
+/// Holds the place of a layout to be free, or to hold one: nothing else is ever replaced.
+///
+/// # Errors
+/// When something else is there.
+pub fn check(folder: &Path) -> Result<(), SinkError> {
+    let not_empty = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+    if not_empty && !folder.join("oci-layout").is_file() || folder.is_file() {
+        return Err(SinkError::NotALayout { path: folder.to_owned() });
+    }
+    Ok(())
+}
+
 /// Writes `bundle` as the layout `folder`, replacing the layout that is there.
 ///
 /// # Errors
 /// When the folder is something else than a layout or cannot be written; what was there is then still there.
 pub fn write(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> Result<(), SinkError> {
-    let not_empty = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
-    if not_empty && !folder.join("oci-layout").is_file() || folder.is_file() {
-        return Err(SinkError::NotALayout { path: folder.to_owned() });
-    }
+    check(folder)?;
     fill_and_swap(bundle, tag, store, folder).map_err(|source| SinkError::Write { path: folder.to_owned(), source })
 }
 

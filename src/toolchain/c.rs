@@ -27,7 +27,7 @@ impl Toolchains {
         let libc = request.libc.unwrap_or_else(|| {
             if row.static_libc.iter().any(|libc| libc == "musl") { Libc::Musl } else { Libc::Gnu(None) }
         });
-        if !links(row, facts, &libc, static_binary) {
+        if !links(row, facts, &libc, (static_binary, request.sysroot)) {
             return None;
         }
         let zig = facts.zig.as_ref().map(|zig| match libc {

@@ -1,12 +1,13 @@
 //! The text of `toolchains/*.toml` becomes rows.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr as _;
 
 use serde::{Deserialize, Serialize};
 use target_lexicon::Triple;
 
-use super::{Language, ToolchainError};
+use super::{Download, Language, ToolchainError};
 use crate::platform::{Architecture, Platform};
 
 /// Where a row comes from: a file of ours, or the user's.
@@ -61,6 +62,11 @@ pub struct PlatformRow {
     pub march: Option<String>,
     /// zig targets
     pub zig: Option<ZigNames>,
+    /// Debian's name of the architecture: where a sysroot's packages come from
+    pub debian: Option<String>,
+    /// why a toolchain, by its name, does not compile for it
+    #[serde(default)]
+    pub without: BTreeMap<String, String>,
     /// where the row comes from
     #[serde(skip)]
     pub origin: Origin,
@@ -131,6 +137,11 @@ pub struct ToolRow {
     pub version: Vec<String>,
     /// the line that installs it, by package manager, `any` for the rest
     pub install: BTreeMap<String, String>,
+    /// where it can be had without root
+    pub download: Option<Download>,
+    /// where the program is, or would be, that we downloaded
+    #[serde(skip)]
+    pub downloaded: Option<PathBuf>,
     /// where the row comes from
     #[serde(skip)]
     pub origin: Origin,

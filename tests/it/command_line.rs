@@ -231,17 +231,20 @@ fn a_plan_tells_programs_all_that_will_happen() {
                 "jobs": [{
                     "language": "go",
                     "platforms": ["linux/arm/v7"],
-                    "invocation": {
-                        "program": "go",
-                        "args": ["build", "-trimpath", "-o", folder, "."],
-                        "env": {"CGO_ENABLED": "0", "GOARCH": "arm", "GOARM": "7", "GOOS": "linux"},
-                        "env_remove": [],
-                        "cwd": project.path(),
-                    },
-                    "line": format!(
-                        "CGO_ENABLED=0 GOARCH=arm GOARM=7 GOOS=linux go build -trimpath -o {} .", folder.display()
-                    ),
-                    "joins": "at-start",
+                    "steps": [{
+                        "invocation": {
+                            "program": "go",
+                            "args": ["build", "-trimpath", "-o", folder, "."],
+                            "env": {"CGO_ENABLED": "0", "GOARCH": "arm", "GOARM": "7", "GOOS": "linux"},
+                            "env_remove": [],
+                            "cwd": project.path(),
+                        },
+                        "line": format!(
+                            "CGO_ENABLED=0 GOARCH=arm GOARM=7 GOOS=linux go build -trimpath -o {} .",
+                            folder.display()
+                        ),
+                        "joins": "at-start",
+                    }],
                     "outputs": [folder],
                 }],
                 "skipped": [],

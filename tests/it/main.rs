@@ -4,12 +4,22 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod annotations;
+mod c_builds;
 mod command_line;
 mod configuration;
 mod configuration_switches;
+mod debian;
+mod debian_mirrors;
+mod debian_packages;
 mod elf;
 mod examples;
+mod folders;
+mod images;
 mod init;
+mod install;
+mod install_refused;
+mod install_rust;
 mod interrupt;
 mod jobs;
 mod licences;
@@ -23,9 +33,13 @@ mod registry_children;
 mod rings;
 mod rust_builds;
 mod same_digest;
+mod schema;
 mod starts;
 mod support_works;
+mod sysroot;
 mod words;
 mod words_arguments;
 mod words_configuration;
+mod words_files;
+mod words_images;
 mod words_tools;

@@ -9,11 +9,35 @@ use crate::support::source::{self, Token};
 /// The modules that wire the others together and talk to the user.
 const SHELL: &[&str] = &["cli", "commands", "exit", "main", "ui"];
 /// The modules that touch the world: files, processes, the network.
-const EDGES: &[&str] =
-    &["base", "cargo_flags", "config", "exec", "host", "registry", "run", "sink", "store", "zigbuild"];
+const EDGES: &[&str] = &[
+    "base",
+    "cargo_flags",
+    "config",
+    "debian_archive",
+    "download",
+    "exec",
+    "host",
+    "http",
+    "install",
+    "registry",
+    "run",
+    "sink",
+    "store",
+    "zigbuild",
+];
 /// Which edge may know which other; every edge may know `store`. What this machine has is found by running its tools,
-/// and only `exec` runs anything: so `host` knows it.
-const EDGE_TO_EDGE: &[(&str, &str)] = &[("run", "*"), ("base", "registry"), ("host", "exec"), ("sink", "registry")];
+/// and only `exec` runs anything: so `host` knows it. `http` is what all HTTP clients have in common; what is installed is
+/// downloaded, or added by rustup.
+const EDGE_TO_EDGE: &[(&str, &str)] = &[
+    ("run", "*"),
+    ("base", "registry"),
+    ("download", "http"),
+    ("host", "exec"),
+    ("install", "download"),
+    ("install", "exec"),
+    ("registry", "http"),
+    ("sink", "registry"),
+];
 /// What no core module may name: crates, and what std has of the world.
 const WORLD: &[&[&str]] = &[
     &["clap"],

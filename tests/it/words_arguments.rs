@@ -147,7 +147,7 @@ fn a_folder_that_names_no_program() {
         &[],
         2,
         "
-        error: there is no project in `[CWD]`: no go.mod, Cargo.toml or anyarch.toml there or above
+        error: there is no project in `[CWD]`: no go.mod, Cargo.toml or anyarch.toml there or above, and no C there
 
         hint: name the folder of a project: anyarch build path/to/project
         ",

@@ -3,7 +3,10 @@
 
 use std::fs;
 
+use anyarch::toolchain::Toolchains;
+
 use crate::support::process;
+use crate::support::program::Home;
 use crate::support::project::Project;
 use crate::support::shims::Shims;
 
@@ -29,6 +32,7 @@ fn a_missing_go_or_cargo() {
         "
         error: `go` is not in PATH, and only it can read the project in `[CWD]`
 
+        hint: --install-missing
         hint: see https://go.dev/dl/
         ",
     );
@@ -39,7 +43,7 @@ fn a_missing_go_or_cargo() {
         "
         error: `cargo` is not in PATH, and only it can read the project in `[CWD]`
 
-        hint: see https://rustup.rs
+        hint: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh
         ",
     );
 }
@@ -53,6 +57,7 @@ fn a_missing_package_manager_line_is_this_machines() {
         "
         error: `go` is not in PATH, and only it can read the project in `[CWD]`
 
+        hint: --install-missing
         hint: sudo apk add go
         ",
     );
@@ -64,11 +69,19 @@ fn a_missing_linker_names_its_line_and_the_rows_that_would_do() {
     let project = rust(&["one"], "").file("anyarch.toml", config);
     let shims =
         Shims::new().script("python3", "exit 1").without(&["zig", "python-zig", "apt-get", "dnf", "apk", "brew"]);
-    let output = project.anyarch().args(["build"]).env("PATH", shims.folder()).run();
+    let home = Home::new();
+    let rows = Toolchains::built_in().unwrap().with_downloads(
+        &home.cache().join("toolchains"),
+        anyarch::host::machine().expect("there is a zig for this machine"),
+    );
+    let zig = rows.tool("zig", "linux/amd64".parse().unwrap()).unwrap().downloaded.unwrap();
+    let output = project.anyarch_at(&home).args(["build"]).env("PATH", shims.folder());
+    let output = output.redact(zig.to_string_lossy(), "[ZIG]").run();
     output.assert_code(5).assert_stdout("").assert_stderr(
         "
-        error: `zig` is not in PATH and is needed for linux/amd64, linux/arm64; looked for `zig`, `python-zig`, `python3 -m ziglang`
+        error: `zig` is not in PATH and is needed for linux/amd64, linux/arm64; looked for `zig`, `python-zig`, `python3 -m ziglang`, `[ZIG]`
 
+        hint: --install-missing
         hint: pipx install ziglang
         hint: or set toolchain = \"gcc\" for the program in anyarch.toml
         ",
@@ -104,6 +117,7 @@ fn a_missing_rust_target_is_found_before_anything_is_compiled() {
         "
         error: the Rust standard library for armv7-unknown-linux-musleabihf, x86_64-unknown-linux-musl is not installed; looked in `[CWD]/sysroot/lib/rustlib`
 
+        hint: --install-missing
         hint: rustup target add armv7-unknown-linux-musleabihf
         hint: rustup target add x86_64-unknown-linux-musl
         ",
@@ -120,7 +134,7 @@ fn a_c_library_that_nobody_brings_is_found_before_anything_is_compiled() {
         error: `openssl-sys` links the C library OpenSSL, which is not there for `aarch64-unknown-linux-musl` (needed by app -> openssl-sys)
 
         hint: cargo add --package app openssl-sys --features vendored
-        hint: PKG_CONFIG_SYSROOT_DIR_aarch64_unknown_linux_musl=/path/to/sysroot anyarch build
+        hint: sysroot = { debian = \"bookworm\", packages = [\"libssl-dev\"] }
         ",
     );
     assert!(!project.path().join("target").exists(), "nothing is compiled");
@@ -200,6 +214,25 @@ fn a_compiler_that_fails_is_heard_once_and_nothing_is_published() {
     assert_eq!(lines.last(), Some(&"error: hello for linux/arm64 was not built, so nothing was published"));
     let still = fs::read(project.path().join(".anyarch/out/hello/index.json")).unwrap();
     assert_eq!(still, published, "what was published before is still there");
+}
+
+#[test]
+fn a_compiler_that_is_killed_says_by_what_and_nothing_is_published() {
+    let project = Project::hello_go();
+    let real = which::which("go").unwrap();
+    let script = format!(
+        "if [ \"$1\" = build ] && [ \"$GOARCH\" = arm64 ]; then kill -KILL $$; fi\nexec '{}' \"$@\"",
+        real.display()
+    );
+    let shims = Shims::new().script("go", &script);
+    let output = project.anyarch().args(["build"]).env("PATH", shims.path()).run();
+    output.assert_code(4).assert_stdout("");
+    let stderr = output.redacted_stderr();
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert!(lines.contains(&"linux/arm64      hello                failed   signal 9"), "{stderr}");
+    assert!(lines.contains(&"linux/amd64      hello                packed   [TIME] [SIZE]"), "others finish: {stderr}");
+    assert_eq!(lines.last(), Some(&"error: hello for linux/arm64 was not built, so nothing was published"));
+    assert!(!project.path().join(".anyarch/out").exists(), "nothing is published");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::process;
 pub use packages::mirror_in;
 
 /// Raise it when what a base holds changes, so that none that was kept is used again.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The tag under which each base stands in its layout.
 pub const TAG: &str = "base";
@@ -123,7 +123,7 @@ fn image(release: Release, (debian, platform): (&str, &str), packages: &Path) ->
     }
     write_system(&mut system, release);
     let mut libraries = Tree::default();
-    for package in ["libstdc++6", "zlib1g"] {
+    for package in ["libstdc++6", "zlib1g"].iter().chain(packages::of_release(release)) {
         unpack(&mut libraries, package);
     }
     Image {

@@ -2,8 +2,11 @@
 //! proof that what was built starts, projects in temporary folders, and programs that fail on demand.
 
 pub mod bases;
+pub mod debian;
 pub mod docker;
 pub mod layout;
+pub mod machine;
+pub mod mirror;
 pub mod process;
 pub mod program;
 pub mod project;

@@ -46,7 +46,9 @@ impl Image {
         let layers = manifest["layers"].as_array().expect("a manifest has layers");
         let list = |layer| {
             let mut tar = Command::new("tar");
-            let text = process::text(tar.args(["--numeric-owner", "-tvzf"]).arg(blob(layer)).env("TZ", "UTC"));
+            let text = process::text(
+                tar.args(["--numeric-owner", "-tvzf"]).arg(blob(layer)).env("TZ", "UTC").env("LC_ALL", "C"),
+            );
             let shortened = |line: &str| {
                 let fields: Vec<&str> = line.split_whitespace().collect();
                 assert_eq!(fields[3..5], ["1970-01-01", "00:00"], "{line}");

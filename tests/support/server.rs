@@ -87,6 +87,11 @@ impl Answer {
         self
     }
 
+    /// Its body.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     /// With a connection that breaks after so many bytes of the body.
     pub fn cut(mut self, after: usize) -> Self {
         self.end = End::Cut(after);

@@ -26,7 +26,7 @@ fn machine() -> Machine {
 fn target(platform: &str, libc: Option<&str>, c: bool) -> Target {
     let platform: Platform = platform.parse().unwrap();
     let libc = libc.map(|libc| libc.parse().unwrap());
-    let request = Request { language: Language::Rust, platform, libc, c, row: None };
+    let request = Request { language: Language::Rust, platform, libc, c, row: None, sysroot: false };
     let toolchain = Toolchains::built_in().unwrap().select(&request).unwrap();
     Target::new(platform, toolchain, c, UserFlags::default()).unwrap()
 }

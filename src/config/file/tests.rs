@@ -43,7 +43,6 @@ push = false
 insecure_registries = ["registry.local:5000"]
 strict_platform = true
 skip_missing = true
-one_image = true
 single_manifest = false
 ignore_onbuild = false
 
@@ -96,6 +95,25 @@ destination = "/etc/app.conf"
 mode = "0640"
 owner = "0:65532"
 
+[[image]]
+name = "app"
+programs = ["app", "helper"]
+repository = "registry.example.com/own"
+env = { B = "own" }
+ports = []
+[[image.file]]
+source = "web"
+destination = "/srv/web"
+ignored = true
+[image.annotations]
+"index:a" = "b"
+[image.bases]
+"linux/arm/v6" = "static"
+
+[[image]]
+name = "tool"
+programs = "tool"
+
 [[toolchain]]
 name = "mine"
 
@@ -117,7 +135,10 @@ fn every_key_is_read() {
     assert_eq!(file.labels.0["org.opencontainers.image.title"].get_ref(), "App");
     assert_eq!(file.labels.0["plain"].get_ref(), "x");
     assert_eq!(file.annotations.0["org.opencontainers.image.source"].get_ref(), "https://example.com");
-    assert_eq!(file.ports.iter().map(ToString::to_string).collect::<Vec<_>>(), ["8080/tcp", "53/udp"]);
+    assert_eq!(
+        file.ports.as_ref().unwrap().get_ref().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["8080/tcp", "53/udp"]
+    );
     assert_eq!(*file.created.as_ref().unwrap().get_ref(), Created::At(1_769_860_800));
     assert_eq!(file.jobs.as_ref().unwrap().get_ref().get(), 4);
     assert_eq!(file.bases.0[&"linux/arm/v5".parse().unwrap()].get_ref(), "debian:12");
@@ -126,10 +147,32 @@ fn every_key_is_read() {
     assert_eq!(*entry.owner.as_ref().unwrap().get_ref(), Owner { uid: 0, gid: 65532 });
     assert_eq!(file.toolchain[0].get_ref()["name"].as_str(), Some("mine"));
     assert_eq!(file.platform.len(), 1);
+    assert_eq!(file.image.len(), 2);
+    assert!(*file.image[0].get_ref().file[0].get_ref().ignored.as_ref().unwrap().get_ref());
     assert_eq!(
         read("").unwrap(),
         ConfigFile { source: Source::new(Path::new("anyarch.toml"), ""), ..Default::default() }
     );
+}
+
+#[test]
+fn an_image_lies_over_what_the_file_says_of_every_image() {
+    let file = read(EVERYTHING).unwrap();
+    let (image, whole) = (file.image[0].get_ref(), file.image_keys());
+    assert_eq!(image.name.get_ref().0, "app");
+    let keys = image.over(&whole);
+    let env: Vec<String> = keys.env.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(env, ["A=1", "B=own"]);
+    assert_eq!(keys.annotations.0.len(), 2);
+    assert_eq!(keys.bases.0.len(), 2);
+    assert_eq!(keys.ports.unwrap().get_ref().len(), 0);
+    assert_eq!(keys.base, whole.base);
+    let files: Vec<&str> = keys.file.iter().map(|file| file.get_ref().source.get_ref().as_str()).collect();
+    assert_eq!(files, ["etc/app.conf", "web"]);
+    // Tags that are said of every image do not outdo the repository that is said of this one.
+    assert_eq!((keys.tags, keys.repository.unwrap().get_ref().as_str()), (None, "registry.example.com/own"));
+    let keys = file.image[1].get_ref().over(&whole);
+    assert_eq!((keys.tags, keys.repository), (whole.tags, whole.repository));
 }
 
 #[test]
@@ -141,8 +184,8 @@ fn values_remember_their_place() {
         (file.source.place_of(&file.tags.as_ref().unwrap().get_ref()[1]), "anyarch.toml:4:49"),
         (file.source.place_of(&file.env.0["B"]), "anyarch.toml:9:15"),
         (file.source.place_of(&file.output.as_ref().unwrap().get_ref()[0]), "anyarch.toml:6:10"),
-        (file.source.place_of(&file.program[0]), "anyarch.toml:35:1"),
-        (file.source.place_of(&app.ldflags.as_ref().unwrap().get_ref()[2]), "anyarch.toml:40:24"),
+        (file.source.place_of(&file.program[0]), "anyarch.toml:34:1"),
+        (file.source.place_of(&app.ldflags.as_ref().unwrap().get_ref()[2]), "anyarch.toml:39:24"),
     ] {
         assert_eq!(place.to_string(), expected);
     }
@@ -208,12 +251,12 @@ fn an_unknown_key_names_the_nearest_that_is_known() {
         (
             "[[file]]\nsource = \"a\"\ndestination = \"/a\"\nuid = 3\n",
             "unknown key `uid` in anyarch.toml:4:1",
-            &["known keys here: source, destination, mode, owner"],
+            &["known keys here: source, destination, mode, owner, ignored"],
         ),
         (
             "[[file]]\n\"od`d, expected `\" = 3\n",
             "unknown key `od`d, expected `` in anyarch.toml:2:1",
-            &["known keys here: source, destination, mode, owner"],
+            &["known keys here: source, destination, mode, owner, ignored"],
         ),
     ]);
 }
@@ -372,6 +415,70 @@ fn a_value_that_its_key_cannot_take_says_why() {
             &["owner = \"65532:65532\""],
         ),
     ]);
+}
+
+#[test]
+fn images_must_fit_each_other() {
+    refused(&[
+        (
+            "[[image]]\nname = \"a\"\n[[image]]\nname = \"a\"\n",
+            "two images are called `a`: anyarch.toml:2:8 and anyarch.toml:4:8",
+            &["name = \"a-2\""],
+        ),
+        ("[[image]]\nprograms = [\"a\"]\n", "`image` in anyarch.toml:1:1 has no `name`", &["name = \"app\""]),
+        (
+            "[[image]]\nname = \"a/b\"\n",
+            "`name` in anyarch.toml:2:8: `a/b` is not an image's name: it should be a single part of a path",
+            &[],
+        ),
+        (
+            "[[image]]\nname = \"a\"\nprograms = []\n",
+            "the image `a` in anyarch.toml:1:1 has neither a program nor a file",
+            &["leave `programs` out: the image takes every program then"],
+        ),
+        (
+            "[[image]]\nname = \"a\"\nprograms = [\"x\", \"y\", \"x\"]\n",
+            "`programs` in anyarch.toml:3:23: `x` is there twice",
+            &[],
+        ),
+        (
+            "one_image = true\n[[image]]\nname = \"a\"\n",
+            "`one_image` in anyarch.toml:1:13 and `image` in anyarch.toml:2:1 exclude each other",
+            &[],
+        ),
+        (
+            "[[image]]\nname = \"a\"\nprogram = \"x\"\n",
+            "unknown key `program` in anyarch.toml:3:1",
+            &["did you mean `programs`?"],
+        ),
+        (
+            "[[image]]\nname = \"a\"\njobs = 2\n",
+            "unknown key `jobs` in anyarch.toml:3:1",
+            &["`jobs` is a key of the whole file: write it above the first [table]"],
+        ),
+        (
+            "[[image]]\nname = \"a\"\nworkdir = \"srv\"\n",
+            "`workdir` in anyarch.toml:3:11: `srv` is not a path in the image: it should start with `/`",
+            &["did you mean `/srv`?"],
+        ),
+        (
+            "[[file]]\nsource = \"a\"\ndestination = \"/x\"\n[[image]]\nname = \"a\"\n[[image.file]]\nsource = \
+             \"b\"\ndestination = \"/x\"\n",
+            "two sources for `/x`: anyarch.toml:3:15 and anyarch.toml:8:15",
+            &["give one of them another `destination`"],
+        ),
+        (
+            "[annotations]\n\"indx:a\" = \"b\"\n",
+            "`annotations` in anyarch.toml:2:12: `indx` in the annotation `indx:a` is nothing that anyarch annotates",
+            &[
+                "known prefixes: index, manifest, manifest-descriptor, manifest[linux/arm64]",
+                "a key that holds a colon: index,manifest:indx:a",
+            ],
+        ),
+    ]);
+    // The programs of two images may go to one path.
+    let text = "[[image]]\nname = \"a\"\n[[program]]\ndestination = \"/x\"\n[[program]]\ndestination = \"/x\"\n";
+    assert_eq!(read(text).unwrap().program.len(), 2);
 }
 
 #[test]

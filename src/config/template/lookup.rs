@@ -51,6 +51,7 @@ pub(super) struct Notes {
     pub misuse: Option<Misuse>,
     unanswered: Vec<(String, NoAnswer)>,
     pub environment: BTreeSet<String>,
+    pub names_image: bool,
 }
 
 impl Notes {
@@ -167,7 +168,10 @@ impl Lookup {
             return self.unknown(&format!("{group}."), name, &["name"]);
         }
         match value {
-            Some(value) => Some(Value::from(value.as_str())),
+            Some(value) => {
+                self.notes().names_image |= group == "image";
+                Some(Value::from(value.as_str()))
+            }
             None => self.out_of_scope(&format!("{group}.name"), group),
         }
     }

@@ -17,12 +17,20 @@ const MIRROR: &str = "http://deb.debian.org/debian";
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// What goes into a base.
 const PACKAGES: &[&str] = &["libc6", "libgcc-s1", "libstdc++6", "zlib1g", "busybox-static"];
+/// What goes into the base of one release alone: a library that programs are linked against in tests.
+pub fn of_release(release: Release) -> &'static [&'static str] {
+    match release {
+        Release::Bookworm => &["libssl3"],
+        Release::Bullseye | Release::Trixie => &[],
+    }
+}
+
 /// The folders that a merged `/usr` replaces by links.
 pub const MERGED: &[&str] = &["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
 /// How often a download is tried.
 const ATTEMPTS: u32 = 4;
 
-/// Fetches [`PACKAGES`] for every architecture of `release` into a folder inside `work`, and returns it.
+/// Fetches [`PACKAGES`] and those [`of_release`] for every architecture of `release` into a folder inside `work`, and returns it.
 pub fn download(release: Release, work: &Path) -> PathBuf {
     for folder in ["lists/partial", "cache/archives/partial", "packages"] {
         fs::create_dir_all(work.join(folder)).expect("a folder in the target folder can be made");
@@ -42,8 +50,10 @@ pub fn download(release: Release, work: &Path) -> PathBuf {
         command
     };
     patiently(&source, || apt(&["update".into()]));
-    let wanted: Vec<String> =
-        names.iter().flat_map(|name| PACKAGES.iter().map(move |package| format!("{package}:{name}"))).collect();
+    let wanted: Vec<String> = names
+        .iter()
+        .flat_map(|name| PACKAGES.iter().chain(of_release(release)).map(move |package| format!("{package}:{name}")))
+        .collect();
     // One call for all: each call reads all indexes again, which takes seconds.
     patiently(&source, || apt(&[&["download".into()], wanted.as_slice()].concat()));
     packages

@@ -1,0 +1,149 @@
+//! `sysroot` of a program becomes a folder with headers and libraries.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use fs_err as fs;
+
+use crate::config::sysroot::DebianWish;
+use crate::debian_archive::{Archive, DEFAULT_MIRROR, DebianError, Event as ArchiveEvent, MIRROR_VARIABLE, Options};
+use crate::platform::Platform;
+use crate::sysroot::{Sysroot, glibc_version};
+use crate::toolchain::Toolchains;
+
+use super::error::Error;
+use super::event::Event;
+use super::session::Session;
+use super::transfer::Transfer;
+
+/// Sysroots of Debian packages, each made once a run.
+pub struct DebianSysroots {
+    session: Session,
+    archives: BTreeMap<String, Archive>,
+    made: BTreeMap<(String, String, String, Vec<String>), Sysroot>,
+}
+
+impl DebianSysroots {
+    /// Nothing is asked for yet.
+    #[must_use]
+    pub fn new(session: Session) -> Self {
+        Self { session, archives: BTreeMap::new(), made: BTreeMap::new() }
+    }
+
+    /// The sysroot of a wish on one platform.
+    ///
+    /// # Errors
+    /// When Debian has no such platform, or the packages cannot be had.
+    pub async fn get(
+        &mut self,
+        wish: &DebianWish,
+        platform: Platform,
+        toolchains: &Toolchains,
+        place: &str,
+    ) -> Result<Sysroot, Error> {
+        let row = toolchains.platform(platform);
+        let architecture = row.and_then(|row| row.debian.clone());
+        let architecture = architecture.ok_or_else(|| Error::NoDebian { platform, place: place.to_owned() })?;
+        let release = wish.debian.get_ref().clone();
+        let mut packages: Vec<String> = wish.packages.get_ref().iter().map(|name| name.get_ref().clone()).collect();
+        packages.sort();
+        packages.dedup();
+        // Whoever runs the build knows the nearest mirror; the project only knows that there is one.
+        let mirror = std::env::var(MIRROR_VARIABLE).ok().filter(|mirror| !mirror.is_empty());
+        let mirror = mirror.or_else(|| wish.mirror.as_ref().map(|mirror| mirror.get_ref().clone()));
+        let mirror = mirror.unwrap_or_else(|| DEFAULT_MIRROR.to_owned());
+        let key = (mirror, release, architecture, packages);
+        if let Some(made) = self.made.get(&key) {
+            return Ok(made.clone());
+        }
+        let wrong = |source: DebianError| Error::Debian { place: place.to_owned(), source: Box::new(source) };
+        let archive = self.archive(&key.0).map_err(wrong)?;
+        let watcher = Watcher { session: self.session.clone(), transfers: Mutex::default() };
+        let events = |event| watcher.tell(event);
+        let (_, release, architecture, packages) = &key;
+        let made = archive.sysroot(release, architecture, packages, &events).await.map_err(wrong)?;
+        let sysroot = Sysroot {
+            libc_headers: made.libc_headers().to_vec(),
+            folder: made.folder,
+            triplet: Some(made.triplet),
+            glibc: Some(made.glibc),
+            packages: made.packages,
+        };
+        self.made.insert(key, sysroot.clone());
+        Ok(sysroot)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "how old an index is says the clock; no image depends on it")]
+    fn archive(&mut self, mirror: &str) -> Result<Archive, DebianError> {
+        if let Some(known) = self.archives.get(mirror) {
+            return Ok(known.clone());
+        }
+        let options = Options::new(self.session.store.clone(), SystemTime::now());
+        let archive = Archive::new(Options { mirror: mirror.to_owned(), ..options })?;
+        self.archives.insert(mirror.to_owned(), archive.clone());
+        Ok(archive)
+    }
+}
+
+/// Tells who watches the run what an archive does.
+struct Watcher {
+    session: Session,
+    transfers: Mutex<BTreeMap<(String, String), Transfer>>,
+}
+
+impl Watcher {
+    fn tell(&self, event: ArchiveEvent) {
+        let mut transfers = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            ArchiveEvent::Downloading { release, architecture, done, total } => {
+                let what = format!("sysroot {release}/{architecture}");
+                let transfer = transfers
+                    .entry((release, architecture))
+                    .or_insert_with(|| Transfer::start(&self.session, what, total));
+                transfer.moved(done);
+            }
+            ArchiveEvent::Unpacking { release, architecture } => {
+                transfers.remove(&(release, architecture));
+            }
+            ArchiveEvent::KeptIndex { release, age, reason } => {
+                let hours = age.as_secs() / 3600;
+                let note = format!("the index of {release} is {hours} h old, the mirror does not answer: {reason}");
+                self.session.watch.event(Event::Note(note));
+            }
+            ArchiveEvent::OlderIndex { release, mirror } => {
+                let note = format!("the mirror `{mirror}` has an older {release} than was used before, which is kept");
+                self.session.watch.event(Event::Note(note));
+            }
+        }
+    }
+}
+
+/// A folder that the project names, `text` being relative to `root`.
+///
+/// # Errors
+/// When it holds no headers.
+pub fn of_folder(root: &Path, text: &str, place: &str) -> Result<Sysroot, Error> {
+    let missing = || Error::NoSysroot { place: place.to_owned(), path: text.into() };
+    let folder = fs::canonicalize(root.join(text)).map_err(|_| missing())?;
+    if !folder.join("usr/include").is_dir() {
+        return Err(missing());
+    }
+    let mut sysroot =
+        Sysroot { triplet: triplet(&folder), folder, glibc: None, libc_headers: Vec::new(), packages: Vec::new() };
+    let libraries = sysroot.libraries().into_iter().map(|folder| folder.join("libc.so.6"));
+    sysroot.glibc = libraries.filter_map(|library| fs::read(library).ok()).find_map(|bytes| glibc_version(&bytes));
+    Ok(sysroot)
+}
+
+/// Debian's name of the platform, where the sysroot is laid out as Debian's: its libraries are in a folder of that name.
+fn triplet(folder: &Path) -> Option<String> {
+    let names = fs::read_dir(folder.join("usr/lib")).ok()?;
+    let mut names: Vec<String> = names
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .filter(|name| name.contains("-linux-") && folder.join("usr/include").join(name).is_dir())
+        .collect();
+    names.sort();
+    names.into_iter().next()
+}
