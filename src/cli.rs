@@ -20,6 +20,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a commented anyarch.toml for the project that is found
+    Init(Init),
     /// Compile for every platform and write or push one OCI index
     Build(Build),
     /// Show what build would do, before any compiler runs
@@ -29,6 +31,14 @@ pub enum Command {
     /// Look for compilers, linkers and Rust targets, or install those that need no root
     #[command(subcommand)]
     Toolchain(Toolchain),
+}
+
+/// `anyarch init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// A folder of the project; the folder you are in when left out
+    #[arg(value_name = "PATH")]
+    pub path: Option<String>,
 }
 
 /// `anyarch build`

@@ -1,6 +1,7 @@
 //! One file a command: it turns arguments into a run and what comes out of it into lines.
 
 pub mod build;
+pub mod init;
 pub mod plan;
 pub mod platforms;
 pub mod toolchain;

@@ -1,6 +1,7 @@
 //! A folder with a `go.mod` becomes a list of main packages and the `go build` calls that compile them.
 
 mod cgo;
+mod survey;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ pub use cgo::{
 
 use crate::hint::Hint;
 use crate::invocation::{Invocation, Word};
+
+pub use survey::{Survey, Surveyed, read_survey, survey_invocation};
 
 /// A main package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -157,6 +160,18 @@ struct ListedError {
     err: String,
 }
 
+impl Listed {
+    fn into_package(self) -> GoPackage {
+        let module = self.module;
+        GoPackage {
+            module_directory: module.as_ref().map_or_else(|| self.dir.clone(), |module| module.dir.clone()),
+            module: module.map_or_else(|| self.import_path.clone(), |module| module.path),
+            import_path: self.import_path,
+            directory: self.dir,
+        }
+    }
+}
+
 /// The call that lists the packages that `patterns` match in `directory`. No C compiler is looked for, with or without
 /// cgo.
 #[must_use]
@@ -180,13 +195,7 @@ pub fn read_list(directory: &Path, stdout: &[u8]) -> Result<Vec<GoPackage>, GoEr
             return Err(GoError::Package { import_path: listed.import_path, message: error.err.trim().to_owned() });
         }
         if listed.name == "main" {
-            let module = listed.module;
-            mains.push(GoPackage {
-                module_directory: module.as_ref().map_or_else(|| listed.dir.clone(), |module| module.dir.clone()),
-                module: module.map_or_else(|| listed.import_path.clone(), |module| module.path),
-                import_path: listed.import_path,
-                directory: listed.dir,
-            });
+            mains.push(listed.into_package());
         }
     }
     Ok(mains)

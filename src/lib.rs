@@ -40,6 +40,7 @@ pub mod mirror;
 pub mod output_spec;
 pub mod plan;
 pub mod platform;
+pub mod proposal;
 pub mod provision;
 pub mod reference;
 pub mod registry;

@@ -3,6 +3,7 @@
 
 pub mod c;
 mod c_executables;
+mod c_survey;
 pub mod cgo;
 pub mod check;
 pub mod compile;
@@ -14,6 +15,7 @@ pub mod execute;
 pub mod files;
 pub mod flags;
 mod images;
+pub mod init;
 mod installed;
 pub mod interrupt;
 pub mod locate;

@@ -15,6 +15,7 @@ use crate::host;
 use crate::platform::{Architecture, Platform};
 use crate::toolchain::{Language, Tool, Toolchains};
 
+use super::c_survey;
 use super::error::{Error, quoted};
 use super::flags::Flags;
 use super::locate::{Location, Marker, as_typed, holds_c, locate, marker_in, without_pattern};
@@ -161,7 +162,7 @@ impl Detector<'_> {
                 let packages = self.go_packages(&location.start, path, self.directory, cgo)?;
                 Ok(packages.into_iter().map(|package| named(package.name(), Kind::Go(package.clone()))).collect())
             }
-            Some(Marker::C(folder)) => Ok(vec![named(&folder_name(&folder), Kind::C(folder))]),
+            Some(Marker::C(folder)) => Ok(vec![named(&c_survey::name_of(&folder), Kind::C(folder))]),
             Some(Marker::Cargo(_)) => {
                 let choice = Choice {
                     package: flags.package.clone(),
@@ -280,8 +281,7 @@ impl Detector<'_> {
             Language::C => {
                 let folder = fs::canonicalize(folder.as_deref().unwrap_or(root))
                     .map_err(|_| Error::NoPath { path: package.unwrap_or(".").into() })?;
-                let target = table.target.as_ref().map(|target| target.get_ref().clone());
-                Ok(vec![program(&target.unwrap_or_else(|| folder_name(&folder)), Kind::C(folder))])
+                Ok(vec![program(&c_name(table, &folder), Kind::C(folder))])
             }
             Language::Command => {
                 let name = given.clone().ok_or_else(|| nameless(entry, file))?;
@@ -342,9 +342,12 @@ fn language_of(
     Err(Error::NoLanguage { place: file.source.place_of(entry).to_string(), looked_for })
 }
 
-/// What a folder is called.
-fn folder_name(folder: &Path) -> String {
-    folder.file_name().map_or_else(|| "app".to_owned(), |name| name.to_string_lossy().into_owned())
+/// A C program without a name is called what its target is, or its binary; else what its project says.
+fn c_name(table: &ProgramFile, folder: &Path) -> String {
+    let written = [&table.target, &table.output].into_iter().flatten().map(|value| value.get_ref().as_str());
+    let mut last = written.map(|path| path.rsplit('/').next().unwrap_or_default());
+    let usable = last.find(|name| !name.is_empty() && !is_template(name) && !name.contains("}}"));
+    usable.map_or_else(|| c_survey::name_of(folder), str::to_owned)
 }
 
 /// A prebuilt binary without a name is called what its file is called, where that is one name for all platforms.

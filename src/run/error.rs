@@ -37,6 +37,12 @@ use super::files::FileError;
 pub enum Error {
     #[error("there is no project in `{path}`: no go.mod, Cargo.toml or anyarch.toml there or above, and no C there")]
     NoProject { path: PathBuf },
+    #[error("`{path}` is there already, and anyarch init never changes one")]
+    ConfigurationExists { path: PathBuf },
+    #[error(
+        "`{path}` holds no program: no main package of Go, no binary of a Cargo package, no C with a `main`{}", on_lines(.remarks)
+    )]
+    NothingToPropose { path: PathBuf, remarks: Vec<String> },
     #[error("`{path}` does not exist")]
     NoPath { path: PathBuf },
     #[error("`{path}` cannot be written: the folder `{folder}` does not exist")]
@@ -271,6 +277,11 @@ fn join(platforms: &[Platform]) -> String {
     platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// Each on a line of its own.
+fn on_lines(remarks: &[String]) -> String {
+    remarks.iter().flat_map(|remark| ["\n", remark]).collect()
+}
+
 fn known_rows(known: &[String]) -> String {
     if known.is_empty() { "; nothing is compiled here".to_owned() } else { String::new() }
 }
@@ -291,6 +302,13 @@ impl Hint for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NoProject { .. } => vec!["name the folder of a project: anyarch build path/to/project".to_owned()],
+            Self::ConfigurationExists { path } => {
+                let path = quoted(&path.display().to_string());
+                vec![format!("to start anew: mv {path} {path}.old")]
+            }
+            Self::NothingToPropose { .. } => {
+                vec!["name the folder of a project: anyarch init path/to/project".to_owned()]
+            }
             Self::TwoLanguages { .. } => ["go", "rust"]
                 .map(|language| format!("anyarch.toml: program = [{{ language = \"{language}\" }}]"))
                 .into(),

@@ -75,7 +75,7 @@ fn changes(rows: &Toolchains, file: &ConfigFile) -> Vec<String> {
             .filter(|tool| !rows.rows().any(|row| row.tools.iter().any(|known| known == tool)));
         changes.extend(new.map(|tool| format!("the tool `{tool}` of `{name}`")));
         changes.extend(
-            ["env", "rustflags"]
+            ["commands", "env", "flags", "ldflags", "rustflags"]
                 .iter()
                 .filter(|key| table.contains_key(**key))
                 .map(|key| format!("`{key}` of `{name}`")),

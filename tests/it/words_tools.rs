@@ -2,6 +2,7 @@
 //! platforms finish while nothing is published.
 
 use std::fs;
+use std::process::Command;
 
 use anyarch::toolchain::Toolchains;
 
@@ -17,9 +18,7 @@ fn rust(programs: &[&str], manifest: &str) -> Project {
     for name in programs {
         project = project.file(&format!("src/bin/{name}.rs"), "fn main() {}\n");
     }
-    process::succeed(
-        std::process::Command::new("cargo").args(["generate-lockfile", "--quiet"]).current_dir(project.path()),
-    );
+    process::succeed(Command::new("cargo").args(["generate-lockfile", "--quiet"]).current_dir(project.path()));
     project
 }
 
@@ -235,6 +234,61 @@ fn a_compiler_that_is_killed_says_by_what_and_nothing_is_published() {
     assert!(!project.path().join(".anyarch/out").exists(), "nothing is published");
 }
 
+/// The machine's zig, except that a call that compiles for arm64 is killed.
+fn zig_killed_for_arm64() -> Shims {
+    let real = which::which("zig").expect("scripts/install-test-tools installs it");
+    let script = format!(
+        "if [ \"$1\" = cc ]; then case \" $* \" in *' aarch64-linux-musl '*) kill -KILL $$ ;; esac; fi\nexec '{}' \"$@\"",
+        real.display()
+    );
+    Shims::new().script("zig", &script)
+}
+
+#[test]
+fn a_c_compiler_that_is_killed_says_by_what_and_nothing_is_published() {
+    let shims = zig_killed_for_arm64();
+    for (example, program, ending, quoted) in [
+        ("hello-c", "hello", "signal 9", ""),
+        // Go hears of it, and says so.
+        ("hello-cgo", "hello-cgo", "exit code 1", "signal: killed"),
+    ] {
+        let project = Project::copy_of(&repository().join("examples").join(example));
+        let output = project.anyarch().args(["build"]).env("PATH", shims.path()).run();
+        output.assert_code(4).assert_stdout("");
+        let stderr = output.redacted_stderr();
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert!(lines.contains(&&*format!("linux/arm64      {program:<20} failed   {ending}")), "{stderr}");
+        assert!(stderr.contains(quoted), "{stderr}");
+        let packed = format!("linux/amd64      {program:<20} packed   [TIME] [SIZE]");
+        assert!(lines.contains(&&*packed), "others finish: {stderr}");
+        let last = format!("error: {program} for linux/arm64 was not built, so nothing was published");
+        assert_eq!(lines.last(), Some(&&*last));
+        assert!(!project.path().join(".anyarch/out").exists(), "nothing is published");
+    }
+}
+
+#[test]
+fn a_full_disk_below_the_project_is_said_and_leaves_nothing_half_there() {
+    let project = Project::copy_of(&repository().join("examples/hello-c"));
+    let own = project.path().join(".anyarch");
+    fs::create_dir(&own).unwrap();
+    let call = project.anyarch().args(["build", "--platform", "linux/amd64"]).command();
+    // The program fits, the image does not.
+    let script = "mount -t tmpfs -o size=200k none \"$1\"; shift; \"$@\"; code=$?; \
+                  find .anyarch -path .anyarch/build -prune -o -type f -print; exit $code";
+    let mut namespace = Command::new("unshare");
+    namespace.arg(if process::is_root() { "--mount" } else { "-rm" });
+    namespace.args(["/bin/sh", "-c", script, "sh"]).arg(&own).arg(call.get_program()).args(call.get_args());
+    namespace
+        .current_dir(project.path())
+        .env_clear()
+        .envs(call.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended = process::within(&mut namespace, std::time::Duration::from_mins(5));
+    assert_eq!((ended.code, &*ended.stdout), (1, ".anyarch/.gitignore\n"), "{}", ended.stderr);
+    let (_, error) = ended.stderr.split_once("error: ").expect("it says why");
+    assert!(error.contains(".anyarch/out") && error.contains("No space left on device"), "{error}");
+}
+
 #[test]
 fn a_rust_compiler_that_fails_for_one_platform_names_it() {
     let main = "#[cfg(target_arch = \"aarch64\")]\ncompile_error!(\"not on this machine\");\n\nfn main() {}\n";
@@ -256,7 +310,7 @@ fn a_binary_of_another_architecture_never_leaves_the_machine() {
     let project = Project::hello_go();
     let folder = project.path();
     for (architecture, built) in [("amd64", "amd64"), ("arm64", "amd64")] {
-        let mut go = std::process::Command::new("go");
+        let mut go = Command::new("go");
         go.args(["build", "-o", &format!("dist/{architecture}/tool"), "."]).current_dir(folder);
         process::succeed(go.envs([
             ("GOARCH", built),

@@ -3,6 +3,7 @@
 
 pub mod bases;
 pub mod debian;
+pub mod debian_sources;
 pub mod docker;
 pub mod layout;
 pub mod machine;
