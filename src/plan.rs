@@ -20,7 +20,7 @@ use crate::command_program::CommandProgram;
 use crate::golang::{GoPackage, GoSettings};
 use crate::hint::Hint;
 use crate::image::{BaseImage, ImageSettings};
-use crate::invocation::{Step, Word};
+use crate::invocation::Step;
 use crate::layer_entry::Entry;
 use crate::platform::Platform;
 use crate::toolchain::{Language, Request, ToolchainError};
@@ -103,7 +103,7 @@ impl Source {
             Self::Go { package, .. } => package.import_path.clone(),
             Self::Rust(program) => format!("{}#{}", program.binary.package, program.binary.name),
             Self::C(program) => program.directory.display().to_string(),
-            Self::Command(program) => program.command.iter().map(Word::shown).collect::<Vec<_>>().join(" "),
+            Self::Command(program) => program.command.shown(),
             Self::Prebuilt { path } => path.display().to_string(),
         }
     }
@@ -286,9 +286,12 @@ pub struct Job {
     /// what has to be on the machine
     #[serde(skip)]
     pub tools: Vec<crate::toolchain::Tool>,
-    /// Rust targets that have to be on the machine
+    /// its Rust targets
     #[serde(skip)]
     pub targets: Vec<String>,
+    /// true when their standard library has to be on the machine
+    #[serde(skip)]
+    pub needs_libraries: bool,
     /// names of other toolchains that would do
     #[serde(skip)]
     pub alternatives: Vec<String>,
@@ -343,6 +346,18 @@ pub enum PlanError {
         /// what the other is built from
         second: String,
     },
+    /// Two commands that make one file.
+    #[error("the command of `{name}` makes `{}` for {first} and for {second}", output.display())]
+    SameOutput {
+        /// the program
+        name: String,
+        /// the file
+        output: PathBuf,
+        /// one platform
+        first: Platform,
+        /// the other
+        second: Platform,
+    },
     /// Two things at one place in an image.
     #[error("the image `{image}` has two things at `{destination}`")]
     SameDestination {
@@ -391,6 +406,11 @@ impl Hint for PlanError {
             }
             Self::SameName { name, .. } => {
                 vec![format!("give one another name in anyarch.toml: [[program]] name = \"{name}-2\"")]
+            }
+            Self::SameOutput { name, first, second, .. } => {
+                let same = (first.os(), first.architecture()) == (second.os(), second.architecture());
+                let variant = if same { "_{{platform.variant}}" } else { "" };
+                vec![format!("output = \"dist/{{{{platform.os}}}}_{{{{platform.arch}}}}{variant}/{name}\"")]
             }
             Self::SameDestination { .. } => vec!["set `destination` in anyarch.toml".to_owned()],
             Self::Toolchain(error) => error.hints(),

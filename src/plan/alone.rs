@@ -74,6 +74,7 @@ mod tests {
             outputs: targets.iter().map(|(_, triple, _)| PathBuf::from(format!("/t/{triple}/release/app"))).collect(),
             tools: Vec::new(),
             targets: targets.iter().map(|(_, triple, _)| (*triple).to_owned()).collect(),
+            needs_libraries: true,
             alternatives: Vec::new(),
             build_directory: Some("/t".into()),
         }

@@ -35,6 +35,8 @@ pub struct RustProgram {
     pub c: Option<String>,
     /// the user's Rust flags for the target
     pub flags: UserFlags,
+    /// the toolchain that compiles the standard library too
+    pub build_std: Option<String>,
     /// variables for the compiler
     pub env: BTreeMap<String, Word>,
 }
@@ -43,7 +45,9 @@ impl RustProgram {
     /// What it asks of a toolchain.
     #[must_use]
     pub fn request(&self, platform: Platform) -> Request {
-        Request { language: Language::Rust, platform, libc: self.libc, c: self.c.is_some(), row: self.row.clone() }
+        // The precompiled standard library brings the start files of musl; one that is compiled here needs a C compiler's.
+        let c = self.c.is_some() || self.build_std.is_some();
+        Request { language: Language::Rust, platform, libc: self.libc, c, row: self.row.clone() }
     }
 
     /// True when one call of cargo can build both.
@@ -53,6 +57,7 @@ impl RustProgram {
             && self.features == other.features
             && self.profile == other.profile
             && self.strip == other.strip
+            && self.build_std == other.build_std
             && self.env == other.env
     }
 
@@ -69,6 +74,7 @@ impl RustProgram {
             features: self.features.clone(),
             profile: self.profile.clone(),
             strip: self.strip,
+            build_std: self.build_std.clone(),
             folder: None,
             targets: Vec::new(),
         }

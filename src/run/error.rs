@@ -67,8 +67,8 @@ pub enum Error {
     NotAFile { place: String, path: PathBuf },
     #[error("the binary of `{program}` for {platform} does not exist: `{path}` in {place}")]
     NoPrebuilt { program: String, platform: Platform, place: String, path: PathBuf },
-    #[error("`{program}` in {place} has no `path` for {platform}")]
-    NoPrebuiltPath { program: String, platform: Platform, place: String },
+    #[error("`{program}` in {place} has no `{key}` for {platform}")]
+    NoKeyFor { program: String, platform: Platform, place: String, key: &'static str },
     #[error("`output` in {place} names {number} places, and anyarch writes one")]
     SeveralOutputs { place: String, number: usize },
     #[error("`SOURCE_DATE_EPOCH` is `{text}`, which is no number of seconds")]
@@ -111,7 +111,7 @@ pub enum Error {
     #[error("the rows of `{file}` change which programs run ({}), and only you can allow that", changes.join(", "))]
     ProjectToolchain { file: PathBuf, changes: Vec<String> },
     #[error("`{}` is not there for {} after `{line}` ended well", path.display(), join(.platforms))]
-    NotMade { platforms: Vec<Platform>, path: PathBuf, line: String },
+    NotMade { platforms: Vec<Platform>, path: PathBuf, line: String, is_command: bool },
     #[error("`{program}` for {platform} is linked dynamically, and was to be static")]
     NotStatic { program: String, platform: Platform },
     #[error(transparent)]
@@ -259,7 +259,10 @@ impl Hint for Error {
                 ]
             }
             Self::DigestTag { named, .. } => vec![format!("-t {named}")],
-            Self::NoPrebuilt { program, platform, .. } | Self::NoPrebuiltPath { program, platform, .. } => {
+            Self::NoKeyFor { platform, key: "command", .. } => {
+                vec![format!("platform.\"{platform}\".command = \"make\"")]
+            }
+            Self::NoPrebuilt { program, platform, .. } | Self::NoKeyFor { program, platform, .. } => {
                 vec![format!("platform.\"{platform}\".path = \"dist/{}/{program}\"", platform.as_folder())]
             }
             Self::Outside { .. } => vec!["copy the file into the project, and name the copy".to_owned()],
@@ -286,6 +289,10 @@ impl Hint for Error {
             Self::UnknownRow { known, .. } => known.iter().map(|name| format!("--toolchain-row {name}")).collect(),
             Self::WithoutCgo { .. } => vec!["cgo = true".to_owned()],
             Self::C(error) => error.hints(),
+            Self::NotMade { is_command: true, .. } => vec![
+                "let the command write the binary to \"$ANYARCH_OUTPUT\"".to_owned(),
+                "output = \"path/of/the/binary\"".to_owned(),
+            ],
             Self::NotMade { .. } => vec!["output = \"path/of/the/binary\"".to_owned()],
             Self::NotStatic { .. } => {
                 vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
