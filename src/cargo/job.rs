@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::flags::{c_variables, capitals, in_order, rust_flags_variable, user_c_flags};
 use super::library::pkg_config_variables;
+use super::machine::TOOLCHAIN;
 use super::{Binary, Features, Machine, Remap, UserFlags, Zig};
 use crate::invocation::{Invocation, Word};
 use crate::platform::Platform;
@@ -75,6 +76,8 @@ pub struct CargoJob {
     pub profile: String,
     /// overrides `strip` of the profile
     pub strip: Option<bool>,
+    /// the toolchain that compiles the standard library too
+    pub build_std: Option<String>,
     /// a folder below `anyarch`, where two platforms share a triple
     pub folder: Option<String>,
     /// the targets
@@ -105,6 +108,8 @@ impl CargoJob {
     #[must_use]
     pub fn build_directory(&self) -> PathBuf {
         let directory = self.target_directory.join("anyarch");
+        // Two compilers would take each other's programs for their own.
+        let directory = self.build_std.iter().fold(directory, |directory, toolchain| directory.join(toolchain));
         self.folder.iter().fold(directory, |directory, folder| directory.join(folder))
     }
 
@@ -116,6 +121,9 @@ impl CargoJob {
             Some(zig) => self.zig_call(machine, zig),
             None => Invocation::new("cargo", &self.directory).args(["build"]),
         };
+        if let Some(toolchain) = &self.build_std {
+            call = call.args(["-Zbuild-std=std,panic_unwind"]).env(TOOLCHAIN, toolchain.as_str());
+        }
         call.args.extend(self.args().into_iter().map(Word::from));
         self.set_profile(&mut call);
         self.set_rust_flags(machine, &mut call);
