@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cgo;
 mod command_line;
 mod configuration;
 mod configuration_switches;
