@@ -322,7 +322,7 @@ impl Toolchains {
 
     fn ways_out(&self, rows: &[&ToolchainRow], facts: &PlatformRow, request: &Request) -> Vec<String> {
         let mut ways = Vec::new();
-        let oldest = facts.zig.as_ref().and_then(|zig| zig.glibc.as_ref()?.parse().ok());
+        let oldest = oldest_glibc(facts);
         for libc in [request.libc, Some(Libc::Musl), oldest, Some(Libc::Gnu(None))] {
             for row in rows {
                 let changed = Request { libc, row: None, ..request.clone() };
@@ -394,12 +394,17 @@ fn flags_key(libc: &Libc, static_binary: bool) -> &'static str {
     if static_binary && *libc != Libc::Musl { "static-gnu" } else { libc.name() }
 }
 
+/// The oldest glibc that zig has for a platform.
+fn oldest_glibc(facts: &PlatformRow) -> Option<Libc> {
+    format!("gnu.{}", facts.zig.as_ref()?.glibc.as_ref()?).parse().ok()
+}
+
 /// Whether a row links so on a platform. Only zig has a glibc of every version, from one on.
 fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, static_binary: bool) -> bool {
     let needs = |tool: &str| row.tools.iter().any(|name| name == tool);
     let links = if static_binary { &row.static_libc } else { &row.libc };
     let old_enough = |version: &(u32, u32)| {
-        let oldest = facts.zig.as_ref().and_then(|zig| zig.glibc.as_deref()?.parse().ok());
+        let oldest = oldest_glibc(facts);
         oldest.is_none_or(|oldest| matches!(oldest, Libc::Gnu(Some(oldest)) if oldest <= *version))
     };
     let has_version = match libc {
@@ -429,7 +434,7 @@ fn wish(request: &Request) -> String {
     if let Some(libc) = &request.libc {
         wishes.push(format!("links against {libc}"));
     }
-    if request.c {
+    if request.c && request.language == Language::Rust {
         wishes.push("compiles the C of its crates".to_owned());
     }
     if wishes.is_empty() { "fits".to_owned() } else { wishes.join(" and ") }
