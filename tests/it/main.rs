@@ -25,6 +25,7 @@ mod rust_builds;
 mod same_digest;
 mod starts;
 mod support_works;
+mod variants;
 mod words;
 mod words_arguments;
 mod words_configuration;
