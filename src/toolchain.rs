@@ -480,7 +480,7 @@ fn wish(request: &Request) -> String {
     if let Some(libc) = &request.libc {
         wishes.push(format!("links against {libc}"));
     }
-    if request.c {
+    if request.c && request.language == Language::Rust {
         wishes.push("compiles the C of its crates".to_owned());
     }
     if wishes.is_empty() { "fits".to_owned() } else { wishes.join(" and ") }
