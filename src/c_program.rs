@@ -14,6 +14,8 @@ mod machine;
 mod make;
 mod meson;
 mod plain;
+#[cfg(test)]
+mod recipe_tests;
 mod scripts;
 #[cfg(test)]
 mod tests;

@@ -56,6 +56,24 @@ pub enum HostError {
         /// what it said
         output: String,
     },
+    /// A toolchain of rustup's that is not there, for a standard library that is compiled too.
+    #[error("`build_std` needs the Rust toolchain `{toolchain}`, which does not answer: {output}")]
+    Nightly {
+        /// the toolchain
+        toolchain: String,
+        /// what was said in its place
+        output: String,
+        /// true when rustup is there
+        rustup: bool,
+    },
+    /// A toolchain without the sources of the standard library.
+    #[error("`build_std` needs the sources of Rust's standard library, which `{toolchain}` lacks; looked in `{}`", folder.display())]
+    RustSource {
+        /// the toolchain
+        toolchain: String,
+        /// where
+        folder: PathBuf,
+    },
     /// A process that cannot be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -69,7 +87,13 @@ impl Hint for HostError {
                 let lines = targets.iter().map(|target| format!("rustup target add {target}"));
                 ["--install-missing".to_owned()].into_iter().chain(lines).collect()
             }
-            Self::Targets { rustup: false, .. } => {
+            Self::Nightly { toolchain, rustup: true, .. } => {
+                vec![format!("rustup toolchain install {toolchain} --profile minimal --component rust-src")]
+            }
+            Self::RustSource { toolchain, .. } => {
+                vec![format!("rustup component add rust-src --toolchain {toolchain}")]
+            }
+            Self::Targets { rustup: false, .. } | Self::Nightly { rustup: false, .. } => {
                 vec!["install Rust by rustup, which brings other targets: see https://rustup.rs".to_owned()]
             }
             Self::Exec(error) => error.hints(),

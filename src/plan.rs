@@ -20,7 +20,7 @@ use crate::command_program::CommandProgram;
 use crate::golang::{GoPackage, GoSettings};
 use crate::hint::Hint;
 use crate::image::{BaseImage, ImageSettings};
-use crate::invocation::{Step, Word};
+use crate::invocation::Step;
 use crate::layer_entry::Entry;
 use crate::platform::Platform;
 use crate::toolchain::{Language, Request, ToolchainError};
@@ -103,7 +103,7 @@ impl Source {
             Self::Go { package, .. } => package.import_path.clone(),
             Self::Rust(program) => format!("{}#{}", program.binary.package, program.binary.name),
             Self::C(program) => program.directory.display().to_string(),
-            Self::Command(program) => program.command.iter().map(Word::shown).collect::<Vec<_>>().join(" "),
+            Self::Command(program) => program.command.shown(),
             Self::Prebuilt { path } => path.display().to_string(),
         }
     }
@@ -289,9 +289,12 @@ pub struct Job {
     /// what else has to be there, whichever toolchain compiles
     #[serde(skip)]
     pub build_tools: Vec<crate::toolchain::Tool>,
-    /// Rust targets that have to be on the machine
+    /// its Rust targets
     #[serde(skip)]
     pub targets: Vec<String>,
+    /// true when their standard library has to be on the machine
+    #[serde(skip)]
+    pub needs_libraries: bool,
     /// names of other toolchains that would do
     #[serde(skip)]
     pub alternatives: Vec<String>,
@@ -352,6 +355,18 @@ pub enum PlanError {
         /// the name
         name: String,
     },
+    /// Two commands that make one file.
+    #[error("the command of `{name}` makes `{}` for {first} and for {second}", output.display())]
+    SameOutput {
+        /// the program
+        name: String,
+        /// the file
+        output: PathBuf,
+        /// one platform
+        first: Platform,
+        /// the other
+        second: Platform,
+    },
     /// Two things at one place in an image.
     #[error("the image `{image}` has two things at `{destination}`")]
     SameDestination {
@@ -405,6 +420,11 @@ impl Hint for PlanError {
                 vec![format!(
                     "write a [[program]] for each image: name = \"{name}-2\", and `programs` in each [[image]]"
                 )]
+            }
+            Self::SameOutput { name, first, second, .. } => {
+                let same = (first.os(), first.architecture()) == (second.os(), second.architecture());
+                let variant = if same { "_{{platform.variant}}" } else { "" };
+                vec![format!("output = \"dist/{{{{platform.os}}}}_{{{{platform.arch}}}}{variant}/{name}\"")]
             }
             Self::SameDestination { .. } => vec!["set `destination` in anyarch.toml".to_owned()],
             Self::Toolchain(error) => error.hints(),

@@ -32,6 +32,9 @@ const BUILT_IN: [(&str, &str); 4] = [
     ("toolchains/c.toml", include_str!("../toolchains/c.toml")),
 ];
 
+/// Where a toolchain comes from that no row describes.
+const FILE_OF_PROJECT: &str = "the project's own";
+
 /// What a program is written in, or that something else has built it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -152,6 +155,34 @@ pub struct Tool {
     pub downloaded: Option<PathBuf>,
 }
 
+impl Toolchain {
+    /// True for a compiler that has a libc of its own for every platform, and so needs none of a sysroot's.
+    #[must_use]
+    pub fn brings_libc(&self) -> bool {
+        self.tools.iter().any(|tool| tool.name == "zig")
+    }
+}
+
+impl Toolchain {
+    /// None at all: a command builds for a platform that no compiler of ours knows.
+    #[must_use]
+    pub fn none(request: &Request) -> Self {
+        Self {
+            name: request.language.to_string(),
+            origin: FILE_OF_PROJECT.to_owned(),
+            driver: Driver::default(),
+            target: None,
+            c: None,
+            libc: None,
+            static_binary: false,
+            env: BTreeMap::new(),
+            rustflags: Vec::new(),
+            shares_target: false,
+            tools: Vec::new(),
+        }
+    }
+}
+
 impl Toolchains {
     /// The rows that anyarch brings.
     ///
@@ -246,17 +277,22 @@ impl Toolchains {
             .collect()
     }
 
-    /// What Go and cargo are told of a platform by variables.
+    /// What Go and cargo are told of a platform by variables; `libc` is the one that was asked for.
     #[must_use]
-    pub fn variables(&self, platform: Platform) -> BTreeMap<String, String> {
-        let Some(facts) = self.platform(platform) else { return BTreeMap::new() };
-        let mut variables: BTreeMap<String, String> = facts.go.clone().unwrap_or_default();
-        if facts.go.is_some() {
-            variables.insert("GOOS".to_owned(), platform.os().to_string());
-        }
-        let target = facts.rust.as_ref().and_then(|rust| match rust.static_libc.as_str() {
-            "musl" => rust.musl.clone(),
-            _ => rust.gnu.clone(),
+    pub fn variables(&self, platform: Platform, libc: Option<Libc>) -> BTreeMap<String, String> {
+        let facts = self.platform(platform);
+        // Our names of platforms are Go's.
+        let mut variables: BTreeMap<String, String> = [
+            ("GOOS".to_owned(), platform.os().to_string()),
+            ("GOARCH".to_owned(), platform.architecture().to_string()),
+        ]
+        .into();
+        variables.extend(facts.and_then(|facts| facts.go.clone()).unwrap_or_default());
+        let target = facts.and_then(|facts| facts.rust.as_ref()).and_then(|rust| match libc {
+            Some(Libc::Gnu(_)) => rust.gnu.clone(),
+            Some(Libc::Musl) => rust.musl.clone(),
+            None if rust.static_libc == "musl" => rust.musl.clone(),
+            None => rust.gnu.clone(),
         });
         variables.extend(target.map(|target| ("CARGO_BUILD_TARGET".to_owned(), target)));
         variables
@@ -337,7 +373,7 @@ impl Toolchains {
 
     fn ways_out(&self, rows: &[&ToolchainRow], facts: &PlatformRow, request: &Request) -> Vec<String> {
         let mut ways = Vec::new();
-        let oldest = facts.zig.as_ref().and_then(|zig| zig.glibc.as_ref()?.parse().ok());
+        let oldest = facts.oldest_glibc();
         for libc in [request.libc, Some(Libc::Musl), oldest, Some(Libc::Gnu(None))] {
             for row in rows {
                 let changed = Request { libc, row: None, ..request.clone() };
@@ -414,7 +450,7 @@ fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, (static_binary, h
     let needs = |tool: &str| row.tools.iter().any(|name| name == tool);
     let links = if static_binary { &row.static_libc } else { &row.libc };
     let old_enough = |version: &(u32, u32)| {
-        let oldest = facts.zig.as_ref().and_then(|zig| zig.glibc.as_deref()?.parse().ok());
+        let oldest = facts.oldest_glibc();
         oldest.is_none_or(|oldest| matches!(oldest, Libc::Gnu(Some(oldest)) if oldest <= *version))
     };
     let has_version = match libc {

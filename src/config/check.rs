@@ -151,6 +151,13 @@ fn program(source: &Source, entry: &Spanned<ProgramFile>) -> Result<(), ConfigEr
             other_place: source.place_of(bins),
         });
     }
+    for settings in [program.settings()].into_iter().chain(program.platform.0.values().map(|it| it.get_ref().clone())) {
+        let Some(command) = &settings.command else { continue };
+        match command.get_ref().first() {
+            Some(word) => literal(source, "command", Some(word), not_empty)?,
+            None => return Err(ConfigError::bad_value(source, "command", command, &ValueError::Empty)),
+        }
+    }
     match &program.language {
         Some(language) => language_keys(source, entry, language.get_ref().0),
         None => Ok(()),

@@ -158,7 +158,7 @@ pub fn compiler(cgo: &Cgo, site: &Site<'_>) -> Compiler {
 /// The scripts: with a sysroot they know its libraries, and find in it what pkg-config answers.
 fn compiler_scripts(settings: &CSettings, site: &Site<'_>) -> Vec<Setup> {
     let Some(sysroot) = &settings.sysroot else { return scripts(settings, site, &[]) };
-    let mut after = sysroot.link_flags();
+    let mut after = sysroot.link_flags(site.toolchain.brings_libc());
     // They are there for every call, and most calls link nothing.
     after.push("-Wno-unused-command-line-argument".to_owned());
     let folder = sysroot.folder.display().to_string();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::hint::Hint as _;
 use crate::image::BaseImage;
 use crate::platform::{self, Platform};
-use crate::toolchain::{Toolchain, ToolchainError, Toolchains};
+use crate::toolchain::{Language, Request, Toolchain, ToolchainError, Toolchains};
 
 use super::schedule::{Pending, schedule};
 use super::{
@@ -114,7 +114,8 @@ impl Planner<'_> {
                 Err(error) => return Err(PlanError::Toolchain(error)),
             };
             let linker = c.as_ref().unwrap_or(&toolchain);
-            static_binaries &= linker.static_binary;
+            // What a command makes of its compiler is only known once it is read.
+            static_binaries &= linker.static_binary && !matches!(program.source, Source::Command(_));
             planned.toolchain = Some(ChosenToolchain {
                 static_binary: linker.static_binary,
                 compiler: c.as_ref().map(|c| Box::new(chosen(c, &program.source))),
@@ -154,7 +155,16 @@ impl Planner<'_> {
         source: &Source,
         platform: Platform,
     ) -> Result<(Toolchain, Option<Toolchain>), ToolchainError> {
-        let toolchain = self.toolchains.select(&source.request(platform))?;
+        let request = source.request(platform);
+        let toolchain = match (self.toolchains.select(&request), source) {
+            // A command may build what no compiler of C does; whoever names one wants it.
+            (Err(ToolchainError::NoPlatform { .. } | ToolchainError::NoRow { .. }), Source::Command(_))
+                if request.libc.is_none() && request.row.is_none() =>
+            {
+                Toolchain::none(&Request { language: Language::Command, ..request })
+            }
+            (selected, _) => selected?,
+        };
         let c = source.c_request(platform).map(|request| self.toolchains.select(&request)).transpose()?;
         Ok((toolchain, c))
     }

@@ -37,6 +37,7 @@ pub(super) fn schedule(
     toolchains: &Toolchains,
 ) -> Result<(), PlanError> {
     distinct_names(pending)?;
+    distinct_outputs(pending)?;
     let mut by_platform: BTreeMap<Platform, Vec<&Pending>> = BTreeMap::new();
     let mut order = Vec::new();
     for program in pending.iter().filter(|program| matches!(program.source, Source::Go { .. })) {
@@ -94,8 +95,9 @@ fn schedule_rust(
                 _ => {}
             }
         }
-        for job in whole.split(machine) {
-            enter_rust(plan, &group, &job, machine, environment);
+        let machine = machine.with(whole.build_std.as_deref());
+        for job in whole.split(&machine) {
+            enter_rust(plan, &group, &job, &machine, environment);
         }
     }
 }
@@ -137,6 +139,7 @@ fn enter_rust(
         tools,
         build_tools: Vec::new(),
         targets: job.targets.iter().map(|target| target.triple.clone()).collect(),
+        needs_libraries: job.build_std.is_none(),
         alternatives,
         build_directory: Some(folder),
     });
@@ -180,6 +183,7 @@ fn schedule_alone(plan: &mut Plan, pending: &[Pending], build: &Path, context: &
             tools,
             build_tools,
             targets: Vec::new(),
+            needs_libraries: false,
             alternatives: program.alternatives.clone(),
             build_directory: None,
         });
@@ -236,6 +240,7 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
             tools,
             build_tools: Vec::new(),
             targets: Vec::new(),
+            needs_libraries: false,
             alternatives: first.pending.alternatives.clone(),
             build_directory: None,
         });
@@ -276,6 +281,27 @@ fn distinct_names(pending: &[Pending]) -> Result<(), PlanError> {
                 return Err(PlanError::TwoWays { name: program.name.clone() });
             }
             return Err(PlanError::SameName { name: program.name.clone(), first, second });
+        }
+    }
+    Ok(())
+}
+
+/// What a command makes for one platform must not be taken for another's.
+fn distinct_outputs(pending: &[Pending]) -> Result<(), PlanError> {
+    let mut seen: BTreeMap<&Path, Platform> = BTreeMap::new();
+    for program in pending {
+        let Source::Command(command) = &program.source else { continue };
+        let Some(output) = command.output.as_deref() else { continue };
+        match seen.insert(output, program.platform) {
+            Some(first) if first != program.platform => {
+                return Err(PlanError::SameOutput {
+                    name: program.name.clone(),
+                    output: output.to_owned(),
+                    first,
+                    second: program.platform,
+                });
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -95,8 +95,8 @@ pub enum Error {
     File(#[from] FileError),
     #[error("the binary of `{program}` for {platform} does not exist: `{path}` in {place}")]
     NoPrebuilt { program: String, platform: Platform, place: String, path: PathBuf },
-    #[error("`{program}` in {place} has no `path` for {platform}")]
-    NoPrebuiltPath { program: String, platform: Platform, place: String },
+    #[error("`{program}` in {place} has no `{key}` for {platform}")]
+    NoKeyFor { program: String, platform: Platform, place: String, key: &'static str },
     #[error("`output` in {place} names {number} places, and anyarch writes one")]
     SeveralOutputs { place: String, number: usize },
     #[error("`SOURCE_DATE_EPOCH` is `{text}`, which is no number of seconds")]
@@ -139,7 +139,7 @@ pub enum Error {
     #[error("the rows of `{file}` change which programs run ({}), and only you can allow that", changes.join(", "))]
     ProjectToolchain { file: PathBuf, changes: Vec<String> },
     #[error("`{}` is not there for {} after `{line}` ended well", path.display(), join(.platforms))]
-    NotMade { platforms: Vec<Platform>, path: PathBuf, line: String },
+    NotMade { platforms: Vec<Platform>, path: PathBuf, line: String, is_command: bool },
     #[error("`{program}` for {platform} is linked dynamically, and was to be static")]
     NotStatic { program: String, platform: Platform },
     #[error("`{path}` was installed as a link to `{}`, which is no place in the image", target.display())]
@@ -337,7 +337,10 @@ impl Hint for Error {
                 vec!["sysroot = { debian = \"bookworm\", packages = [\"libssl-dev\"] }".to_owned()]
             }
             Self::DigestTag { named, .. } => vec![format!("-t {named}")],
-            Self::NoPrebuilt { program, platform, .. } | Self::NoPrebuiltPath { program, platform, .. } => {
+            Self::NoKeyFor { platform, key: "command", .. } => {
+                vec![format!("platform.\"{platform}\".command = \"make\"")]
+            }
+            Self::NoPrebuilt { program, platform, .. } | Self::NoKeyFor { program, platform, .. } => {
                 vec![format!("platform.\"{platform}\".path = \"dist/{}/{program}\"", platform.as_folder())]
             }
             Self::UnknownImage { nearest: Some(nearest), .. } => vec![format!("did you mean `{nearest}`?")],
@@ -383,7 +386,11 @@ impl Hint for Error {
             Self::C(error) => error.hints(),
             Self::InstalledElsewhere { installed, .. } => vec![format!("destination = \"{installed}\"")],
             Self::InstalledLink { .. } => vec!["make the link relative where the project installs it".to_owned()],
-            Self::InstalledTwice { .. } => vec!["name the programs in two images".to_owned()],
+            Self::InstalledTwice { .. } => vec!["leave one out, or put them into two images".to_owned()],
+            Self::NotMade { is_command: true, .. } => vec![
+                "let the command write the binary to \"$ANYARCH_OUTPUT\"".to_owned(),
+                "output = \"path/of/the/binary\"".to_owned(),
+            ],
             Self::NotMade { .. } => vec!["output = \"path/of/the/binary\"".to_owned()],
             Self::NotStatic { .. } => {
                 vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]

@@ -10,7 +10,7 @@ use fs_err as fs;
 use crate::base::{Bases, Listing};
 use crate::base_name::BaseName;
 use crate::c_program::{CSettings, Executable};
-use crate::command_program::CommandProgram;
+use crate::command_program::{Command, CommandProgram};
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
 use crate::config::{self, ConfigFile, ProgramSettings};
@@ -365,15 +365,32 @@ impl Preparation<'_> {
             Kind::Command(folder) => Source::Command(Box::new(CommandProgram {
                 name: program.name.clone(),
                 directory: folder.clone(),
-                command: words(settings.command.as_ref())?,
+                command: self.command(program, platform, &settings, &scope)?,
                 output: self.output(&settings, &scope)?.map(|output| self.settings.root.join(output)),
                 settings: self.c_settings(&settings, platform, &scope).await?,
-                languages: self.toolchains.variables(platform),
+                languages: self.toolchains.variables(platform, settings.libc.as_ref().map(|libc| libc.get_ref().0)),
                 host: host::platform()?,
             })),
             Kind::Prebuilt => self.prebuilt(program, platform, &settings, &scope)?,
         };
         Ok(ProgramInput { name: program.name.clone(), destination: self.destination(program, &scope)?, source })
+    }
+
+    /// A string is a line for a shell; a list is words, and so is a list of one.
+    fn command(
+        &self,
+        program: &Program,
+        platform: Platform,
+        settings: &ProgramSettings,
+        scope: &Scope,
+    ) -> Result<Command, Error> {
+        let Some(command) = &settings.command else { return Err(self.lacks(program, platform, "command")) };
+        let words = command.get_ref().iter().map(|word| self.settings.word(word, scope));
+        let words = words.collect::<Result<Vec<_>, _>>()?;
+        Ok(match (command.get_ref().0.as_slice(), words.as_slice()) {
+            ([only], [line]) if only.span() == command.span() => Command::Line(line.clone()),
+            _ => Command::Words(words),
+        })
     }
 
     /// How the C of a Go program is compiled.
@@ -407,6 +424,13 @@ impl Preparation<'_> {
         variables.map(|(name, value)| Ok((name.clone(), self.settings.word(value, scope)?))).collect()
     }
 
+    /// A key that only other platforms of a program have.
+    fn lacks(&self, program: &Program, platform: Platform, key: &'static str) -> Error {
+        let file = &self.settings.file;
+        let table = program.table.map(|table| file.source.place_of(&file.program[table]).to_string());
+        Error::NoKeyFor { program: program.name.clone(), platform, place: table.unwrap_or_default(), key }
+    }
+
     fn prebuilt(
         &self,
         program: &Program,
@@ -416,9 +440,7 @@ impl Preparation<'_> {
     ) -> Result<Source, Error> {
         let file = &self.settings.file;
         let Some(value) = &settings.path else {
-            let table = program.table.map(|table| file.source.place_of(&file.program[table]).to_string());
-            let (program, place) = (program.name.clone(), table.unwrap_or_default());
-            return Err(Error::NoPrebuiltPath { program, platform, place });
+            return Err(self.lacks(program, platform, "path"));
         };
         let text = self.settings.checked("path", value, scope, config::check::not_empty)?.value;
         let found = fs::canonicalize(self.settings.root.join(&text));

@@ -7,7 +7,7 @@ use std::str::FromStr as _;
 use serde::{Deserialize, Serialize};
 use target_lexicon::Triple;
 
-use super::{Download, Language, ToolchainError};
+use super::{Download, Language, Libc, ToolchainError};
 use crate::platform::{Architecture, Platform};
 
 /// Where a row comes from: a file of ours, or the user's.
@@ -70,6 +70,13 @@ pub struct PlatformRow {
     /// where the row comes from
     #[serde(skip)]
     pub origin: Origin,
+}
+
+impl PlatformRow {
+    /// The oldest glibc that zig can name there.
+    pub(super) fn oldest_glibc(&self) -> Option<Libc> {
+        format!("gnu.{}", self.zig.as_ref()?.glibc.as_ref()?).parse().ok()
+    }
 }
 
 /// How cargo is run.

@@ -109,7 +109,7 @@ fn a_cmake_project_needs_no_configuration_and_is_the_same_in_any_folder() {
             build(&project);
             assert_eq!((digest(&project), written(&project, object)), before, "nothing changed");
             // What is compiled with other flags is not taken for what is there.
-            let project = project.file("anyarch.toml", "[[program]]\ncflags = ['-DADDED=\"flags\"']\n");
+            let project = project.file("anyarch.toml", "[[program]]\ncflags = ['-DADDED=\\\"flags\\\"']\n");
             let source = build(&project);
             assert_says(&source, ["hello x86_64 flags /src/main.c\n", "hello aarch64 flags /src/main.c\n"]);
             return before.0;
@@ -121,10 +121,11 @@ fn a_cmake_project_needs_no_configuration_and_is_the_same_in_any_folder() {
 
 #[test]
 fn a_makefile_builds_in_a_copy_with_its_own_flags_and_the_users() {
-    let configuration = "[[program]]\nlanguage = \"c\"\noutput = \"app\"\ncflags = [\"-DWORDS\"]\n";
+    let configuration = "[[program]]\nname = \"app\"\nlanguage = \"c\"\noutput = \"app\"\ncflags = [\"-DWORDS\"]\n";
     let digests = [false, true].map(|again| {
         // Objects of this machine, newer than all else.
         let project = sources().file("Makefile", MAKEFILE).file("anyarch.toml", configuration);
+        let project = if again { project.file(".gitignore", "/out\n").commit() } else { project };
         let before = listing(project.path());
         if again {
             process::succeed(std::process::Command::new("gcc").args(["-c", "main.c"]).current_dir(project.path()));
@@ -159,7 +160,7 @@ fn words_of(word: &'static str) -> [&'static str; 2] {
 
 fn listing(folder: &Path) -> Vec<String> {
     let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.filter(|name| name != "out" && name != ".anyarch").collect();
+    let mut names: Vec<String> = names.filter(|name| !["out", ".anyarch"].contains(&name.as_str())).collect();
     names.sort();
     names
 }
@@ -183,7 +184,7 @@ fn a_project_that_installs_itself_becomes_a_layer() {
     let file = "\n[[file]]\nsource = \"words.h\"\ndestination = \"/opt/app/words.h\"\n";
     let project = project.file("anyarch.toml", format!("{configuration}{file}"));
     let output = project.anyarch().args(["build", "--platform", "linux/arm64"]).run();
-    output.assert_code(1);
+    output.assert_code(2);
     let expected =
         "error: the image `app` has two things at `/opt/app/words.h`: one from `anyarch files`, one from `anyarch app`";
     assert!(output.stderr.contains(expected), "{}", output.stderr);
@@ -233,6 +234,51 @@ fn a_cpp_project_is_static() {
     output.assert_success();
     let ended = Source::Layout(project.path().join("out")).unpack("linux/amd64").start(&[]);
     assert_eq!((ended.code, &*ended.stdout), (0, "hello\n"));
+}
+
+#[test]
+fn only_what_links_a_program_is_told_to_make_it_static() {
+    let project = sources().file("anyarch.toml", "[[program]]\nlanguage = \"c\"\ntoolchain = \"gcc\"\n");
+    let plan = project
+        .anyarch()
+        .args(["plan", "--platform", "linux/386", "--json"])
+        .env("PATH", path_with_gcc(&project))
+        .run()
+        .json();
+    let setup = plan["plan"]["jobs"][0]["setup"].as_array().expect("the plan says what is set up");
+    let is_compiler =
+        |entry: &&serde_json::Value| entry["path"].as_str().is_some_and(|path| path.ends_with("-gnu-gcc"));
+    let text = setup.iter().find(is_compiler).and_then(|entry| entry["text"].as_str()).expect("gcc has a script");
+    let compiler = project.path().join("fake/i686-linux-gnu-gcc").display().to_string();
+    assert!(text.contains(&compiler), "{text}");
+    let script = project.path().join("cc");
+    fs::write(&script, text.replace(&format!("exec {compiler}"), "echo \"[${CPATH-}]\"")).unwrap();
+    for (arguments, link) in [
+        (&["main.c", "-o", "app"][..], " -Wl,--strip-debug -static"),
+        (&["-Wall", "main.o"], " -Wl,--strip-debug -static"),
+        (&["-shared", "-o", "lib.so", "a.o"], " -Wl,--strip-debug"),
+        (&["-c", "main.c"], ""),
+        (&["-o", "main.o", "-c", "a b.c"], ""),
+        (&["-E", "-"], ""),
+        (&["--version"], ""),
+        (&["-v", "-Wl,--version"], ""),
+    ] {
+        let mut command = std::process::Command::new("sh");
+        let said = process::text(command.arg(&script).args(arguments).env("CPATH", "/usr/local/include"));
+        let said: Vec<&str> = said.split(' ').filter(|word| !word.starts_with("-ffile-prefix-map=")).collect();
+        assert_eq!(said.join(" ").trim(), format!("[] {} -g0{link}", arguments.join(" ")), "{arguments:?}");
+    }
+}
+
+/// A PATH on which gcc for 386 is, whether this machine has it or not: a plan asks nothing of it.
+fn path_with_gcc(project: &Project) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = project.path().join("fake");
+    fs::create_dir_all(&folder).unwrap();
+    let compiler = folder.join("i686-linux-gnu-gcc");
+    fs::write(&compiler, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&compiler, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 
 mod annotations;
 mod c_builds;
+mod cgo;
 mod command_line;
 mod configuration;
 mod configuration_switches;
