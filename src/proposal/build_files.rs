@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 pub struct Named {
     /// what the build system calls it
     pub target: String,
+    /// what its file is called
+    pub file: String,
     /// true when its name or place says that it is a test, an example or the like
     pub aside: bool,
 }
@@ -63,7 +65,15 @@ pub fn cmake(text: &str, folder: &str, variables: &BTreeMap<String, String>) -> 
                 let kind = arguments.get(1).map(String::as_str);
                 if !matches!(kind, Some("IMPORTED" | "ALIAS")) {
                     let aside = is_aside(&first) || is_aside(folder);
-                    listed.programs.push(Named { target: first, aside });
+                    listed.programs.push(Named { file: first.clone(), target: first, aside });
+                }
+            }
+            "set_target_properties" => {
+                let named = arguments.iter().position(|word| word == "OUTPUT_NAME");
+                let Some(name) = named.and_then(|position| arguments.get(position + 1)) else { continue };
+                let targets: Vec<&String> = arguments.iter().take_while(|word| *word != "PROPERTIES").collect();
+                for program in listed.programs.iter_mut().filter(|program| targets.contains(&&program.target)) {
+                    program.file.clone_from(name);
                 }
             }
             _ => {}
@@ -117,7 +127,7 @@ pub fn meson(text: &str, folder: &str) -> Listed {
             match name.filter(|name| !is_word && !name.is_empty() && !name.contains('@')) {
                 Some(name) if programs => {
                     let aside = is_aside(name) || is_aside(folder);
-                    listed.programs.push(Named { target: name.to_owned(), aside });
+                    listed.programs.push(Named { target: name.to_owned(), file: name.to_owned(), aside });
                 }
                 Some(name) => listed.folders.push(name.to_owned()),
                 None => {}
@@ -127,22 +137,35 @@ pub fn meson(text: &str, folder: &str) -> Listed {
     listed
 }
 
-/// The programs of automake's `Makefile.am` in `folder`: what `bin_PROGRAMS` and its like name.
+/// The programs of automake's `Makefile.am` in `folder`, what `bin_PROGRAMS` and its like name, and the files that it
+/// includes, relative to the root.
 #[must_use]
-pub fn automake(text: &str, folder: &str) -> Vec<Named> {
+pub fn automake(text: &str, folder: &str) -> (Vec<Named>, Vec<String>) {
     let mut programs = Vec::new();
+    let mut included = Vec::new();
     for line in joined_lines(text) {
+        if let Some(path) = line.strip_prefix("include ").map(str::trim) {
+            let top = path.strip_prefix("$(top_srcdir)/");
+            let own = path.strip_prefix("$(srcdir)/").or(Some(path)).filter(|_| folder.is_empty());
+            included.extend(top.or(own).filter(|path| !path.contains('$')).map(str::to_owned));
+        }
         let Some((name, value)) = line.split_once('=') else { continue };
         let name = name.trim().trim_end_matches('+').trim_end();
         if ["bin_PROGRAMS", "sbin_PROGRAMS", "noinst_PROGRAMS"].contains(&name) {
             let plain = |word: &&str| !word.contains(['$', '@', '#']);
             programs.extend(value.split_whitespace().filter(plain).map(|word| Named {
                 target: word.to_owned(),
+                file: last(word).to_owned(),
                 aside: name == "noinst_PROGRAMS" || is_aside(folder) || is_aside(word),
             }));
         }
     }
-    programs
+    (programs, included)
+}
+
+/// The last part of a path.
+fn last(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Goals that make no program.
@@ -193,9 +216,9 @@ pub fn make(text: &str) -> Vec<Named> {
         }
         let own: Vec<_> = rules.iter().filter(|(targets, _)| targets.contains(&target)).collect();
         let prerequisites: Vec<String> = own.iter().flat_map(|(_, prerequisites)| prerequisites.clone()).collect();
-        let name = target.rsplit('/').next().unwrap_or_default();
+        let name = last(&target);
         if !own.is_empty() && makes_program(name) && !is_phony(&rules, &target) {
-            programs.push(Named { target: target.clone(), aside: is_aside(&target) });
+            programs.push(Named { target: target.clone(), file: name.to_owned(), aside: is_aside(&target) });
         } else if !makes_program(name) || is_phony(&rules, &target) {
             // The first of them is to be looked at first.
             open.extend(prerequisites.into_iter().rev());
@@ -267,11 +290,14 @@ mod tests {
             add_executable(app::app ALIAS app)
             add_executable(${UNKNOWN} x.c)
             add_executable(api_test t.c)
+            set_target_properties(tool other PROPERTIES
+                CXX_STANDARD 17 OUTPUT_NAME "the-tool")
             add_subdirectory(src)
             add_subdirectory(tests)
         "#;
         let listed = cmake(text, "", &BTreeMap::new());
         assert_eq!(names(&listed.programs), ["app", "tool", "api_test (aside)"]);
+        assert_eq!(listed.programs[1].file, "the-tool");
         assert_eq!(listed.folders, ["src", "tests"]);
         let below = cmake("add_executable(${PROJECT_NAME}-cli a.c)", "src", &listed.variables);
         assert_eq!(names(&below.programs), ["app-cli"]);
@@ -291,7 +317,10 @@ mod tests {
     fn automake_says_what_it_makes() {
         let text =
             "bin_PROGRAMS = sed \\\n  other\nnoinst_PROGRAMS = helper\nbin_PROGRAMS += $(EXTRA)\nlib_LIBRARIES = x.a\n";
-        assert_eq!(names(&automake(text, "src")), ["sed", "other", "helper (aside)"]);
+        assert_eq!(names(&automake(text, "src").0), ["sed", "other", "helper (aside)"]);
+        let text = "include $(top_srcdir)/sed/local.mk\ninclude $(srcdir)/own.mk\ninclude $(OTHER)/x.mk\n";
+        assert_eq!(automake(text, "").1, ["sed/local.mk", "own.mk"]);
+        assert_eq!(automake(text, "src").1, ["sed/local.mk"]);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub(super) fn candidates(folder: &Path, package: &str) -> Result<Vec<Candidate>,
     }
     // One that is called as the project is what the project is for.
     let main = made.name.unwrap_or_else(|| folder_name(folder));
-    let has_main = made.programs.iter().any(|(named, _)| last(&named.target) == main);
+    let has_main = made.programs.iter().any(|(named, _)| named.file == main);
     let candidate = |(named, place): (Named, Place)| {
         let guessed = |text: String, reason: &str| Value { text, guessed: Some(reason.to_owned()) };
         let in_folder = match place.folder.as_str() {
@@ -59,9 +59,9 @@ pub(super) fn candidates(folder: &Path, package: &str) -> Result<Vec<Candidate>,
             _ => (None, Some(guessed(in_folder, &format!("named in {}", place.file)))),
         };
         Candidate {
-            name: last(&named.target).to_owned(),
             package: package.to_owned(),
-            wanted: if has_main { last(&named.target) == main } else { !named.aside },
+            wanted: if has_main { named.file == main } else { !named.aside },
+            name: named.file,
             kind: Kind::C { build, target, output },
         }
     };
@@ -95,10 +95,6 @@ struct Place {
     folder: String,
     /// the file, relative to the project
     file: String,
-}
-
-fn last(target: &str) -> &str {
-    target.rsplit('/').next().unwrap_or(target)
 }
 
 fn folder_name(folder: &Path) -> String {
@@ -185,10 +181,17 @@ fn automake(folder: &Path) -> Made {
     folders.push(String::new());
     folders.sort();
     let mut programs = Vec::new();
-    for below in folders {
-        let file = joined(&below, "Makefile.am");
-        let named = build_files::automake(&text_of(&folder.join(&file)), &below);
+    let mut open: Vec<(String, String)> =
+        folders.into_iter().rev().map(|below| (joined(&below, "Makefile.am"), below)).collect();
+    let mut seen: Vec<String> = Vec::new();
+    while let Some((file, below)) = open.pop() {
+        if seen.contains(&file) {
+            continue;
+        }
+        let (named, included) = build_files::automake(&text_of(&folder.join(&file)), &below);
         programs.extend(named.into_iter().map(|named| (named, Place { folder: below.clone(), file: file.clone() })));
+        open.extend(included.into_iter().map(|path| (path, below.clone())));
+        seen.push(file);
     }
     let configure = text_of(&folder.join("configure"));
     let value = configure.lines().find_map(|line| line.strip_prefix("PACKAGE_TARNAME="));

@@ -245,6 +245,25 @@ fn each_build_system_of_c() {
             "[[program]]\npackage = \".\"\nlanguage = \"c\"\nname = \"sed\"\nbuild = \"configure\"\noutput = \"src/sed\"\n",
         ),
         (
+            "automake in one file for all folders",
+            &[
+                ("configure", "#!/bin/sh\nPACKAGE_TARNAME='sed'\n"),
+                ("Makefile.am", "bin_PROGRAMS =\ninclude $(top_srcdir)/sed/local.mk\n"),
+                ("sed/local.mk", "bin_PROGRAMS += sed/sed\n"),
+            ],
+            "program: sed (c)\n",
+            "[[program]]\npackage = \".\"\nlanguage = \"c\"\nname = \"sed\"\nbuild = \"configure\"\noutput = \"sed/sed\"\n",
+        ),
+        (
+            "a target of CMake whose file has another name",
+            &[(
+                "CMakeLists.txt",
+                "add_executable(app_exe a.c)\nset_target_properties(app_exe PROPERTIES OUTPUT_NAME app)\n",
+            )],
+            "program: app (c)\n",
+            "[[program]]\npackage = \".\"\nlanguage = \"c\"\nname = \"app\"\nbuild = \"cmake\"\ntarget = \"app_exe\"\n",
+        ),
+        (
             "a configure script that says nothing",
             &[("configure", "PACKAGE_TARNAME='tool'\n")],
             "program: tool (c)\n",

@@ -83,7 +83,7 @@ fn in_every_way(project: Project, name: &str, config: &str, check: impl Fn(&Unpa
 #[test]
 #[ignore = "full: c"]
 fn a_cmake_program_of_others_starts() {
-    let config = "[[program]]\nlanguage = \"c\"\nbuild = \"cmake\"\ntarget = \"cmark\"\n\
+    let config = "[[program]]\nlanguage = \"c\"\nname = \"cmark\"\nbuild = \"cmake\"\ntarget = \"cmark_exe\"\n\
                   args = [\"-DCMARK_SHARED=OFF\", \"-DCMARK_TESTS=OFF\"]\n\
                   [[file]]\nsource = \"words.md\"\ndestination = \"/words.md\"\n";
     let project = debian_sources::unpack("cmark").file("words.md", "# Title\n\nsome *words*\n");
