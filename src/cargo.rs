@@ -22,5 +22,5 @@ pub use job::{CargoJob, Target, ZIGBUILD_COMMAND};
 pub use library::{CrateRow, MissingLibrary, crate_rows};
 pub use machine::{Machine, Rustc, Zig, inherited_variables_to_remove, is_cargo_package_variable};
 pub use messages::{Artifact, Message, MessageReader};
-pub use metadata::{graph_invocation, workspace_invocation};
-pub use workspace::{Binary, Choice, Workspace};
+pub use metadata::{graph_invocation, survey_invocation, workspace_invocation};
+pub use workspace::{Binary, Choice, Workspace, WorkspaceProgram};

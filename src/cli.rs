@@ -20,12 +20,25 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a commented anyarch.toml for the project that is found
+    Init(Init),
     /// Compile for every platform and write or push one OCI index
     Build(Build),
     /// Show what build would do, before any compiler runs
     Plan(Plan),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
+    /// Look for compilers, linkers and Rust targets, or install those that need no root
+    #[command(subcommand)]
+    Toolchain(Toolchain),
+}
+
+/// `anyarch init`
+#[derive(Debug, Args)]
+pub struct Init {
+    /// A folder of the project; the folder you are in when left out
+    #[arg(value_name = "PATH")]
+    pub path: Option<String>,
 }
 
 /// `anyarch build`
@@ -65,6 +78,52 @@ pub struct Platforms {
     /// Lay the toolchain rows of FILE over the built-in ones
     #[arg(long, value_name = "FILE")]
     pub toolchain: Vec<PathBuf>,
+}
+
+/// `anyarch toolchain`
+#[derive(Debug, Subcommand)]
+pub enum Toolchain {
+    /// List what is needed, where it was found, and the line that installs what is missing; exit code 5 when something is
+    Check(ToolchainCheck),
+    /// Install what is missing and needs no root: zig, Go, Rust targets; the rest is named with its line
+    Install(ToolchainInstall),
+}
+
+/// `anyarch toolchain check`
+#[derive(Debug, Args)]
+pub struct ToolchainCheck {
+    /// For what
+    #[command(flatten)]
+    pub scope: ToolchainScope,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `anyarch toolchain install`
+#[derive(Debug, Args)]
+pub struct ToolchainInstall {
+    /// For what
+    #[command(flatten)]
+    pub scope: ToolchainScope,
+}
+
+/// What toolchains are for.
+#[derive(Debug, Default, Args)]
+pub struct ToolchainScope {
+    /// Platforms with commas between, `all` or `host`; those of the project in this folder when left out, and without a
+    /// project every default platform
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    pub platform: Vec<String>,
+    /// Everything for programs in this language, with and without C, whatever the project in this folder needs
+    #[arg(long, value_name = "LANGUAGE", value_delimiter = ',')]
+    pub language: Vec<String>,
+    /// Lay the toolchain rows of FILE over the built-in ones
+    #[arg(long, value_name = "FILE")]
+    pub toolchain: Vec<PathBuf>,
+    /// Let the rows of the project's anyarch.toml change which programs run
+    #[arg(long)]
+    pub allow_project_toolchains: bool,
 }
 
 /// What to build.
@@ -116,9 +175,15 @@ pub struct Request {
     /// Take a base with build triggers (ONBUILD), and leave the triggers out
     #[arg(long)]
     pub ignore_onbuild: bool,
+    /// Get the compilers and Rust targets that are missing, where that needs no root
+    #[arg(long)]
+    pub install_missing: bool,
     /// Lay the toolchain rows of FILE over the built-in ones
     #[arg(long, value_name = "FILE")]
     pub toolchain: Vec<PathBuf>,
+    /// Compile by the toolchain row NAME (`zig`, `gcc`) whatever has a row of that name: C, cgo, Rust
+    #[arg(long, value_name = "NAME")]
+    pub toolchain_row: Option<String>,
     /// Let the rows of the project's anyarch.toml change which programs run
     #[arg(long)]
     pub allow_project_toolchains: bool,

@@ -1,8 +1,10 @@
 //! One file a command: it turns arguments into a run and what comes out of it into lines.
 
 pub mod build;
+pub mod init;
 pub mod plan;
 pub mod platforms;
+pub mod toolchain;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use crate::exec::Children;
 use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::image::ImageError;
+use crate::install::InstallError;
 use crate::plan::PlanError;
 use crate::registry::CredentialEnvironment;
 use crate::run::error::Error;
@@ -81,11 +84,13 @@ fn flags(request: Request, destination: Destination) -> Flags {
         strict_platform: request.strict_platform,
         ignore_onbuild: request.ignore_onbuild,
         toolchain_files: request.toolchain,
+        toolchain_row: request.toolchain_row,
         allow_project_toolchains: request.allow_project_toolchains,
         insecure_registries: request.insecure_registry,
         tags: destination.tag,
         push: destination.push,
         output: destination.output,
+        install_missing: request.install_missing,
         single_manifest: destination.single_manifest,
     }
 }
@@ -101,10 +106,13 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 /// How a run that failed ends.
 fn exit_of(error: &Error) -> Exit {
     match error {
-        Error::Interrupted => Exit::Interrupted,
+        Error::Interrupted | Error::Install(InstallError::Interrupted) => Exit::Interrupted,
         Error::NoProgram { .. } | Error::Unfit { .. } | Error::NotStatic { .. } => Exit::Check,
         Error::Compile { .. } | Error::NotMade { .. } => Exit::Compile,
-        Error::Toolchain(_)
+        Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
+        Error::Install(_)
+        | Error::StillMissing { .. }
+        | Error::Toolchain(_)
         | Error::Row { .. }
         | Error::Host(_)
         | Error::MissingLibrary(_)

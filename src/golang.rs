@@ -1,12 +1,22 @@
 //! A folder with a `go.mod` becomes a list of main packages and the `go build` calls that compile them.
 
+mod cgo;
+mod survey;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use cgo::{
+    Cgo, Compiler, GoVariables, compiler, list_c_invocation, named, read_c_packages, read_variables,
+    variables_invocation,
+};
+
 use crate::hint::Hint;
 use crate::invocation::{Invocation, Word};
+
+pub use survey::{Survey, Surveyed, read_survey, survey_invocation};
 
 /// A main package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,7 +32,7 @@ pub struct GoPackage {
 }
 
 /// What a Go program's configuration says beyond its package.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoSettings {
     /// build tags
     pub tags: Vec<Word>,
@@ -36,6 +46,10 @@ pub struct GoSettings {
     pub strip: bool,
     /// environment on top of the toolchain's
     pub env: BTreeMap<String, Word>,
+    /// how C is compiled, where that was asked for
+    pub cgo: Option<Cgo>,
+    /// the toolchain row that was asked for; with cgo it names the row of C
+    pub row: Option<String>,
 }
 
 /// Why there is no program to build.
@@ -68,6 +82,20 @@ pub enum GoError {
         /// what Go says
         message: String,
     },
+    /// A main package that only cgo can compile.
+    #[error("`{import_path}` is a main package whose files all import C, and cgo is off")]
+    NeedsCgo {
+        /// the package
+        import_path: String,
+    },
+    /// `go env` failed, or said something else.
+    #[error("`{line}` failed: {output}")]
+    Variables {
+        /// the call
+        line: String,
+        /// what it said
+        output: String,
+    },
     /// No main package where one was looked for.
     #[error("`{path}` holds no main package")]
     NoMain {
@@ -90,6 +118,7 @@ impl Hint for GoError {
             Self::List { output, .. } if output.contains("dubious ownership") || output.contains("VCS status") => {
                 vec!["git config --global --add safe.directory \"$PWD\"".to_owned()]
             }
+            Self::NeedsCgo { .. } => vec!["cgo = true for its [[program]] in anyarch.toml".to_owned()],
             Self::NoMain { path } => {
                 vec![format!("name the folder of a main package: anyarch build {}/cmd/app", path.trim_end_matches('/'))]
             }
@@ -131,14 +160,26 @@ struct ListedError {
     err: String,
 }
 
-/// The call that lists the packages that `patterns` match in `directory`.
+impl Listed {
+    fn into_package(self) -> GoPackage {
+        let module = self.module;
+        GoPackage {
+            module_directory: module.as_ref().map_or_else(|| self.dir.clone(), |module| module.dir.clone()),
+            module: module.map_or_else(|| self.import_path.clone(), |module| module.path),
+            import_path: self.import_path,
+            directory: self.dir,
+        }
+    }
+}
+
+/// The call that lists the packages that `patterns` match in `directory`. No C compiler is looked for, with or without
+/// cgo.
 #[must_use]
-pub fn list_invocation(directory: &Path, patterns: &[String]) -> Invocation {
-    // Without cgo the packages are those that will be built, and no C compiler is looked for.
+pub fn list_invocation(directory: &Path, patterns: &[String], cgo: bool) -> Invocation {
     Invocation::new("go", directory)
         .args(["list", "-e", "-find", "-json=Dir,ImportPath,Name,Module,Error"])
         .args(patterns.iter().map(String::as_str))
-        .env("CGO_ENABLED", "0")
+        .env("CGO_ENABLED", if cgo { "1" } else { "0" })
         .env("GOOS", "linux")
 }
 
@@ -154,13 +195,7 @@ pub fn read_list(directory: &Path, stdout: &[u8]) -> Result<Vec<GoPackage>, GoEr
             return Err(GoError::Package { import_path: listed.import_path, message: error.err.trim().to_owned() });
         }
         if listed.name == "main" {
-            let module = listed.module;
-            mains.push(GoPackage {
-                module_directory: module.as_ref().map_or_else(|| listed.dir.clone(), |module| module.dir.clone()),
-                module: module.map_or_else(|| listed.import_path.clone(), |module| module.path),
-                import_path: listed.import_path,
-                directory: listed.dir,
-            });
+            mains.push(listed.into_package());
         }
     }
     Ok(mains)
@@ -209,10 +244,7 @@ pub fn build_invocation(
     if let Some(stamp) = settings.buildvcs {
         call = call.args([format!("-buildvcs={stamp}")]);
     }
-    let mut ldflags = settings.ldflags.clone();
-    if settings.strip {
-        ldflags.splice(0..0, ["-s".into(), "-w".into()]);
-    }
+    let ldflags = linker_flags(settings);
     let lists = [("-tags=", &settings.tags, ","), ("-ldflags=", &ldflags, " "), ("-gcflags=", &settings.gcflags, " ")];
     for (flag, words, separator) in lists {
         if !words.is_empty() {
@@ -228,6 +260,23 @@ pub fn build_invocation(
     }
     call.env = call.env.into_iter().chain(settings.env.clone()).collect();
     call.env("GOOS", "linux")
+}
+
+fn linker_flags(settings: &GoSettings) -> Vec<Word> {
+    let mut flags = settings.ldflags.clone();
+    if settings.strip {
+        flags.splice(0..0, ["-s".into(), "-w".into()]);
+    }
+    let Some(cgo) = &settings.cgo else { return flags };
+    // A flag of ours replaces those of GOFLAGS, so they come along.
+    if flags.is_empty() {
+        flags.extend(cgo.user.go_ldflags());
+    }
+    // Go's own linker takes the loader of glibc, whatever the C was compiled for.
+    if !flags.iter().any(|flag| flag.value().contains("-linkmode")) {
+        flags.insert(0, "-linkmode=external".into());
+    }
+    flags
 }
 
 fn package_argument(package: &GoPackage) -> String {

@@ -56,6 +56,24 @@ pub enum HostError {
         /// what it said
         output: String,
     },
+    /// A toolchain of rustup's that is not there, for a standard library that is compiled too.
+    #[error("`build_std` needs the Rust toolchain `{toolchain}`, which does not answer: {output}")]
+    Nightly {
+        /// the toolchain
+        toolchain: String,
+        /// what was said in its place
+        output: String,
+        /// true when rustup is there
+        rustup: bool,
+    },
+    /// A toolchain without the sources of the standard library.
+    #[error("`build_std` needs the sources of Rust's standard library, which `{toolchain}` lacks; looked in `{}`", folder.display())]
+    RustSource {
+        /// the toolchain
+        toolchain: String,
+        /// where
+        folder: PathBuf,
+    },
     /// A process that cannot be run.
     #[error(transparent)]
     Exec(#[from] ExecError),
@@ -66,9 +84,16 @@ impl Hint for HostError {
         match self {
             Self::Tool { ways_out, .. } | Self::Reader { ways_out, .. } => ways_out.clone(),
             Self::Targets { targets, rustup: true, .. } => {
-                targets.iter().map(|target| format!("rustup target add {target}")).collect()
+                let lines = targets.iter().map(|target| format!("rustup target add {target}"));
+                ["--install-missing".to_owned()].into_iter().chain(lines).collect()
             }
-            Self::Targets { rustup: false, .. } => {
+            Self::Nightly { toolchain, rustup: true, .. } => {
+                vec![format!("rustup toolchain install {toolchain} --profile minimal --component rust-src")]
+            }
+            Self::RustSource { toolchain, .. } => {
+                vec![format!("rustup component add rust-src --toolchain {toolchain}")]
+            }
+            Self::Targets { rustup: false, .. } | Self::Nightly { rustup: false, .. } => {
                 vec!["install Rust by rustup, which brings other targets: see https://rustup.rs".to_owned()]
             }
             Self::Exec(error) => error.hints(),
@@ -92,6 +117,25 @@ pub struct Found {
 /// When the architecture is unknown.
 pub fn platform() -> Result<Platform, HostError> {
     std::env::consts::ARCH.parse().map_err(HostError::Platform)
+}
+
+/// This machine, with its own operating system: what files are downloaded for; `None` where it is unknown.
+#[must_use]
+pub fn machine() -> Option<Platform> {
+    Platform::from_parts(std::env::consts::OS, std::env::consts::ARCH, None).ok()
+}
+
+/// Calls the program that was downloaded where a call names a tool that PATH lacks. What the user's environment says of
+/// another installation does not reach it.
+pub fn call_downloaded(tool: &Tool, call: &mut Invocation) {
+    let Some(program) = tool.downloaded.as_ref().map(|program| program.display().to_string()) else { return };
+    if find(tool).is_none_or(|found| found != [program.as_str()]) {
+        return;
+    }
+    if tool.commands.first().is_some_and(|command| *command == [call.program.as_str()]) {
+        call.program = program;
+    }
+    call.env_remove.extend(tool.download.iter().flat_map(|download| download.unset.clone()));
 }
 
 /// Looks for a tool, in the order of its commands. A command of several words is run, since its first word alone says
@@ -122,7 +166,10 @@ fn is_there(command: &[String], tool: &Tool) -> bool {
 
 fn version_of(command: &[String], tool: &Tool) -> Option<String> {
     let (program, args) = command.split_first()?;
-    let call = Invocation::new(program, ".").args(args.iter().chain(&tool.version).map(String::as_str));
+    let mut call = Invocation::new(program, ".").args(args.iter().chain(&tool.version).map(String::as_str));
+    if tool.downloaded.as_deref().is_some_and(|downloaded| Path::new(program) == downloaded) {
+        call.env_remove.extend(tool.download.iter().flat_map(|download| download.unset.clone()));
+    }
     let finished = Children::default().ask(&call).ok().filter(|finished| finished.status.success())?;
     let text = String::from_utf8_lossy(&finished.stdout);
     Some(text.lines().next().unwrap_or_default().trim().to_owned())
@@ -160,7 +207,7 @@ pub fn require(tool: &Tool, wanted_for: &[Platform], alternatives: &[String]) ->
         tool: tool.name.clone(),
         wanted_for: wanted_for.iter().map(ToString::to_string).collect(),
         looked_for: tool.commands.iter().map(|command| format!("`{}`", command.join(" "))).collect(),
-        ways_out: install_line(tool).into_iter().chain(others).collect(),
+        ways_out: ways_out(tool).chain(others).collect(),
     })
 }
 
@@ -172,8 +219,13 @@ pub fn require_reader(tool: &Tool, folder: &Path) -> Result<(), HostError> {
     if find(tool).is_some() {
         return Ok(());
     }
-    let ways_out = install_line(tool).into_iter().collect();
-    Err(HostError::Reader { tool: tool.name.clone(), folder: folder.to_owned(), ways_out })
+    Err(HostError::Reader { tool: tool.name.clone(), folder: folder.to_owned(), ways_out: ways_out(tool).collect() })
+}
+
+/// The flag by which we get a tool, where we can, and the line of this machine's package manager.
+fn ways_out(tool: &Tool) -> impl Iterator<Item = String> {
+    let ours = tool.downloaded.as_ref().map(|_| "--install-missing".to_owned());
+    ours.into_iter().chain(install_line(tool))
 }
 
 /// The folder of rustc's own libraries, as the toolchain of `project` has it.

@@ -6,7 +6,8 @@
 //! (`tests/it/rings.rs` holds every `use` to it):
 //!
 //! * shell: [`cli`], [`commands`], [`ui`], [`exit`]
-//! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`debian_archive`], [`cargo_flags`], [`zigbuild`]
+//! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`debian_archive`], [`cargo_flags`], [`zigbuild`],
+//!   [`http`], [`download`], [`install`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod annotation;
@@ -22,19 +23,25 @@ pub mod commands;
 pub mod config;
 pub mod debian;
 pub mod debian_archive;
+pub mod download;
 pub mod elf;
 pub mod exec;
 pub mod exit;
 pub mod golang;
 pub mod hint;
 pub mod host;
+pub mod http;
 pub mod image;
+pub mod install;
 pub mod invocation;
 pub mod layer;
 pub mod layer_entry;
+pub mod mirror;
 pub mod output_spec;
 pub mod plan;
 pub mod platform;
+pub mod proposal;
+pub mod provision;
 pub mod reference;
 pub mod registry;
 pub mod run;

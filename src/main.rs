@@ -16,9 +16,11 @@ fn main() -> ExitCode {
     }
     anyarch::exec::join_jobserver();
     let exit = match Cli::parse().command {
+        Command::Init(arguments) => commands::init::run(&arguments),
         Command::Build(arguments) => commands::build::run(arguments),
         Command::Plan(arguments) => commands::plan::run(arguments),
         Command::Platforms(arguments) => commands::platforms::run(&arguments),
+        Command::Toolchain(arguments) => commands::toolchain::run(arguments),
     };
     exit.into()
 }

@@ -20,7 +20,7 @@ use crate::command_program::CommandProgram;
 use crate::golang::{GoPackage, GoSettings};
 use crate::hint::Hint;
 use crate::image::{BaseImage, ImageSettings};
-use crate::invocation::{Step, Word};
+use crate::invocation::Step;
 use crate::layer_entry::Entry;
 use crate::platform::Platform;
 use crate::toolchain::{Language, Request, ToolchainError};
@@ -36,7 +36,7 @@ pub enum Source {
         /// the package
         package: GoPackage,
         /// how it is built
-        settings: GoSettings,
+        settings: Box<GoSettings>,
     },
     /// a binary of a Cargo package
     Rust(Box<RustProgram>),
@@ -76,12 +76,24 @@ impl Source {
 
     fn request(&self, platform: Platform) -> Request {
         match self {
-            Self::Go { .. } | Self::Prebuilt { .. } => {
-                Request { language: self.language(), platform, libc: None, c: false, row: None, sysroot: false }
+            Self::Go { settings, .. } => {
+                let row = settings.row.clone().filter(|_| settings.cgo.is_none());
+                Request { language: Language::Go, platform, libc: None, c: false, row, sysroot: false }
+            }
+            Self::Prebuilt { .. } => {
+                Request { language: Language::Prebuilt, platform, libc: None, c: false, row: None, sysroot: false }
             }
             Self::Rust(program) => program.request(platform),
             Self::C(program) => program.settings.request(platform),
             Self::Command(program) => program.settings.request(platform),
+        }
+    }
+
+    /// What it asks of a second toolchain, that for C: Go with cgo does.
+    fn c_request(&self, platform: Platform) -> Option<Request> {
+        match self {
+            Self::Go { settings, .. } => settings.cgo.as_ref().map(|cgo| cgo.settings.request(platform)),
+            Self::Rust(_) | Self::C(_) | Self::Command(_) | Self::Prebuilt { .. } => None,
         }
     }
 
@@ -91,7 +103,7 @@ impl Source {
             Self::Go { package, .. } => package.import_path.clone(),
             Self::Rust(program) => format!("{}#{}", program.binary.package, program.binary.name),
             Self::C(program) => program.directory.display().to_string(),
-            Self::Command(program) => program.command.iter().map(Word::shown).collect::<Vec<_>>().join(" "),
+            Self::Command(program) => program.command.shown(),
             Self::Prebuilt { path } => path.display().to_string(),
         }
     }
@@ -252,6 +264,9 @@ pub struct ChosenToolchain {
     /// whether the binary will be static
     #[serde(rename = "static")]
     pub static_binary: bool,
+    /// the row that compiles the C of Go packages
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compiler: Option<Box<ChosenToolchain>>,
 }
 
 /// One compiler call.
@@ -274,9 +289,12 @@ pub struct Job {
     /// what else has to be there, whichever toolchain compiles
     #[serde(skip)]
     pub build_tools: Vec<crate::toolchain::Tool>,
-    /// Rust targets that have to be on the machine
+    /// its Rust targets
     #[serde(skip)]
     pub targets: Vec<String>,
+    /// true when their standard library has to be on the machine
+    #[serde(skip)]
+    pub needs_libraries: bool,
     /// names of other toolchains that would do
     #[serde(skip)]
     pub alternatives: Vec<String>,
@@ -337,6 +355,18 @@ pub enum PlanError {
         /// the name
         name: String,
     },
+    /// Two commands that make one file.
+    #[error("the command of `{name}` makes `{}` for {first} and for {second}", output.display())]
+    SameOutput {
+        /// the program
+        name: String,
+        /// the file
+        output: PathBuf,
+        /// one platform
+        first: Platform,
+        /// the other
+        second: Platform,
+    },
     /// Two things at one place in an image.
     #[error("the image `{image}` has two things at `{destination}`")]
     SameDestination {
@@ -390,6 +420,11 @@ impl Hint for PlanError {
                 vec![format!(
                     "write a [[program]] for each image: name = \"{name}-2\", and `programs` in each [[image]]"
                 )]
+            }
+            Self::SameOutput { name, first, second, .. } => {
+                let same = (first.os(), first.architecture()) == (second.os(), second.architecture());
+                let variant = if same { "_{{platform.variant}}" } else { "" };
+                vec![format!("output = \"dist/{{{{platform.os}}}}_{{{{platform.arch}}}}{variant}/{name}\"")]
             }
             Self::SameDestination { .. } => vec!["set `destination` in anyarch.toml".to_owned()],
             Self::Toolchain(error) => error.hints(),

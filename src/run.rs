@@ -3,6 +3,8 @@
 
 pub mod c;
 mod c_executables;
+mod c_survey;
+pub mod cgo;
 pub mod check;
 pub mod compile;
 pub mod destination;
@@ -13,13 +15,16 @@ pub mod execute;
 pub mod files;
 pub mod flags;
 mod images;
+pub mod init;
 mod installed;
 pub mod interrupt;
 pub mod locate;
 pub mod pack;
 pub mod prepare;
 mod prepare_c;
+pub mod provide;
 pub mod publish;
+pub mod row_choice;
 pub mod rows;
 pub mod rust;
 pub mod session;

@@ -65,27 +65,48 @@ impl Sysroot {
         folders
     }
 
-    /// What the C compiler is told. The headers come after the compiler's own: zig brings those of its libc, and these
-    /// would be of another.
+    /// What a C compiler is told, or a C++ compiler. One that brings a libc of its own, as zig does, finds its headers
+    /// before those that are here, which would be of another; for any other the libc is this one. The libc's headers of
+    /// C++ come last, because libstdc++ includes the next of their name after its own.
     #[must_use]
-    pub fn c_flags(&self) -> Vec<String> {
-        self.includes().iter().flat_map(|folder| ["-idirafter".to_owned(), folder.display().to_string()]).collect()
+    pub fn c_flags(&self, brings_libc: bool, cxx: bool) -> Vec<String> {
+        let each = |flag: &'static str, folders: &[PathBuf]| -> Vec<String> {
+            folders.iter().flat_map(|folder| [flag.to_owned(), folder.display().to_string()]).collect()
+        };
+        if brings_libc {
+            return each("-idirafter", &self.includes());
+        }
+        let root = vec![format!("--sysroot={}", self.folder.display())];
+        let libc = each(if cxx { "-idirafter" } else { "-isystem" }, &self.libc_headers);
+        let others = each("-isystem", &self.includes());
+        if cxx { [root, others, libc].concat() } else { [root, libc, others].concat() }
     }
 
-    /// What the linker is told.
+    /// What the linker is told. `libc.so` is a script that names files by their paths in the sysroot, and start files are
+    /// looked for where `-B` says.
     #[must_use]
-    pub fn link_flags(&self) -> Vec<String> {
-        let folders = self.libraries();
-        let search = folders.iter().map(|folder| format!("-L{}", folder.display()));
-        let needed = folders.iter().map(|folder| format!("-Wl,-rpath-link,{}", folder.display()));
-        search.chain(needed).collect()
+    pub fn link_flags(&self, brings_libc: bool) -> Vec<String> {
+        let folders: Vec<String> = self.libraries().iter().map(|folder| folder.display().to_string()).collect();
+        let search = folders.iter().map(|folder| format!("-L{folder}"));
+        if brings_libc {
+            return search.collect();
+        }
+        let start = folders.iter().map(|folder| format!("-B{folder}"));
+        [format!("--sysroot={}", self.folder.display())].into_iter().chain(start).chain(search).collect()
     }
 
     /// What pkg-config is told.
     #[must_use]
-    pub fn pkg_config(&self) -> [(&'static str, String); 2] {
-        let folders: Vec<String> = self.package_folders().iter().map(|folder| folder.display().to_string()).collect();
-        [("PKG_CONFIG_SYSROOT_DIR", self.folder.display().to_string()), ("PKG_CONFIG_LIBDIR", folders.join(":"))]
+    pub fn pkg_config(&self) -> [(&'static str, String); 3] {
+        let joined = |folders: Vec<PathBuf>| {
+            folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(":")
+        };
+        [
+            ("PKG_CONFIG_SYSROOT_DIR", self.folder.display().to_string()),
+            ("PKG_CONFIG_LIBDIR", joined(self.package_folders())),
+            // Said as `-I`, these would come before the headers of the compiler's own libc.
+            ("PKG_CONFIG_SYSTEM_INCLUDE_PATH", joined(self.includes())),
+        ]
     }
 }
 
@@ -114,11 +135,24 @@ mod tests {
             glibc: None,
             packages: Vec::new(),
         };
+        let line = |flags: Vec<String>| flags.join(" ");
+        let (special, plain) = ("/s/usr/include/arm-linux-gnueabihf", "/s/usr/include");
+        assert_eq!(line(sysroot.c_flags(true, false)), format!("-idirafter {special} -idirafter {plain}"));
+        let sysroot = Sysroot { libc_headers: vec!["/s/usr/libc/include".into()], ..sysroot };
         assert_eq!(
-            sysroot.c_flags(),
-            ["-idirafter", "/s/usr/include/arm-linux-gnueabihf", "-idirafter", "/s/usr/include"]
+            line(sysroot.c_flags(false, false)),
+            format!("--sysroot=/s -isystem /s/usr/libc/include -isystem {special} -isystem {plain}")
         );
-        assert_eq!(sysroot.link_flags()[..2], ["-L/s/usr/lib/arm-linux-gnueabihf", "-L/s/lib/arm-linux-gnueabihf"]);
+        assert_eq!(
+            line(sysroot.c_flags(false, true)),
+            format!("--sysroot=/s -isystem {special} -isystem {plain} -idirafter /s/usr/libc/include")
+        );
+        let (special, plain) = ("/s/usr/lib/arm-linux-gnueabihf", "/s/lib/arm-linux-gnueabihf");
+        assert_eq!(sysroot.link_flags(true)[..2], [format!("-L{special}"), format!("-L{plain}")]);
+        assert_eq!(
+            sysroot.link_flags(false)[..3],
+            ["--sysroot=/s".to_owned(), format!("-B{special}"), format!("-B{plain}")]
+        );
         assert_eq!(
             sysroot.pkg_config()[1].1,
             "/s/usr/lib/arm-linux-gnueabihf/pkgconfig:/s/usr/lib/pkgconfig:/s/usr/share/pkgconfig"

@@ -2,18 +2,22 @@
 //! program of this language for this platform and libc. Rows come as text; nothing is looked for on the machine.
 
 mod c;
+mod download;
 mod error;
 mod libc;
 mod rows;
+mod why;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use target_lexicon::Triple;
 
 pub use c::CCompiler;
+pub use download::{Download, DownloadKind, HostFile};
 pub use error::ToolchainError;
 pub use libc::{Libc, LibcError};
 pub use rows::{Driver, Origin, PlatformRow, RustNames, ToolRow, ToolchainRow, ZigNames};
@@ -27,6 +31,9 @@ const BUILT_IN: [(&str, &str); 4] = [
     ("toolchains/rust.toml", include_str!("../toolchains/rust.toml")),
     ("toolchains/c.toml", include_str!("../toolchains/c.toml")),
 ];
+
+/// Where a toolchain comes from that no row describes.
+const FILE_OF_PROJECT: &str = "the project's own";
 
 /// What a program is written in, or that something else has built it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -57,6 +64,12 @@ impl Language {
     #[must_use]
     pub fn names() -> Vec<&'static str> {
         Self::KNOWN.iter().map(|(_, name)| *name).collect()
+    }
+
+    /// The language whose compilers it uses: a command is told of those of C.
+    #[must_use]
+    pub fn compiled(self) -> Self {
+        if self == Self::Command { Self::C } else { self }
     }
 
     /// The language that is written so.
@@ -136,6 +149,38 @@ pub struct Tool {
     pub version: Vec<String>,
     /// the line that installs it, by package manager
     pub install: BTreeMap<String, String>,
+    /// where it can be had without root
+    pub download: Option<Download>,
+    /// where the program is, or would be, that we downloaded: the last of `commands`
+    pub downloaded: Option<PathBuf>,
+}
+
+impl Toolchain {
+    /// True for a compiler that has a libc of its own for every platform, and so needs none of a sysroot's.
+    #[must_use]
+    pub fn brings_libc(&self) -> bool {
+        self.tools.iter().any(|tool| tool.name == "zig")
+    }
+}
+
+impl Toolchain {
+    /// None at all: a command builds for a platform that no compiler of ours knows.
+    #[must_use]
+    pub fn none(request: &Request) -> Self {
+        Self {
+            name: request.language.to_string(),
+            origin: FILE_OF_PROJECT.to_owned(),
+            driver: Driver::default(),
+            target: None,
+            c: None,
+            libc: None,
+            static_binary: false,
+            env: BTreeMap::new(),
+            rustflags: Vec::new(),
+            shares_target: false,
+            tools: Vec::new(),
+        }
+    }
 }
 
 impl Toolchains {
@@ -168,6 +213,19 @@ impl Toolchains {
         Ok(self)
     }
 
+    /// Adds to each tool that can be had without root, as the last way to call it, the program in the folder of `root`
+    /// that it is unpacked to on `host`.
+    #[must_use]
+    pub fn with_downloads(mut self, root: &Path, host: Platform) -> Self {
+        for row in &mut self.tools {
+            row.downloaded = row.download.as_ref().and_then(|download| {
+                let file = download.hosts.get(&host)?;
+                Some(root.join(download.folder(&row.name, file)).join(&download.program))
+            });
+        }
+        self
+    }
+
     fn check(&self) -> Result<(), ToolchainError> {
         for row in &self.platforms {
             let names = row.rust.iter().flat_map(|rust| [&rust.musl, &rust.gnu]).flatten();
@@ -178,6 +236,11 @@ impl Toolchains {
                     let (platform, origin, triple) = (row.platform, row.origin.clone(), triple.clone());
                     return Err(ToolchainError::WrongTriple { platform, origin, triple, found });
                 }
+            }
+        }
+        for row in &self.tools {
+            if let Some(fault) = row.download.as_ref().and_then(|download| download.fault(&row.name)) {
+                return Err(ToolchainError::Download { tool: row.name.clone(), origin: row.origin.clone(), fault });
             }
         }
         for row in &self.compilers {
@@ -214,17 +277,21 @@ impl Toolchains {
             .collect()
     }
 
-    /// What Go and cargo are told of a platform by variables.
+    /// What Go and cargo are told of a platform by variables; `libc` is the one that was asked for.
     #[must_use]
-    pub fn variables(&self, platform: Platform) -> BTreeMap<String, String> {
-        let Some(facts) = self.platform(platform) else { return BTreeMap::new() };
-        let mut variables: BTreeMap<String, String> = facts.go.clone().unwrap_or_default();
-        if facts.go.is_some() {
-            variables.insert("GOOS".to_owned(), platform.os().to_string());
-        }
-        let target = facts.rust.as_ref().and_then(|rust| match rust.static_libc.as_str() {
-            "musl" => rust.musl.clone(),
-            _ => rust.gnu.clone(),
+    pub fn variables(&self, platform: Platform, libc: Option<Libc>) -> BTreeMap<String, String> {
+        let facts = self.platform(platform);
+        // Our names of platforms are Go's.
+        let mut variables: BTreeMap<String, String> = [
+            ("GOOS".to_owned(), platform.os().to_string()),
+            ("GOARCH".to_owned(), platform.architecture().to_string()),
+        ]
+        .into();
+        variables.extend(facts.and_then(|facts| facts.go.clone()).unwrap_or_default());
+        let target = facts.and_then(|facts| facts.rust.as_ref()).and_then(|rust| match libc {
+            Some(Libc::Musl) => rust.musl.clone(),
+            None if rust.static_libc == "musl" => rust.musl.clone(),
+            Some(Libc::Gnu(_)) | None => rust.gnu.clone(),
         });
         variables.extend(target.map(|target| ("CARGO_BUILD_TARGET".to_owned(), target)));
         variables
@@ -240,9 +307,13 @@ impl Toolchains {
     pub fn tool(&self, name: &str, platform: Platform) -> Option<Tool> {
         let row = self.tools.iter().find(|row| row.name == name)?;
         let names = Placeholders::of(self.platform(platform)?, None);
+        // What the user installed comes first: ours is there for who has none.
+        let downloaded = row.downloaded.iter().map(|program| vec![program.display().to_string()]);
         Some(Tool {
             name: row.name.clone(),
-            commands: row.commands.iter().map(|words| names.fill_words(words)).collect(),
+            commands: row.commands.iter().map(|words| names.fill_words(words)).chain(downloaded).collect(),
+            download: row.download.clone(),
+            downloaded: row.downloaded.clone(),
             version: row.version.clone(),
             install: row.install.iter().map(|(manager, line)| (manager.clone(), names.fill(line))).collect(),
         })
@@ -270,6 +341,10 @@ impl Toolchains {
                 language,
                 platform,
                 wish: wish(request),
+                why: of_language
+                    .iter()
+                    .find(|row| request.row.as_ref() == Some(&row.name))
+                    .map_or_else(String::new, |row| format!(": {}", why::why(row, facts, request))),
                 ways_out: self.ways_out(&of_language, facts, request),
             })
     }
@@ -297,7 +372,7 @@ impl Toolchains {
 
     fn ways_out(&self, rows: &[&ToolchainRow], facts: &PlatformRow, request: &Request) -> Vec<String> {
         let mut ways = Vec::new();
-        let oldest = facts.zig.as_ref().and_then(|zig| zig.glibc.as_ref()?.parse().ok());
+        let oldest = facts.oldest_glibc();
         for libc in [request.libc, Some(Libc::Musl), oldest, Some(Libc::Gnu(None))] {
             for row in rows {
                 let changed = Request { libc, row: None, ..request.clone() };
@@ -374,7 +449,7 @@ fn links(row: &ToolchainRow, facts: &PlatformRow, libc: &Libc, (static_binary, h
     let needs = |tool: &str| row.tools.iter().any(|name| name == tool);
     let links = if static_binary { &row.static_libc } else { &row.libc };
     let old_enough = |version: &(u32, u32)| {
-        let oldest = facts.zig.as_ref().and_then(|zig| zig.glibc.as_deref()?.parse().ok());
+        let oldest = facts.oldest_glibc();
         oldest.is_none_or(|oldest| matches!(oldest, Libc::Gnu(Some(oldest)) if oldest <= *version))
     };
     let has_version = match libc {
@@ -405,7 +480,7 @@ fn wish(request: &Request) -> String {
     if let Some(libc) = &request.libc {
         wishes.push(format!("links against {libc}"));
     }
-    if request.c {
+    if request.c && request.language == Language::Rust {
         wishes.push("compiles the C of its crates".to_owned());
     }
     if wishes.is_empty() { "fits".to_owned() } else { wishes.join(" and ") }

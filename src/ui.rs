@@ -13,7 +13,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::hint::Hint;
 use crate::platform::Platform;
-use crate::run::event::{Event, Watch};
+use crate::run::event::{Event, InstallStep, Watch};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
@@ -118,6 +118,32 @@ impl Ui {
         self.quoted(&platforms, output);
     }
 
+    /// A bar at a terminal, a line in a pipeline.
+    fn installing(&self, what: &str, step: &InstallStep) {
+        self.end("install", 0);
+        let size = match step {
+            InstallStep::Downloading { size, .. } | InstallStep::Unpacking { size } => Some(*size),
+            InstallStep::Waiting | InstallStep::Rustup => None,
+        };
+        let words = match step {
+            InstallStep::Waiting => "waiting for another anyarch that installs it".to_owned(),
+            InstallStep::Downloading { host, at: 0, size } => format!("downloading {} from {host}", bytes(*size)),
+            InstallStep::Downloading { host, at, size } => {
+                format!("downloading {} from {host}, of which {} are here", bytes(*size), bytes(*at))
+            }
+            InstallStep::Unpacking { size } => format!("unpacking {}", bytes(*size)),
+            InstallStep::Rustup => "adding by rustup".to_owned(),
+        };
+        let line = format!("{what:<37} {words}");
+        if self.bars.is_none() {
+            return self.line(&line);
+        }
+        self.start("install", 0, || match size {
+            Some(size) => ProgressBar::new(size).with_style(transfer()).with_message(line),
+            None => ProgressBar::new_spinner().with_style(spinner()).with_message(line),
+        });
+    }
+
     fn quoted(&self, platforms: &str, output: &str) {
         self.line(&format!("--- {platforms}"));
         self.line(output);
@@ -149,6 +175,17 @@ impl Watch for Ui {
                 let elapsed = format!("{} {}", seconds(elapsed), bytes(size));
                 let platform = platform.to_string();
                 self.line(&format!("{platform:<16} {image:<20} {DONE}packed{DONE:#}   {elapsed}"));
+            }
+            Event::Installing { what, step } => self.installing(&what, &step),
+            Event::InstallMoved { bytes } => {
+                let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(bar) = running.get(&("install", 0)) {
+                    bar.set_position(bytes);
+                }
+            }
+            Event::InstallEnded => self.end("install", 0),
+            Event::Installed { what, place, elapsed } => {
+                self.line(&format!("{what:<37} {DONE}installed{DONE:#} {} {place}", seconds(elapsed)));
             }
             Event::TransferStarted { id, what, size } => {
                 self.start("transfer", id, || ProgressBar::new(size).with_style(transfer()).with_message(what));

@@ -45,7 +45,8 @@ pub fn environment(settings: &CSettings, site: &Site<'_>) -> BTreeMap<String, Wo
 /// The flags of the linker that are not the user's.
 pub(super) fn link_flags(settings: &CSettings, site: &Site<'_>) -> Vec<String> {
     let own = site.compiler().map(|compiler| compiler.ldflags.clone()).unwrap_or_default();
-    let sysroot = settings.sysroot.iter().flat_map(crate::sysroot::Sysroot::link_flags);
+    let brings_libc = site.toolchain.brings_libc();
+    let sysroot = settings.sysroot.iter().flat_map(|sysroot| sysroot.link_flags(brings_libc));
     own.into_iter().chain(sysroot).chain(settings.strip.then(|| "-s".to_owned())).collect()
 }
 

@@ -29,12 +29,13 @@ const HOST_FOLDERS: &str =
 #[must_use]
 pub fn scripts(settings: &CSettings, site: &Site<'_>, after: &[String]) -> Vec<Setup> {
     let Some(compiler) = site.compiler() else { return Vec::new() };
-    let mut before = compiler.flags.clone();
-    before.extend(settings.sysroot.iter().flat_map(crate::sysroot::Sysroot::c_flags));
+    let brings_libc = site.toolchain.brings_libc();
     let folder = site.scripts_folder();
     let mut scripts = Vec::new();
     for (tool, names) in NAMES {
         let is_compiler = matches!(tool, "cc" | "cxx");
+        let sysroot = settings.sysroot.iter().flat_map(|sysroot| sysroot.c_flags(brings_libc, tool == "cxx"));
+        let before: Vec<String> = compiler.flags.iter().cloned().chain(sysroot).collect();
         let text = match compiler.commands.get(tool) {
             Some(words) if is_compiler => compiler_script(&call(words, site), &before, after, &compiler.ldflags),
             Some(words) => script(&call(words, site)),
@@ -59,6 +60,8 @@ fn call(words: &[String], site: &Site<'_>) -> Result<Vec<String>, String> {
         commands: vec![vec![first.to_owned()]],
         version: Vec::new(),
         install: std::collections::BTreeMap::new(),
+        download: None,
+        downloaded: None,
     });
     let said = || tool.commands.iter().map(|command| command.join(" ")).collect::<Vec<_>>().join(", ");
     let command = (site.found)(&tool).ok_or_else(|| format!("{}: not found", said()))?;

@@ -8,7 +8,6 @@ use super::environment::{environment, user};
 use super::{BuildSystem, CProgram, Recipe, Setup, Site, fixed_flags, scripts};
 use crate::blob::{Digest, canonical_json};
 use crate::invocation::{Invocation, Step, Word};
-use crate::sysroot::Sysroot;
 
 /// Where programs go below `DESTDIR`, unless the arguments say otherwise.
 pub(super) const PREFIX: &str = "/usr/local";
@@ -47,7 +46,8 @@ pub(super) fn variables(program: &CProgram, site: &Site<'_>) -> BTreeMap<String,
         }
     }
     let libraries = || settings.libs.iter().map(|library| Word::from(format!("-l{library}")));
-    let sysroot = settings.sysroot.iter().flat_map(Sysroot::link_flags).map(Word::from);
+    let brings_libc = site.toolchain.brings_libc();
+    let sysroot = settings.sysroot.iter().flat_map(|sysroot| sysroot.link_flags(brings_libc)).map(Word::from);
     let strip = settings.strip.then(|| "-s".into());
     let mut flags: Vec<Word> = user("LDFLAGS", site).into_iter().chain(settings.ldflags.clone()).collect();
     flags.extend(sysroot.chain(strip));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::flags::{c_variables, capitals, in_order, rust_flags_variable, user_c_flags};
 use super::library::pkg_config_variables;
+use super::machine::TOOLCHAIN;
 use super::{Binary, Features, Machine, Remap, UserFlags, Zig};
 use crate::invocation::{Invocation, Word};
 use crate::platform::Platform;
@@ -75,6 +76,8 @@ pub struct CargoJob {
     pub profile: String,
     /// overrides `strip` of the profile
     pub strip: Option<bool>,
+    /// the toolchain that compiles the standard library too
+    pub build_std: Option<String>,
     /// a folder below `anyarch`, where two platforms share a triple
     pub folder: Option<String>,
     /// the targets
@@ -105,6 +108,8 @@ impl CargoJob {
     #[must_use]
     pub fn build_directory(&self) -> PathBuf {
         let directory = self.target_directory.join("anyarch");
+        // Two compilers would take each other's programs for their own.
+        let directory = self.build_std.iter().fold(directory, |directory, toolchain| directory.join(toolchain));
         self.folder.iter().fold(directory, |directory, folder| directory.join(folder))
     }
 
@@ -116,6 +121,9 @@ impl CargoJob {
             Some(zig) => self.zig_call(machine, zig),
             None => Invocation::new("cargo", &self.directory).args(["build"]),
         };
+        if let Some(toolchain) = &self.build_std {
+            call = call.args(["-Zbuild-std=std,panic_unwind"]).env(TOOLCHAIN, toolchain.as_str());
+        }
         call.args.extend(self.args().into_iter().map(Word::from));
         self.set_profile(&mut call);
         self.set_rust_flags(machine, &mut call);
@@ -222,7 +230,8 @@ impl CargoJob {
 
     fn our_flags(&self, target: &Target, machine: &Machine) -> Vec<String> {
         let remaps = self.remaps(machine);
-        let sysroot = target.sysroot.iter().flat_map(Sysroot::link_flags).map(|flag| format!("-Clink-arg={flag}"));
+        let sysroot = target.sysroot.iter().flat_map(|sysroot| sysroot.link_flags(target.toolchain.brings_libc()));
+        let sysroot = sysroot.map(|flag| format!("-Clink-arg={flag}"));
         let ours = target.toolchain.rustflags.iter().cloned().chain(sysroot);
         ours.chain(remaps.iter().map(Remap::rust_flag)).chain(Self::rust_source(machine)).collect()
     }
@@ -273,7 +282,8 @@ impl CargoJob {
                 user.as_ref().is_some_and(|(_, value)| value.split_whitespace().any(|flag| flag.starts_with("-g")));
             // The wrapper of cargo-zigbuild passes -g, and debug information names zig's cache.
             let no_debug = (zig.is_some() && !asks_for_debug).then(|| "-g0".to_owned());
-            let sysroot = target.sysroot.iter().flat_map(Sysroot::c_flags);
+            let of_sysroot = |sysroot: &Sysroot| sysroot.c_flags(target.toolchain.brings_libc(), name == "CXXFLAGS");
+            let sysroot = target.sysroot.iter().flat_map(of_sysroot);
             let ours: Vec<String> = remaps.iter().map(Remap::c_flag).chain(no_debug).chain(sysroot).collect();
             let [with_hyphens, with_underscores, ..] = c_variables(name, &target.triple, &machine.rustc.host);
             // A shell cannot set a name with hyphens, and it would win over the other.

@@ -1,10 +1,14 @@
 //! What has to be known about this machine to call cargo: rustc, zig, folders, and which inherited variables must not
 //! reach a child.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::CargoError;
 use crate::invocation::Invocation;
+
+/// The variable by which rustup is told which toolchain runs, whoever calls cargo or rustc.
+pub(super) const TOOLCHAIN: &str = "RUSTUP_TOOLCHAIN";
 
 /// What rustc says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +24,15 @@ pub struct Rustc {
 }
 
 impl Rustc {
-    /// The two calls whose output [`Rustc::read`] takes. `rustc` is the command that the configuration names, run in
+    /// The two calls whose output [`Rustc::read`] takes, of the rustup toolchain called `toolchain` where one is named. `rustc` is the command that the configuration names, run in
     /// `directory` so that rustup gives the project's own toolchain.
     #[must_use]
-    pub fn invocations(rustc: &[String], directory: &Path) -> [Invocation; 2] {
+    pub fn invocations(rustc: &[String], directory: &Path, toolchain: Option<&str>) -> [Invocation; 2] {
         let (program, args) = rustc.split_first().map_or(("rustc", [].as_slice()), |(first, rest)| (first, rest));
-        let call = || Invocation::new(program, directory).args(args.iter().map(String::as_str));
+        let call = || {
+            let call = Invocation::new(program, directory).args(args.iter().map(String::as_str));
+            toolchain.into_iter().fold(call, |call, toolchain| call.env(TOOLCHAIN, toolchain))
+        };
         [call().args(["-vV"]), call().args(["--print", "sysroot"])]
     }
 
@@ -76,6 +83,17 @@ pub struct Machine {
     pub anyarch: PathBuf,
     /// zig, when a toolchain needs it
     pub zig: Option<Zig>,
+    /// other compilers by the names of their toolchains: those that compile the standard library too
+    pub nightlies: BTreeMap<String, Rustc>,
+}
+
+impl Machine {
+    /// The same machine with the compiler of a toolchain in place of the usual one.
+    #[must_use]
+    pub fn with(&self, toolchain: Option<&str>) -> Self {
+        let rustc = toolchain.and_then(|toolchain| self.nightlies.get(toolchain)).unwrap_or(&self.rustc).clone();
+        Self { rustc, ..self.clone() }
+    }
 }
 
 /// True for what cargo sets for one package when it compiles or runs it: inherited, it would look like the values of
@@ -136,10 +154,12 @@ mod tests {
     #[test]
     fn rustc_is_called_through_its_wrapper() {
         let wrapped = ["/usr/bin/sccache".to_owned(), "rustc".to_owned()];
-        let [version, sysroot] = Rustc::invocations(&wrapped, Path::new("/w"));
+        let [version, sysroot] = Rustc::invocations(&wrapped, Path::new("/w"), None);
         assert_eq!(version.to_line(), "/usr/bin/sccache rustc -vV");
         assert_eq!(sysroot.to_line(), "/usr/bin/sccache rustc --print sysroot");
-        assert_eq!(Rustc::invocations(&[], Path::new("/w"))[0].to_line(), "rustc -vV");
+        assert_eq!(Rustc::invocations(&[], Path::new("/w"), None)[0].to_line(), "rustc -vV");
+        let nightly = Rustc::invocations(&[], Path::new("/w"), Some("nightly"));
+        assert_eq!(nightly[1].to_line(), "RUSTUP_TOOLCHAIN=nightly rustc --print sysroot");
     }
 
     #[test]

@@ -12,6 +12,13 @@ pub fn workspace_invocation(directory: &Path) -> Invocation {
     Invocation::new("cargo", directory).args(["metadata", "--format-version", "1", "--no-deps"])
 }
 
+/// The same of a project that is only looked at. It runs in `elsewhere`, so that no file of the project chooses the cargo
+/// that runs (rustup would take the one that its `rust-toolchain.toml` names) or what that does (`.cargo/config.toml`).
+#[must_use]
+pub fn survey_invocation(manifest: &Path, elsewhere: &Path) -> Invocation {
+    workspace_invocation(elsewhere).args(["--offline", "--manifest-path"]).args([manifest.display().to_string()])
+}
+
 /// Resolves what `binary` depends on when it is built for `triple`. It runs in `directory`, where the build will run,
 /// so that the same configuration files hold.
 #[must_use]
@@ -29,6 +36,10 @@ mod tests {
     #[test]
     fn metadata_is_asked_for_one_target_at_a_time() {
         assert_eq!(workspace_invocation(Path::new("/w")).to_line(), "cargo metadata --format-version 1 --no-deps");
+        assert_eq!(
+            survey_invocation(Path::new("/w/Cargo.toml"), Path::new("/")).to_line(),
+            "cargo metadata --format-version 1 --no-deps --offline --manifest-path /w/Cargo.toml"
+        );
         let binary = Binary {
             package_id: "path+file:///w/app#1.0.0".into(),
             package: "app".into(),

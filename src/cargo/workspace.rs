@@ -34,6 +34,19 @@ pub struct Binary {
     pub name: String,
 }
 
+/// A program of a workspace that nobody has chosen yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkspaceProgram {
+    /// the program
+    pub binary: Binary,
+    /// true when cargo builds its package without being told to
+    pub is_default: bool,
+    /// true when its package has no other program
+    pub is_only: bool,
+    /// features that it needs and that are off by default
+    pub missing_features: Vec<String>,
+}
+
 /// What `cargo metadata --no-deps` says.
 #[derive(Clone, Debug)]
 pub struct Workspace {
@@ -95,6 +108,27 @@ impl Workspace {
         let chosen = only(&programs).or_else(|| default_program(&packages, &programs));
         let chosen = chosen.ok_or_else(|| several(&packages, &programs))?;
         Ok(vec![checked(chosen, choice)?])
+    }
+
+    /// Every program of the workspace, in cargo's order.
+    #[must_use]
+    pub fn programs(&self) -> Vec<WorkspaceProgram> {
+        let root = self.members().find(|package| folder(package) == Some(self.root()));
+        let default = self.default_members(root);
+        let members: Vec<&Package> = self.members().collect();
+        let program = |(package, target): &(&Package, &Target)| WorkspaceProgram {
+            binary: binary(package, target),
+            is_default: default.iter().any(|member| member.id == package.id),
+            is_only: programs_of(&[*package]).len() == 1,
+            missing_features: Features::default().missing(package, &target.required_features),
+        };
+        programs_of(&members).iter().map(program).collect()
+    }
+
+    /// Whether the package of a `Cargo.toml` is a member.
+    #[must_use]
+    pub fn has_member(&self, manifest: &Path) -> bool {
+        self.members().any(|package| package.manifest_path.as_std_path() == manifest)
     }
 
     fn members(&self) -> impl Iterator<Item = &Package> {

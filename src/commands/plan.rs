@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::Plan as Arguments;
 use crate::exit::Exit;
-use crate::plan::{Plan, PlannedProgram};
+use crate::plan::{ChosenToolchain, Plan, PlannedProgram};
 use crate::run::error::Error;
 use crate::run::prepare;
 use crate::ui::Ui;
@@ -82,7 +82,14 @@ fn units(plan: &Plan) -> Vec<[String; 7]> {
 
 fn toolchain(program: &PlannedProgram) -> String {
     let Some(chosen) = &program.toolchain else { return program.language.to_string() };
-    let target = chosen.target.as_ref().map_or_else(String::new, |target| format!(" {target}"));
+    let with_target = |chosen: &ChosenToolchain| {
+        let target = chosen.target.as_ref().map_or_else(String::new, |target| format!(" {target}"));
+        format!("{}{target}", chosen.name)
+    };
     let c = chosen.c.as_ref().map_or_else(String::new, |c| format!(", C by {c}"));
-    format!("{}{target} ({}{c})", chosen.name, chosen.origin)
+    let compiler = chosen
+        .compiler
+        .as_ref()
+        .map_or_else(String::new, |compiler| format!(" with {} ({})", with_target(compiler), compiler.origin));
+    format!("{} ({}{c}){compiler}", with_target(chosen), chosen.origin)
 }

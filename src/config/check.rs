@@ -23,6 +23,7 @@ pub(super) fn file(file: &ConfigFile) -> Result<(), ConfigError> {
     let source = &file.source;
     image_keys(source, &file.image_keys())?;
     images(file)?;
+    literal(source, "toolchain_row", file.toolchain_row.as_ref(), not_empty)?;
     for entry in &file.program {
         program(source, entry)?;
     }
@@ -149,6 +150,13 @@ fn program(source: &Source, entry: &Spanned<ProgramFile>) -> Result<(), ConfigEr
             other: "bins",
             other_place: source.place_of(bins),
         });
+    }
+    for settings in [program.settings()].into_iter().chain(program.platform.0.values().map(|it| it.get_ref().clone())) {
+        let Some(command) = &settings.command else { continue };
+        match command.get_ref().first() {
+            Some(word) => literal(source, "command", Some(word), not_empty)?,
+            None => return Err(ConfigError::bad_value(source, "command", command, &ValueError::Empty)),
+        }
     }
     match &program.language {
         Some(language) => language_keys(source, entry, language.get_ref().0),

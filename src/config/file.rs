@@ -147,6 +147,8 @@ file! {
         single_manifest: Option<Spanned<bool>>,
         /// whether a base with `OnBuild` is taken, its triggers unheeded: `--ignore-onbuild`
         ignore_onbuild: Option<Spanned<bool>>,
+        /// the toolchain row that compiles whatever has a row of that name: `--toolchain-row`
+        toolchain_row: Option<Spanned<String>>,
 
         /// the binaries, in the order of their layers
         program: Vec<Spanned<ProgramFile>>,

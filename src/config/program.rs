@@ -194,10 +194,10 @@ program! {
         output: String => C_AND_COMMAND,
         /// true: what the project installs goes into the layer
         install: bool => C,
-        /// flags of the C and C++ compilers; templates
-        cflags: OneOrMany<String> => C,
-        /// libraries to link, `m` for `-lm`
-        libs: OneOrMany<String> => C,
+        /// flags of the C and C++ compilers; templates; for Go with `cgo = true`
+        cflags: OneOrMany<String> => GO_AND_C,
+        /// libraries to link, `m` for `-lm`; for Go with `cgo = true`
+        libs: OneOrMany<String> => GO_AND_C,
         /// whether some crate compiles C; found when not given
         c: bool => RUST,
         /// whether symbols are taken out (Go: `-s -w`)
@@ -208,6 +208,13 @@ program! {
 }
 
 impl ProgramFile {
+    /// True when C in Go packages is compiled for some platform.
+    #[must_use]
+    pub fn uses_cgo(&self) -> bool {
+        let says = |cgo: &Option<Spanned<bool>>| cgo.as_ref().is_some_and(|cgo| *cgo.get_ref());
+        says(&self.cgo) || self.platform.0.values().any(|special| says(&special.get_ref().cgo))
+    }
+
     /// The settings that hold for `platform`: those for all, and over them those for exactly this platform.
     /// Variables of `env` are joined by name.
     #[must_use]

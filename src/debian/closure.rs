@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::index::{Index, Package, Parts};
-use super::relation::{Relation, group_text};
-use super::version::Version;
+use super::index::{Index, Package};
+use super::relation::{Relation, group_text, groups};
 use crate::blob::Digest;
 use crate::hint::Hint;
 
@@ -57,6 +56,14 @@ pub enum ClosureError {
         /// all alternatives
         dependency: String,
     },
+    /// A relation that cannot be read.
+    #[error("the relations of `{package}` hold `{text}`, which names no package")]
+    Syntax {
+        /// the package
+        package: String,
+        /// what it says
+        text: String,
+    },
     /// Two packages that cannot be together.
     #[error("`{package}` cannot be with `{other}`: it conflicts with `{relation}`")]
     Conflict {
@@ -87,6 +94,7 @@ impl Hint for ClosureError {
                 let first = dependency.split([' ', ':']).next().unwrap_or_default();
                 vec![format!("the mirror lacks `{first}`: try another mirror, or a release that has it")]
             }
+            Self::Syntax { .. } => Vec::new(),
             Self::Conflict { package, other, .. } => {
                 vec![format!("name only one of `{package}` and `{other}` in `packages`")]
             }
@@ -106,80 +114,91 @@ pub fn closure(index: &Index, architecture: &str, named: &[String]) -> Result<Ve
     let mut todo = VecDeque::new();
     let roots: BTreeSet<&str> = named.iter().map(String::as_str).chain(ALWAYS.iter().copied()).collect();
     for name in roots {
-        let (name, package) = index.packages.get_key_value(name).ok_or_else(|| walk.unknown(name))?;
+        let (name, _) = index.packages.get_key_value(name).ok_or_else(|| walk.unknown(name))?;
         walk.named.insert(name);
-        todo.push_back((name.as_str(), package));
+        todo.push_back(&**name);
     }
-    while let Some((name, package)) = todo.pop_front() {
+    while let Some(name) = todo.pop_front() {
+        let package = &index.packages[name];
         let Some(parts) = &package.parts else { continue };
-        if walk.chosen.insert(name, (&package.version, parts)).is_some() {
+        if walk.chosen.insert(name, package).is_some() {
             continue;
         }
-        for group in &parts.depends {
-            todo.push_back(walk.meet(name, group)?);
+        for group in read(name, &parts.depends)? {
+            todo.push_back(walk.meet(name, &group)?);
         }
     }
     walk.check_conflicts()?;
-    Ok(walk.chosen.into_iter().map(|(name, (version, parts))| chosen(name, version, parts)).collect())
+    Ok(walk.chosen.into_iter().filter_map(|(name, package)| chosen(name, package)).collect())
 }
 
-fn chosen(name: &str, version: &Version, parts: &Parts) -> Chosen {
-    Chosen {
+fn read(name: &str, field: &str) -> Result<Vec<Vec<Relation>>, ClosureError> {
+    groups(field).map_err(|text| ClosureError::Syntax { package: name.to_owned(), text })
+}
+
+fn chosen(name: &str, package: &Package) -> Option<Chosen> {
+    let parts = package.parts.as_ref()?;
+    Some(Chosen {
         name: name.to_owned(),
-        version: version.to_string(),
-        filename: parts.filename.clone(),
+        version: package.version.to_string(),
+        filename: parts.filename.to_string(),
         size: parts.size,
         digest: parts.digest,
-    }
+    })
 }
 
 struct Walk<'index> {
     index: &'index Index,
     architecture: &'index str,
     named: BTreeSet<&'index str>,
-    chosen: BTreeMap<&'index str, (&'index Version, &'index Parts)>,
+    chosen: BTreeMap<&'index str, &'index Package>,
 }
 
 impl<'index> Walk<'index> {
     fn unknown(&self, name: &str) -> ClosureError {
-        if let Some(providers) = self.index.providers.get(name) {
-            return ClosureError::Virtual { name: name.to_owned(), providers: providers.clone() };
+        let providers: Vec<String> = Relation::parse(name)
+            .map(|relation| self.providers(&relation).map(str::to_owned).collect())
+            .unwrap_or_default();
+        if !providers.is_empty() {
+            return ClosureError::Virtual { name: name.to_owned(), providers };
         }
         let near = self.index.packages.keys().map(|known| (strsim::osa_distance(name, known), known));
         let like = near.min().filter(|(distance, _)| *distance <= 3.min(name.len() / 2));
-        ClosureError::Unknown { name: name.to_owned(), like: like.map(|(_, known)| known.clone()) }
+        ClosureError::Unknown { name: name.to_owned(), like: like.map(|(_, known)| known.to_string()) }
     }
 
     /// The package that meets one group of alternatives.
-    fn meet(&self, name: &str, group: &[Relation]) -> Result<(&'index str, &'index Package), ClosureError> {
+    fn meet(&self, name: &str, group: &[Relation]) -> Result<&'index str, ClosureError> {
         let possible = || group.iter().filter(|relation| relation.is_for(self.architecture));
-        let by_name = possible().find_map(|relation| {
-            self.candidates(relation).into_iter().find(|(candidate, _)| self.named.contains(candidate))
+        let named = possible().find_map(|relation| {
+            self.named.iter().copied().find(|name| is_met_by(relation, name, &self.index.packages[*name]))
         });
-        by_name
-            .or_else(|| possible().find_map(|relation| self.candidates(relation).into_iter().next()))
+        named
+            .or_else(|| possible().find_map(|relation| self.own(relation).or_else(|| self.providers(relation).next())))
             .ok_or_else(|| ClosureError::Unsatisfied { package: name.to_owned(), dependency: group_text(group) })
     }
 
-    /// Everything that is what `relation` names: the package of that name first.
-    fn candidates(&self, relation: &Relation) -> Vec<(&'index str, &'index Package)> {
-        let providers = self.index.providers.get(&relation.name).into_iter().flatten();
-        std::iter::once(&relation.name)
-            .chain(providers)
-            .filter_map(|name| self.index.packages.get_key_value(name))
-            .filter(|(name, package)| package.is(name, relation))
-            .map(|(name, package)| (name.as_str(), package))
-            .collect()
+    /// The package of that name, in a version that will do.
+    fn own(&self, relation: &Relation) -> Option<&'index str> {
+        let (name, package) = self.index.packages.get_key_value(&*relation.name)?;
+        relation.allows(&package.version).then_some(name)
+    }
+
+    /// The other packages that provide that name.
+    fn providers(&self, relation: &Relation) -> impl Iterator<Item = &'index str> {
+        let others = self.index.packages.iter().filter(move |(name, _)| ***name != *relation.name);
+        others.filter(move |(name, package)| is_met_by(relation, name, package)).map(|(name, _)| &**name)
     }
 
     fn check_conflicts(&self) -> Result<(), ClosureError> {
-        for (name, (_, parts)) in &self.chosen {
-            for relation in &parts.conflicts {
-                let mut others = self.candidates(relation).into_iter();
-                if let Some((other, _)) = others.find(|(other, _)| other != name && self.chosen.contains_key(other)) {
+        for (name, package) in &self.chosen {
+            let field = package.parts.as_ref().map_or("", |parts| &*parts.conflicts);
+            for relation in read(name, field)?.iter().flatten().filter(|relation| relation.is_for(self.architecture)) {
+                let mut others = self.chosen.iter().filter(|(other, _)| *other != name);
+                if let Some((other, _)) = others.find(|(other, package)| is_met_by(relation, other, package)) {
                     return Err(ClosureError::Conflict {
                         package: (*name).to_owned(),
-                        other: other.to_owned(),
+                        other: (*other).to_owned(),
                         relation: relation.to_string(),
                     });
                 }
@@ -187,6 +206,10 @@ impl<'index> Walk<'index> {
         }
         Ok(())
     }
+}
+
+fn is_met_by(relation: &Relation, name: &str, package: &Package) -> bool {
+    relation.is_met_by(name, &package.version, &package.provides)
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead};
 
-use super::relation::{Operator, Relation, groups};
 use super::stanza::{Stanza, Stanzas};
 use super::version::Version;
 use crate::blob::Digest;
@@ -52,50 +51,31 @@ pub enum IndexError {
     },
 }
 
-/// A package that may become part of a sysroot.
+/// A package that may become part of a sysroot. Its relations stay as they are written: few packages' are ever read.
 #[derive(Debug, Clone)]
 pub(super) struct Parts {
-    pub(super) filename: String,
+    pub(super) filename: Box<str>,
     pub(super) size: u64,
     pub(super) digest: Digest,
-    /// `Pre-Depends` and `Depends`, each group's alternatives
-    pub(super) depends: Vec<Vec<Relation>>,
+    /// `Pre-Depends` and `Depends`
+    pub(super) depends: Box<str>,
     /// `Conflicts` and `Breaks`
-    pub(super) conflicts: Vec<Relation>,
+    pub(super) conflicts: Box<str>,
 }
 
 /// A package of the index.
 #[derive(Debug, Clone)]
 pub(super) struct Package {
     pub(super) version: Version,
-    pub(super) provides: Vec<Relation>,
+    pub(super) provides: Box<str>,
     /// `None` for a program, which a dependency is not followed into
-    pub(super) parts: Option<Parts>,
-}
-
-impl Package {
-    /// True when this package, called `name`, is what `relation` names: by its own name, or because it provides it. A
-    /// condition on the version is only met by what is provided with a version.
-    pub(super) fn is(&self, name: &str, relation: &Relation) -> bool {
-        if name == relation.name {
-            return relation.allows(&self.version);
-        }
-        self.provides.iter().filter(|provided| provided.name == relation.name).any(|provided| {
-            match (&relation.version, &provided.version) {
-                (None, _) => true,
-                (Some(_), Some((Operator::Equal, version))) => relation.allows(version),
-                (Some(_), _) => false,
-            }
-        })
-    }
+    pub(super) parts: Option<Box<Parts>>,
 }
 
 /// The packages of one architecture.
 #[derive(Debug, Default)]
 pub struct Index {
-    pub(super) packages: BTreeMap<String, Package>,
-    /// names of packages by what they provide, sorted
-    pub(super) providers: BTreeMap<String, Vec<String>>,
+    pub(super) packages: BTreeMap<Box<str>, Package>,
 }
 
 impl Index {
@@ -112,17 +92,9 @@ impl Index {
         while let Some(mut stanza) = stanzas.next_stanza().map_err(IndexError::Read)? {
             let name = stanza.remove("Package").ok_or_else(|| missing("?", "Package"))?;
             let package = package(&name, &stanza, named)?;
-            let earlier = index.packages.get(&name);
+            let earlier = index.packages.get(name.as_str());
             if earlier.is_none_or(|earlier| earlier.version < package.version) {
-                index.packages.insert(name, package);
-            }
-        }
-        for (name, package) in &index.packages {
-            for provided in &package.provides {
-                let providers = index.providers.entry(provided.name.clone()).or_default();
-                if providers.last() != Some(name) {
-                    providers.push(name.clone());
-                }
+                index.packages.insert(name.into(), package);
             }
         }
         Ok(index)
@@ -154,9 +126,9 @@ fn counts(name: &str, stanza: &Stanza) -> bool {
 
 fn package(name: &str, stanza: &Stanza, named: &[String]) -> Result<Package, IndexError> {
     let need = |field: &'static str| stanza.get(field).ok_or_else(|| missing(name, field));
-    let relations = |field: &'static str| {
-        let text = stanza.get(field).map_or("", String::as_str);
-        groups(text).map_err(|value| IndexError::Field { package: name.to_owned(), field, value })
+    let joined = |fields: [&'static str; 2]| {
+        let texts: Vec<&str> = fields.iter().filter_map(|field| stanza.get(field)).map(String::as_str).collect();
+        texts.join(", ").into_boxed_str()
     };
     let unreadable = |field: &'static str, value: &str| IndexError::Field {
         package: name.to_owned(),
@@ -164,23 +136,19 @@ fn package(name: &str, stanza: &Stanza, named: &[String]) -> Result<Package, Ind
         value: value.to_owned(),
     };
     let version = Version::new(need("Version")?);
-    let provides = relations("Provides")?.into_iter().flatten().collect();
+    let provides = stanza.get("Provides").map(String::as_str).unwrap_or_default().into();
     if !counts(name, stanza) && !named.iter().any(|one| one == name) {
         return Ok(Package { version, provides, parts: None });
     }
-    let mut depends = relations("Pre-Depends")?;
-    depends.extend(relations("Depends")?);
-    let mut conflicts: Vec<Relation> = relations("Conflicts")?.into_iter().flatten().collect();
-    conflicts.extend(relations("Breaks")?.into_iter().flatten());
     let (size, hex) = (need("Size")?, need("SHA256")?);
     let parts = Parts {
-        filename: need("Filename")?.clone(),
+        filename: need("Filename")?.as_str().into(),
         size: size.parse().map_err(|_| unreadable("Size", size))?,
         digest: format!("sha256:{hex}").parse().map_err(|_| unreadable("SHA256", hex))?,
-        depends,
-        conflicts,
+        depends: joined(["Pre-Depends", "Depends"]),
+        conflicts: joined(["Conflicts", "Breaks"]),
     };
-    Ok(Package { version, provides, parts: Some(parts) })
+    Ok(Package { version, provides, parts: Some(Box::new(parts)) })
 }
 
 fn missing(package: &str, field: &'static str) -> IndexError {
@@ -233,7 +201,11 @@ mod tests {
             ("Package", "Package: x\nPackag", None),
             ("Version: 1.0-1\n", "", Some("its package `libfoo1` has no `Version`")),
             ("Size: 3", "Size: three", Some("the `Size` of its package `libfoo1` reads `three`")),
-            ("Section", "Depends: a b c\nSection", Some("the `Depends` of its package `libfoo1` reads `a b c`")),
+            (
+                "SHA256: 0",
+                "SHA256: g",
+                Some(&*format!("the `SHA256` of its package `libfoo1` reads `g{}`", "0".repeat(63))),
+            ),
             ("Package: libfoo1", "<html>", Some("it cannot be read")),
             ("Package: libfoo1", "Name: x", Some("its package `?` has no `Package`")),
         ] {

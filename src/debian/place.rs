@@ -36,7 +36,7 @@ pub fn place(package: &str, path: &str) -> Place {
     }
     let path = moved(package, parts);
     let below = |folder: &&str| path.strip_prefix(*folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    if path.is_empty() || LEFT_OUT.iter().any(|folder| below(&folder)) { Place::Nowhere } else { Place::At(path) }
+    if path.is_empty() || LEFT_OUT.iter().any(below) { Place::Nowhere } else { Place::At(path) }
 }
 
 /// Where the symbolic link `path` of `package` leads to: a path below the sysroot's folder, whatever it says. As in a

@@ -63,6 +63,24 @@ impl Relation {
         }
     }
 
+    /// True when a package called `name` of that version that provides `provides` (a field as it is written) is what this
+    /// names: by its own name, or because it provides it. A condition on the version is only met by what is provided with
+    /// a version.
+    pub fn is_met_by(&self, name: &str, version: &Version, provides: &str) -> bool {
+        if name == self.name {
+            return self.allows(version);
+        }
+        if !provides.contains(&self.name) {
+            return false;
+        }
+        let same_name = provides.split(',').filter_map(Self::parse).filter(|relation| relation.name == self.name);
+        same_name.map(|relation| relation.version).any(|provided| match (&self.version, &provided) {
+            (None, _) => true,
+            (Some(_), Some((Operator::Equal, version))) => self.allows(version),
+            (Some(_), _) => false,
+        })
+    }
+
     /// True when packages of `architecture` count.
     pub fn is_for(&self, architecture: &str) -> bool {
         self.qualifier

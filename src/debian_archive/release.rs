@@ -10,11 +10,11 @@ use crate::debian::Release;
 
 /// How long a kept index is used without asking. A release changes some times a year.
 const FRESH: Duration = Duration::from_hours(24);
-/// More than an InRelease file has; Debian's have 150 KB.
+/// More than an `InRelease` file has; Debian's have 150 KB.
 const LONGEST: u64 = 8 * 1024 * 1024;
 const KIND: &str = "debian-release";
 
-/// Which InRelease was read last.
+/// Which `InRelease` was read last.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     digest: Digest,

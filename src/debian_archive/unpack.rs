@@ -16,8 +16,8 @@ pub(super) fn sysroot(
     architecture: &str,
     chosen: &[Chosen],
 ) -> Result<Sysroot, DebianError> {
-    let names: String = chosen.iter().map(|chosen| format!("{} {}\n", chosen.name, chosen.digest)).collect();
-    let digest = Digest::of(format!("{RULES}\n{names}").as_bytes());
+    let names: Vec<String> = chosen.iter().map(|chosen| format!("{} {}", chosen.name, chosen.digest)).collect();
+    let digest = Digest::of(format!("{RULES}\n{}", names.join("\n")).as_bytes());
     let name = format!("{release}-{architecture}-{}", &digest.hex()[..32]);
     let folder = folder(store, &name, chosen)?;
     let glibc = glibc(chosen).ok_or(DebianError::NoLibc { release: release.to_owned() })?;
@@ -56,7 +56,7 @@ fn folder(store: &Store, name: &str, chosen: &[Chosen]) -> Result<PathBuf, Debia
     link_top(work.path()).map_err(disk)?;
     package::open_to_all(work.path()).map_err(disk)?;
     fs::rename(work.path(), &target).map_err(disk)?;
-    // Nothing is left to remove.
+    // It is elsewhere now: nothing is left to remove.
     let _ = work.keep();
     Ok(target)
 }

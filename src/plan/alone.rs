@@ -76,6 +76,7 @@ mod tests {
             tools: Vec::new(),
             build_tools: Vec::new(),
             targets: targets.iter().map(|(_, triple, _)| (*triple).to_owned()).collect(),
+            needs_libraries: true,
             alternatives: Vec::new(),
             build_directory: Some("/t".into()),
         }

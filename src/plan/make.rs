@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::hint::Hint as _;
 use crate::image::BaseImage;
 use crate::platform::{self, Platform};
-use crate::toolchain::{Toolchain, ToolchainError, Toolchains};
+use crate::toolchain::{Language, Request, Toolchain, ToolchainError, Toolchains};
 
 use super::schedule::{Pending, schedule};
 use super::{
@@ -106,15 +106,21 @@ impl Planner<'_> {
                 programs.push(planned);
                 continue;
             }
-            let toolchain = match self.toolchains.select(&program.source.request(platform)) {
-                Ok(toolchain) => toolchain,
+            let (toolchain, c) = match self.toolchains_of(&program.source, platform) {
+                Ok(toolchains) => toolchains,
                 Err(error @ (ToolchainError::NoPlatform { .. } | ToolchainError::NoRow { .. })) => {
                     return Ok(Err(missing(error.to_string(), error.hints())));
                 }
                 Err(error) => return Err(PlanError::Toolchain(error)),
             };
-            static_binaries &= toolchain.static_binary;
-            planned.toolchain = Some(chosen(&toolchain, &program.source));
+            let linker = c.as_ref().unwrap_or(&toolchain);
+            // What a command makes of its compiler is only known once it is read.
+            static_binaries &= linker.static_binary && !matches!(program.source, Source::Command(_));
+            planned.toolchain = Some(ChosenToolchain {
+                static_binary: linker.static_binary,
+                compiler: c.as_ref().map(|c| Box::new(chosen(c, &program.source))),
+                ..chosen(&toolchain, &program.source)
+            });
             planned.binary = self.build.join(platform.as_folder()).join(&program.name);
             programs.push(planned);
             pending.push(Pending {
@@ -124,8 +130,9 @@ impl Planner<'_> {
                 platform,
                 name: program.name.clone(),
                 source: program.source.clone(),
-                alternatives: self.toolchains.alternatives(&program.source.request(platform), &toolchain.name),
+                alternatives: self.alternatives(&program.source, platform, linker),
                 toolchain,
+                c,
             });
         }
         match choose_base(&input.base, platform, static_binaries, self.options.strict_platform) {
@@ -141,6 +148,33 @@ impl Planner<'_> {
     }
 }
 
+impl Planner<'_> {
+    /// The toolchain of a program, and beside it that of its C where another compiles it.
+    fn toolchains_of(
+        &self,
+        source: &Source,
+        platform: Platform,
+    ) -> Result<(Toolchain, Option<Toolchain>), ToolchainError> {
+        let request = source.request(platform);
+        let toolchain = match (self.toolchains.select(&request), source) {
+            // A command may build what no compiler of C does; whoever names one wants it.
+            (Err(ToolchainError::NoPlatform { .. } | ToolchainError::NoRow { .. }), Source::Command(_))
+                if request.libc.is_none() && request.row.is_none() =>
+            {
+                Toolchain::none(&Request { language: Language::Command, ..request })
+            }
+            (selected, _) => selected?,
+        };
+        let c = source.c_request(platform).map(|request| self.toolchains.select(&request)).transpose()?;
+        Ok((toolchain, c))
+    }
+
+    fn alternatives(&self, source: &Source, platform: Platform, chosen: &Toolchain) -> Vec<String> {
+        let request = source.c_request(platform).unwrap_or_else(|| source.request(platform));
+        self.toolchains.alternatives(&request, &chosen.name)
+    }
+}
+
 fn chosen(toolchain: &Toolchain, source: &Source) -> ChosenToolchain {
     let c = match source {
         Source::Rust(program) => program.c.clone(),
@@ -153,6 +187,7 @@ fn chosen(toolchain: &Toolchain, source: &Source) -> ChosenToolchain {
         libc: toolchain.libc.as_ref().map(ToString::to_string),
         c,
         static_binary: toolchain.static_binary,
+        compiler: None,
     }
 }
 

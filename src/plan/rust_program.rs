@@ -38,6 +38,8 @@ pub struct RustProgram {
     pub flags: UserFlags,
     /// headers and libraries of the platform
     pub sysroot: Option<Sysroot>,
+    /// the toolchain that compiles the standard library too
+    pub build_std: Option<String>,
     /// variables for the compiler
     pub env: BTreeMap<String, Word>,
 }
@@ -46,11 +48,13 @@ impl RustProgram {
     /// What it asks of a toolchain.
     #[must_use]
     pub fn request(&self, platform: Platform) -> Request {
+        // The precompiled standard library brings the start files of musl; one that is compiled here needs a C compiler's.
+        let c = self.c.is_some() || self.build_std.is_some();
         Request {
             language: Language::Rust,
             platform,
             libc: self.libc.or_else(|| self.sysroot.as_ref().and_then(Sysroot::libc)),
-            c: self.c.is_some(),
+            c,
             row: self.row.clone(),
             sysroot: self.sysroot.is_some(),
         }
@@ -63,6 +67,7 @@ impl RustProgram {
             && self.features == other.features
             && self.profile == other.profile
             && self.strip == other.strip
+            && self.build_std == other.build_std
             && self.env == other.env
     }
 
@@ -79,6 +84,7 @@ impl RustProgram {
             features: self.features.clone(),
             profile: self.profile.clone(),
             strip: self.strip,
+            build_std: self.build_std.clone(),
             folder: None,
             targets: Vec::new(),
         }

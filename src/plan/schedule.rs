@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::c_program::{self, Site};
 use crate::cargo::{CargoJob, Machine, Target};
 use crate::command_program;
-use crate::golang::{self, GoPackage, GoSettings};
+use crate::golang::{self, Cgo, Compiler, GoPackage, GoSettings};
 use crate::invocation::{Joins, Step};
 use crate::platform::Platform;
 use crate::toolchain::{Language, Toolchain, Toolchains};
@@ -22,6 +22,8 @@ pub(super) struct Pending {
     pub(super) name: String,
     pub(super) source: Source,
     pub(super) toolchain: Toolchain,
+    /// the toolchain of its C, where that is another
+    pub(super) c: Option<Toolchain>,
     /// names of other toolchains that would do
     pub(super) alternatives: Vec<String>,
 }
@@ -35,6 +37,7 @@ pub(super) fn schedule(
     toolchains: &Toolchains,
 ) -> Result<(), PlanError> {
     distinct_names(pending)?;
+    distinct_outputs(pending)?;
     let mut by_platform: BTreeMap<Platform, Vec<&Pending>> = BTreeMap::new();
     let mut order = Vec::new();
     for program in pending.iter().filter(|program| matches!(program.source, Source::Go { .. })) {
@@ -44,7 +47,7 @@ pub(super) fn schedule(
         by_platform.entry(program.platform).or_default().push(program);
     }
     for platform in order {
-        schedule_go(plan, platform, &by_platform[&platform], build);
+        schedule_go(plan, platform, &by_platform[&platform], build, context);
     }
     schedule_alone(plan, pending, build, context, toolchains);
     if let Some(machine) = &context.machine {
@@ -92,8 +95,9 @@ fn schedule_rust(
                 _ => {}
             }
         }
-        for job in whole.split(machine) {
-            enter_rust(plan, &group, &job, machine, environment);
+        let machine = machine.with(whole.build_std.as_deref());
+        for job in whole.split(&machine) {
+            enter_rust(plan, &group, &job, &machine, environment);
         }
     }
 }
@@ -135,6 +139,7 @@ fn enter_rust(
         tools,
         build_tools: Vec::new(),
         targets: job.targets.iter().map(|target| target.triple.clone()).collect(),
+        needs_libraries: job.build_std.is_none(),
         alternatives,
         build_directory: Some(folder),
     });
@@ -178,23 +183,32 @@ fn schedule_alone(plan: &mut Plan, pending: &[Pending], build: &Path, context: &
             tools,
             build_tools,
             targets: Vec::new(),
+            needs_libraries: false,
             alternatives: program.alternatives.clone(),
             build_directory: None,
         });
     }
 }
 
-fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build: &Path) {
+/// A Go program, as the go command needs to know it.
+struct GoProgram<'plan> {
+    name: &'plan str,
+    package: &'plan GoPackage,
+    settings: &'plan GoSettings,
+    pending: &'plan Pending,
+}
+
+fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build: &Path, context: &Context<'_>) {
     // The same program in two images is compiled once.
-    let mut distinct: Vec<(&str, &GoPackage, &GoSettings, &Toolchain)> = Vec::new();
-    for program in programs {
-        if let Source::Go { package, settings } = &program.source
-            && !distinct.iter().any(|other| other.0 == program.name)
+    let mut distinct: Vec<GoProgram<'_>> = Vec::new();
+    for pending in programs {
+        if let Source::Go { package, settings } = &pending.source
+            && !distinct.iter().any(|other| other.name == pending.name)
         {
-            distinct.push((&program.name, package, settings, &program.toolchain));
+            distinct.push(GoProgram { name: &pending.name, package, settings, pending });
         }
     }
-    let named: Vec<_> = distinct.iter().map(|(name, package, settings, _)| (*name, *package, *settings)).collect();
+    let named: Vec<_> = distinct.iter().map(|program| (program.name, program.package, program.settings)).collect();
     let folder = build.join(platform.as_folder());
     for batch in golang::batches(&named) {
         let packages: Vec<&GoPackage> = batch.iter().map(|position| named[*position].1).collect();
@@ -202,8 +216,16 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
             [only] => folder.join(named[*only].0).display().to_string(),
             _ => format!("{}/", folder.display()),
         };
-        let (_, _, settings, toolchain) = distinct[batch[0]];
-        let invocation = golang::build_invocation(&packages, settings, &toolchain.env, &output);
+        let first = &distinct[batch[0]];
+        let mut invocation = golang::build_invocation(&packages, first.settings, &first.pending.toolchain.env, &output);
+        let mut tools = first.pending.toolchain.tools.clone();
+        let mut setup = Vec::new();
+        if let (Some(c), Some(cgo)) = (&first.pending.c, &first.settings.cgo) {
+            let compiler = go_compiler(cgo, c, first, &folder, context);
+            invocation.env.extend(compiler.env);
+            setup = compiler.setup;
+            tools.extend(c.tools.clone());
+        }
         let files: Vec<&str> = batch.iter().map(|position| named[*position].0).collect();
         let job = plan.jobs.len();
         for program in programs.iter().filter(|program| files.contains(&program.name.as_str())) {
@@ -212,16 +234,31 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
         plan.jobs.push(Job {
             language: Language::Go,
             platforms: vec![platform],
-            setup: Vec::new(),
+            setup,
             steps: vec![Step::new(invocation, Joins::AtStart)],
             outputs: files.iter().map(|name| folder.join(name)).collect(),
-            tools: toolchain.tools.clone(),
+            tools,
             build_tools: Vec::new(),
             targets: Vec::new(),
-            alternatives: Vec::new(),
+            needs_libraries: false,
+            alternatives: first.pending.alternatives.clone(),
             build_directory: None,
         });
     }
+}
+
+/// What Go is told of the C compiler. Its scripts lie in a folder that its name tells apart from others.
+fn go_compiler(cgo: &Cgo, c: &Toolchain, program: &GoProgram<'_>, folder: &Path, context: &Context<'_>) -> Compiler {
+    let toolchain = golang::named(c, &cgo.settings, &program.package.module_directory);
+    let prefix = toolchain.c.as_ref().map_or_else(String::new, |compiler| compiler.prefix.clone());
+    let site = Site {
+        platform: program.pending.platform,
+        toolchain: &toolchain,
+        folder: &folder.join(".cgo").join(prefix),
+        found: context.found,
+        environment: context.environment,
+    };
+    golang::compiler(cgo, &site)
 }
 
 /// Binaries are found by platform and name, so one name may not stand for two programs.
@@ -244,6 +281,27 @@ fn distinct_names(pending: &[Pending]) -> Result<(), PlanError> {
                 return Err(PlanError::TwoWays { name: program.name.clone() });
             }
             return Err(PlanError::SameName { name: program.name.clone(), first, second });
+        }
+    }
+    Ok(())
+}
+
+/// What a command makes for one platform must not be taken for another's.
+fn distinct_outputs(pending: &[Pending]) -> Result<(), PlanError> {
+    let mut seen: BTreeMap<&Path, Platform> = BTreeMap::new();
+    for program in pending {
+        let Source::Command(command) = &program.source else { continue };
+        let Some(output) = command.output.as_deref() else { continue };
+        match seen.insert(output, program.platform) {
+            Some(first) if first != program.platform => {
+                return Err(PlanError::SameOutput {
+                    name: program.name.clone(),
+                    output: output.to_owned(),
+                    first,
+                    second: program.platform,
+                });
+            }
+            _ => {}
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ fn program(name: &str) -> ProgramInput {
     ProgramInput {
         name: name.into(),
         destination: format!("/usr/local/bin/{name}"),
-        source: Source::Go { package, settings: GoSettings::default() },
+        source: Source::Go { package, settings: Box::default() },
     }
 }
 
@@ -133,6 +133,7 @@ fn machine(host: &str) -> Machine {
         },
         cargo_home: "/home/me/.cargo".into(),
         anyarch: "/usr/bin/anyarch".into(),
+        nightlies: std::collections::BTreeMap::new(),
         zig: Some(crate::cargo::Zig {
             command: vec!["/usr/bin/zig".into()],
             version: "0.17.0".into(),
@@ -157,6 +158,7 @@ fn rust_program(c: bool) -> ProgramInput {
         sources: Vec::new(),
         features: crate::cargo::Features::default(),
         profile: "release".into(),
+        build_std: None,
         strip: None,
         libc: None,
         row: None,

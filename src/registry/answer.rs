@@ -1,10 +1,11 @@
 //! Turns the body of a refusal into one line for a person.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use reqwest::Response;
-use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
+
+pub(super) use crate::http::retry::wait_asked;
 
 /// The most of a refusal's body that is read, in bytes.
 const LONGEST_BODY: usize = 64 * 1024;
@@ -12,13 +13,6 @@ const LONGEST_BODY: usize = 64 * 1024;
 const LONGEST_LINE: usize = 300;
 /// How long the body of a refusal is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// What `Retry-After` asks for.
-#[expect(clippy::disallowed_methods, reason = "a `Retry-After` may be a date; no image knows of it")]
-pub(super) fn wait_asked(response: &Response) -> Option<Duration> {
-    let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    super::retry::retry_after(header, SystemTime::now())
-}
 
 /// What a refusal says; `None` when it says nothing that a person could use.
 pub(super) async fn said(response: Response) -> Option<String> {

@@ -1,23 +1,15 @@
 //! The HTTP clients: whom they trust, how close they may come, and what a failed connection means.
 
 use std::collections::BTreeMap;
-use std::error::Error as StdError;
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use reqwest::redirect;
 
 use super::address::{Addresses, Closeness, Resolver, TooClose, host_of, is_loopback};
 use super::error::Error;
-
-/// How long a connection, TLS included, may take to stand.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long nothing may arrive.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_mins(1);
-/// How we call ourselves.
-pub(super) const USER_AGENT: &str = concat!("anyarch/", env!("CARGO_PKG_VERSION"));
+use crate::http::{self, find};
+pub(super) use crate::http::{CONNECT_TIMEOUT, READ_TIMEOUT};
 
 /// How a registry is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,8 +58,7 @@ impl Transport {
         root_files: &[PathBuf],
         addresses: Addresses,
     ) -> Result<Self, Error> {
-        // The first provider that is installed stays; by whom does not matter.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        http::provide_tls();
         let mut roots = Vec::new();
         for path in root_files {
             let error = |source| Error::Certificates { path: path.clone(), source };
@@ -108,11 +99,8 @@ impl Transport {
         if let Some(client) = clients.get(&kind) {
             return Ok(client.clone());
         }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
+        let mut builder = http::builder()
             .redirect(redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
             .dns_resolver(Resolver { addresses: Arc::clone(&self.addresses), limit });
         builder = if verified {
             builder.tls_certs_merge(self.roots.iter().cloned())
@@ -126,23 +114,6 @@ impl Transport {
         clients.insert(kind, client.clone());
         Ok(client)
     }
-}
-
-/// Walks through everything that led to an error, looking also into `io::Error`s, whose `source` leaves out the error
-/// they were made of.
-fn find<'error, T: StdError + 'static>(error: &'error reqwest::Error) -> Option<&'error T> {
-    let mut next: Option<&'error (dyn StdError + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<T>() {
-            return Some(found);
-        }
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        next = match inner {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
 }
 
 /// The name that led too close, when that is why no connection was made.
@@ -162,22 +133,5 @@ pub(super) fn connect_error(registry: &str, error: reqwest::Error) -> Error {
 
 /// True for a connection that stood, or nearly so, and was cut: it may stand the next time.
 pub(super) fn is_reset(error: &reqwest::Error) -> bool {
-    if error.is_timeout() {
-        return true;
-    }
-    if find::<rustls::Error>(error).is_some() || too_close(error).is_some() {
-        return false;
-    }
-    match find::<io::Error>(error) {
-        Some(error) => matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::TimedOut
-                | io::ErrorKind::UnexpectedEof
-        ),
-        // hyper's own words for a connection that closed before the answer.
-        None => !error.is_connect() && !error.is_builder(),
-    }
+    too_close(error).is_none() && http::is_reset(error)
 }

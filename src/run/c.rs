@@ -132,7 +132,10 @@ pub fn build_system(folder: &Path) -> Option<BuildSystem> {
 }
 
 /// The C files of a folder, with their text.
-fn sources(folder: &Path) -> Result<BTreeMap<String, String>, CProjectError> {
+///
+/// # Errors
+/// When one cannot be read.
+pub fn sources(folder: &Path) -> Result<BTreeMap<String, String>, CProjectError> {
     let failed = |path: &Path, source| CProjectError::Read { path: path.to_owned(), source };
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(|source| failed(folder, source))? {

@@ -69,7 +69,8 @@ pub(super) fn machine(session: &Session, settings: &Settings, plan: &Plan) -> Re
         let alternatives: Vec<String> = alternatives.into_iter().collect();
         host::require(tool, &platforms, &alternatives)?;
     }
-    let targets = plan.jobs.iter().flat_map(|job| job.targets.clone()).collect();
+    let precompiled = plan.jobs.iter().filter(|job| job.needs_libraries);
+    let targets = precompiled.flat_map(|job| job.targets.clone()).collect();
     host::require_targets(&session.children, &settings.root, &targets)?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::cargo::{Message, MessageReader};
 use crate::exec::{Finished, Jobs, Place};
 use crate::plan::Job;
 use crate::platform::Platform;
+use crate::toolchain::Language;
 
 use super::error::Error;
 use super::event::Event;
@@ -112,7 +113,8 @@ impl Compilation<'_> {
             let missing = job.outputs.iter().find(|path| !path.is_file());
             if let Some(path) = missing {
                 let line = job.steps.last().map(|step| step.line.clone()).unwrap_or_default();
-                return Err(Error::NotMade { platforms: job.platforms.clone(), path: path.clone(), line });
+                let (platforms, is_command) = (job.platforms.clone(), job.language == Language::Command);
+                return Err(Error::NotMade { platforms, path: path.clone(), line, is_command });
             }
             job.outputs.iter().for_each(tell);
             printed.clear();

@@ -13,9 +13,9 @@ use crate::exec::Children;
 use crate::golang::{self, GoError, GoPackage};
 use crate::host;
 use crate::platform::{Architecture, Platform};
-use crate::toolchain::Language;
-use crate::toolchain::Toolchains;
+use crate::toolchain::{Language, Tool, Toolchains};
 
+use super::c_survey;
 use super::error::{Error, quoted};
 use super::flags::Flags;
 use super::locate::{Location, Marker, as_typed, holds_c, locate, marker_in, without_pattern};
@@ -97,13 +97,14 @@ impl Detector<'_> {
             return Err(Error::NothingNamed { file: file.source.path().to_owned() });
         }
         let paths = if flags.paths.is_empty() { vec![".".to_owned()] } else { flags.paths.clone() };
+        let cgo = file.program.iter().any(|table| table.get_ref().uses_cgo());
         let mut programs = Vec::new();
         for path in &paths {
             let other = locate(self.directory, path)?.root;
             if other != location.root && config::path_in(&other).is_file() {
                 return Err(Error::OtherProject { path: path.into(), file: config::path_in(&other) });
             }
-            programs.extend(self.programs_at(path, flags)?);
+            programs.extend(self.programs_at(path, flags, cgo)?);
         }
         self.adopt_tables(location, file, &mut programs)?;
         Ok(Programs { programs, configured: false, whole_project })
@@ -137,14 +138,13 @@ impl Detector<'_> {
     }
 
     /// Without the tool there is nobody to ask what a project holds, and the error has to say how to get it.
-    fn require(&self, tool: &str, folder: &Path) -> Result<(), Error> {
-        match self.toolchains.tool(tool, Platform::linux(Architecture::Amd64)) {
-            Some(tool) => Ok(host::require_reader(&tool, folder)?),
-            None => Ok(()),
-        }
+    fn require(&self, tool: &str, folder: &Path) -> Result<Option<Tool>, Error> {
+        let tool = self.toolchains.tool(tool, Platform::linux(Architecture::Amd64));
+        tool.iter().try_for_each(|tool| host::require_reader(tool, folder))?;
+        Ok(tool)
     }
 
-    fn programs_at(&mut self, path: &str, flags: &Flags) -> Result<Vec<Program>, Error> {
+    fn programs_at(&mut self, path: &str, flags: &Flags, cgo: bool) -> Result<Vec<Program>, Error> {
         let location = locate(self.directory, path)?;
         let named = |name: &str, kind| Program { name: name.to_owned(), kind, table: None };
         match location.marker {
@@ -159,10 +159,10 @@ impl Detector<'_> {
                 if let Some((_, flag)) = rust_flag.iter().find(|(given, _)| *given) {
                     return Err(Error::RustFlag { path: folder, flag });
                 }
-                let packages = self.go_packages(&location.start, path, self.directory)?;
+                let packages = self.go_packages(&location.start, path, self.directory, cgo)?;
                 Ok(packages.into_iter().map(|package| named(package.name(), Kind::Go(package.clone()))).collect())
             }
-            Some(Marker::C(folder)) => Ok(vec![named(&folder_name(&folder), Kind::C(folder))]),
+            Some(Marker::C(folder)) => Ok(vec![named(&c_survey::name_of(&folder), Kind::C(folder))]),
             Some(Marker::Cargo(_)) => {
                 let choice = Choice {
                     package: flags.package.clone(),
@@ -179,33 +179,59 @@ impl Detector<'_> {
 
     /// The main packages that a PATH names: the folder's own, all below it for `...`, else the only one below it.
     /// Choices are shown as they would be typed in `from`.
-    fn go_packages(&self, folder: &Path, path: &str, from: &Path) -> Result<Vec<GoPackage>, Error> {
+    fn go_packages(&self, folder: &Path, path: &str, from: &Path, cgo: bool) -> Result<Vec<GoPackage>, Error> {
         let (_, pattern) = without_pattern(path);
-        let no_main = || GoError::NoMain { path: path.to_owned() };
         if pattern {
-            let packages = self.go_list(folder, "./...")?;
-            return if packages.is_empty() { Err(no_main().into()) } else { Ok(packages) };
+            return self.some(folder, "./...", path, cgo);
         }
         if holds_go_files(folder) {
-            let own = self.go_list(folder, ".")?;
+            let own = self.go_list(folder, ".", cgo)?;
             if !own.is_empty() {
                 return Ok(own);
             }
         }
-        let below = self.go_list(folder, "./...")?;
-        match below.len() {
-            0 => Err(no_main().into()),
-            1 => Ok(below),
-            _ => {
-                let choices = below.iter().map(|package| quoted(&as_typed(from, &package.directory))).collect();
-                Err(GoError::SeveralMains { path: path.to_owned(), choices }.into())
-            }
+        let below = self.some(folder, "./...", path, cgo)?;
+        if below.len() == 1 {
+            return Ok(below);
+        }
+        let choices = below.iter().map(|package| quoted(&as_typed(from, &package.directory))).collect();
+        Err(GoError::SeveralMains { path: path.to_owned(), choices }.into())
+    }
+
+    /// The main packages that a pattern means; none is an error, which names those that only cgo can compile.
+    fn some(&self, folder: &Path, pattern: &str, path: &str, cgo: bool) -> Result<Vec<GoPackage>, Error> {
+        let packages = self.go_list(folder, pattern, cgo)?;
+        if !packages.is_empty() {
+            return Ok(packages);
+        }
+        let with_c = if cgo { Vec::new() } else { self.go_list(folder, pattern, true)? };
+        Err(match with_c.into_iter().next() {
+            Some(package) => GoError::NeedsCgo { import_path: package.import_path },
+            None => GoError::NoMain { path: path.to_owned() },
+        }
+        .into())
+    }
+
+    fn go_list(&self, folder: &Path, pattern: &str, cgo: bool) -> Result<Vec<GoPackage>, Error> {
+        match self.list_once(folder, pattern, cgo) {
+            // Without its files that import C, a package may have none left.
+            Err(error @ Error::Go(GoError::Package { .. })) if !cgo => match self.list_once(folder, pattern, true) {
+                Ok(found) => match found.into_iter().next() {
+                    Some(package) => Err(GoError::NeedsCgo { import_path: package.import_path }.into()),
+                    None => Err(error),
+                },
+                Err(_) => Err(error),
+            },
+            other => other,
         }
     }
 
-    fn go_list(&self, folder: &Path, pattern: &str) -> Result<Vec<GoPackage>, Error> {
-        self.require("go", folder)?;
-        let call = golang::list_invocation(folder, &[pattern.to_owned()]);
+    fn list_once(&self, folder: &Path, pattern: &str, cgo: bool) -> Result<Vec<GoPackage>, Error> {
+        let go = self.require("go", folder)?;
+        let mut call = golang::list_invocation(folder, &[pattern.to_owned()], cgo);
+        if let Some(go) = &go {
+            host::call_downloaded(go, &mut call);
+        }
         let finished = self.children.ask(&call)?;
         if !finished.status.success() {
             let output = String::from_utf8_lossy(&finished.stderr).trim().to_owned();
@@ -253,24 +279,18 @@ impl Detector<'_> {
             Language::C => {
                 let folder = fs::canonicalize(folder.as_deref().unwrap_or(root))
                     .map_err(|_| Error::NoPath { path: package.unwrap_or(".").into() })?;
-                let target = table.target.as_ref().map(|target| target.get_ref().clone());
-                // What make builds may be `all`; what becomes of it has the name.
-                let made = table.output.as_ref().and_then(|output| file_name(output.get_ref()));
-                let name = made.or(target).unwrap_or_else(|| folder_name(&folder));
-                Ok(vec![program(&name, Kind::C(folder))])
+                Ok(vec![program(&c_name(table, &folder), Kind::C(folder))])
             }
             Language::Command => {
                 let name = given.clone().ok_or_else(|| nameless(entry, file))?;
                 Ok(vec![program(&name, Kind::Command(folder.unwrap_or_else(|| root.clone())))])
             }
             Language::Go => {
+                let cgo = table.uses_cgo();
                 let packages = match (&folder, package) {
-                    (Some(folder), Some(package)) => self.go_packages(folder, package, root)?,
-                    (None, Some(package)) => {
-                        let found = self.go_list(root, package)?;
-                        if found.is_empty() { Err(GoError::NoMain { path: package.to_owned() })? } else { found }
-                    }
-                    (_, None) => self.go_packages(root, ".", root)?,
+                    (Some(folder), Some(package)) => self.go_packages(folder, package, root, cgo)?,
+                    (None, Some(package)) => self.some(root, package, package, cgo)?,
+                    (_, None) => self.go_packages(root, ".", root, cgo)?,
                 };
                 Ok(packages.into_iter().map(|package| program(package.name(), Kind::Go(package.clone()))).collect())
             }
@@ -320,9 +340,11 @@ fn language_of(
     Err(Error::NoLanguage { place: file.source.place_of(entry).to_string(), looked_for })
 }
 
-/// What a folder is called.
-fn folder_name(folder: &Path) -> String {
-    folder.file_name().map_or_else(|| "app".to_owned(), |name| name.to_string_lossy().into_owned())
+/// A C program without a name is called what its binary is, or its target (what make builds may be `all`); else what its
+/// project says.
+fn c_name(table: &ProgramFile, folder: &Path) -> String {
+    let mut written = [&table.output, &table.target].into_iter().flatten();
+    written.find_map(|value| file_name(value.get_ref())).unwrap_or_else(|| c_survey::name_of(folder))
 }
 
 /// A prebuilt binary without a name is called what its file is called, where that is one name for all platforms.

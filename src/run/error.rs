@@ -1,5 +1,7 @@
 //! Everything that can end a run, with the ways out.
 
+mod hints;
+
 use std::io;
 use std::path::PathBuf;
 
@@ -14,9 +16,9 @@ use crate::debian_archive::DebianError;
 use crate::elf::{ElfError, Mismatch};
 use crate::exec::ExecError;
 use crate::golang::GoError;
-use crate::hint::Hint;
 use crate::host::HostError;
 use crate::image::ImageError;
+use crate::install::InstallError;
 use crate::layer::LayerError;
 use crate::output_spec::OutputError;
 use crate::plan::PlanError;
@@ -36,6 +38,12 @@ use super::files::FileError;
 pub enum Error {
     #[error("there is no project in `{path}`: no go.mod, Cargo.toml or anyarch.toml there or above, and no C there")]
     NoProject { path: PathBuf },
+    #[error("`{path}` is there already, and anyarch init never changes one")]
+    ConfigurationExists { path: PathBuf },
+    #[error(
+        "`{path}` holds no program: no main package of Go, no binary of a Cargo package, no C with a `main`{}", on_lines(.remarks)
+    )]
+    NothingToPropose { path: PathBuf, remarks: Vec<String> },
     #[error("`{path}` does not exist")]
     NoPath { path: PathBuf },
     #[error("`{path}` cannot be written: the folder `{folder}` does not exist")]
@@ -52,6 +60,8 @@ pub enum Error {
     NothingNamed { file: PathBuf },
     #[error("`{flag} {text}` should read {flag} KEY=VALUE")]
     KeyValue { flag: &'static str, text: String },
+    #[error("`--language {text}` is no language")]
+    Language { text: String, known: Vec<&'static str> },
     #[error("`--platform` and `platforms` name nothing")]
     NoPlatforms,
     #[error("pushing needs a name for the image, and there is none")]
@@ -86,8 +96,8 @@ pub enum Error {
     File(#[from] FileError),
     #[error("the binary of `{program}` for {platform} does not exist: `{path}` in {place}")]
     NoPrebuilt { program: String, platform: Platform, place: String, path: PathBuf },
-    #[error("`{program}` in {place} has no `path` for {platform}")]
-    NoPrebuiltPath { program: String, platform: Platform, place: String },
+    #[error("`{program}` in {place} has no `{key}` for {platform}")]
+    NoKeyFor { program: String, platform: Platform, place: String, key: &'static str },
     #[error("`output` in {place} names {number} places, and anyarch writes one")]
     SeveralOutputs { place: String, number: usize },
     #[error("`SOURCE_DATE_EPOCH` is `{text}`, which is no number of seconds")]
@@ -122,11 +132,15 @@ pub enum Error {
     #[error("`{program}` does not fit {platform}: {source}")]
     Unfit { program: String, platform: Platform, path: PathBuf, source: Box<Mismatch> },
     #[error("{}", describe_failures(.failed))]
-    Compile { failed: Vec<String> },
+    Compile { failed: Vec<String>, ways_out: Vec<String> },
+    #[error("no program here has a toolchain called `{row}` ({origin}){}", known_rows(.known))]
+    UnknownRow { row: String, origin: Origin, known: Vec<String> },
+    #[error("`{key}` in {place} is for C, and `cgo = true` is not set")]
+    WithoutCgo { key: &'static str, place: Place },
     #[error("the rows of `{file}` change which programs run ({}), and only you can allow that", changes.join(", "))]
     ProjectToolchain { file: PathBuf, changes: Vec<String> },
     #[error("`{}` is not there for {} after `{line}` ended well", path.display(), join(.platforms))]
-    NotMade { platforms: Vec<Platform>, path: PathBuf, line: String },
+    NotMade { platforms: Vec<Platform>, path: PathBuf, line: String, is_command: bool },
     #[error("`{program}` for {platform} is linked dynamically, and was to be static")]
     NotStatic { program: String, platform: Platform },
     #[error("`{path}` was installed as a link to `{}`, which is no place in the image", target.display())]
@@ -196,6 +210,10 @@ pub enum Error {
     #[error(transparent)]
     Host(#[from] HostError),
     #[error(transparent)]
+    Install(#[from] InstallError),
+    #[error("{}", describe_missing(.missing))]
+    StillMissing { missing: Vec<String>, ways_out: Vec<String> },
+    #[error(transparent)]
     Exec(ExecError),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -228,36 +246,23 @@ impl From<ExecError> for Error {
     }
 }
 
-/// Flags that choose a program, as the keys of a `[[program]]`; any other hint stays as it is.
-fn as_keys(hint: &str) -> String {
-    let key = |words: &[&str]| match words {
-        ["--bin", name] => Some(format!("bin = \"{name}\"")),
-        ["--package", name] => Some(format!("package = \"{name}\"")),
-        ["--bins"] => Some("bins = true".to_owned()),
-        _ => None,
-    };
-    let words: Vec<&str> = hint.split(' ').collect();
-    let keys: Option<Vec<String>> = words.chunks(2).map(key).collect();
-    match keys.as_deref() {
-        Some([only]) => only.clone(),
-        Some(several) => format!("{{ {} }}", several.join(", ")),
-        None => hint.to_owned(),
-    }
-}
-
 /// A text as one word of a shell.
 pub(super) fn quoted(text: &str) -> String {
     // The only failure is a NUL, which no path holds.
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
 }
 
-/// What a flag takes, the file takes as a value.
-fn in_file(key: &str, flag: &str, hint: &str) -> String {
-    hint.strip_prefix(flag).map_or_else(|| hint.to_owned(), |value| format!("{key} = \"{value}\""))
-}
-
 fn join(platforms: &[Platform]) -> String {
     platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Each on a line of its own.
+fn on_lines(remarks: &[String]) -> String {
+    remarks.iter().flat_map(|remark| ["\n", remark]).collect()
+}
+
+fn known_rows(known: &[String]) -> String {
+    if known.is_empty() { "; nothing is compiled here".to_owned() } else { String::new() }
 }
 
 fn describe_failures(failed: &[String]) -> String {
@@ -267,112 +272,7 @@ fn describe_failures(failed: &[String]) -> String {
     }
 }
 
-impl Hint for Error {
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::NoProject { .. } => vec!["name the folder of a project: anyarch build path/to/project".to_owned()],
-            Self::TwoLanguages { .. } => ["go", "rust"]
-                .map(|language| format!("anyarch.toml: program = [{{ language = \"{language}\" }}]"))
-                .into(),
-            Self::OfTable { source, .. } => match source.as_ref() {
-                Self::Go(GoError::SeveralMains { choices, .. }) => {
-                    choices.iter().map(|choice| format!("package = \"{choice}\"")).collect()
-                }
-                Self::Go(GoError::NoMain { .. }) => vec!["package = \"./cmd/app\"".to_owned()],
-                other => other.hints().iter().map(|hint| as_keys(hint)).collect(),
-            },
-            Self::NothingNamed { .. } => {
-                vec!["program = [{ name = \"app\", path = \"dist/{{platform.os}}_{{platform.arch}}/app\" }]".to_owned()]
-            }
-            Self::NoLanguage { .. } => {
-                vec![
-                    "language = \"go\"".to_owned(),
-                    "language = \"rust\"".to_owned(),
-                    "package = \"./cmd/app\"".to_owned(),
-                ]
-            }
-            Self::NoDebian { platform, .. } => {
-                vec![format!("platform.\"{platform}\".sysroot = \"sysroots/{}\"", platform.as_folder())]
-            }
-            Self::Debian { source, .. } => source.hints(),
-            Self::NoSysroot { .. } => {
-                vec!["sysroot = { debian = \"bookworm\", packages = [\"libssl-dev\"] }".to_owned()]
-            }
-            Self::DigestTag { named, .. } => vec![format!("-t {named}")],
-            Self::NoPrebuilt { program, platform, .. } | Self::NoPrebuiltPath { program, platform, .. } => {
-                vec![format!("platform.\"{platform}\".path = \"dist/{}/{program}\"", platform.as_folder())]
-            }
-            Self::UnknownImage { nearest: Some(nearest), .. } => vec![format!("did you mean `{nearest}`?")],
-            Self::UnknownImage { known, .. } => vec![format!("known images: {}", known.join(", "))],
-            Self::OneImage { .. } => vec!["leave `--one-image` away, or choose: --image NAME".to_owned()],
-            Self::SameImage { name } => vec![format!("name = \"{name}-2\"")],
-            Self::SameReference { .. } => {
-                vec!["registry.example.com/app/{{image.name}}:1.0".to_owned()]
-            }
-            Self::NoIndex { .. } => vec!["manifest:KEY=VALUE".to_owned()],
-            Self::Annotation { flag, source } => match source.as_ref() {
-                AnnotationError::IndexPlatform { .. } | AnnotationError::NoKey { .. } => {
-                    source.hints().iter().map(|hint| format!("{flag} {hint}=VALUE")).collect()
-                }
-                _ => source.hints(),
-            },
-            Self::Row { source, .. } => source.hints(),
-            Self::File(error) => error.hints(),
-            Self::KeyValue { flag, .. } => vec![format!("{flag} key=value")],
-            Self::NoPlatforms => vec!["--platform linux/amd64,linux/arm64".to_owned()],
-            Self::NoTag => vec!["-t registry.example.com/app:latest --push".to_owned()],
-            Self::OnePlace { images, tables } => {
-                let fewer = images.first().filter(|_| *tables).map(|name| format!("--image {}", quoted(name)));
-                vec![
-                    fewer.unwrap_or_else(|| "--one-image".to_owned()),
-                    "leave -o away: each image gets its own folder below .anyarch/out/".to_owned(),
-                ]
-            }
-            Self::NoFolder { folder, .. } => vec![format!("mkdir -p {}", quoted(&folder.display().to_string()))],
-            Self::OtherProject { path, .. } => {
-                vec![format!("anyarch build {}", quoted(&path.display().to_string()))]
-            }
-            Self::SingleManifest { .. } => vec!["--platform linux/amd64 --single-manifest".to_owned()],
-            Self::Epoch { .. } => vec!["SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build".to_owned()],
-            Self::Unfit { source, .. } => source.hints(),
-            Self::C(error) => error.hints(),
-            Self::InstalledElsewhere { installed, .. } => vec![format!("destination = \"{installed}\"")],
-            Self::InstalledLink { .. } => vec!["make the link relative where the project installs it".to_owned()],
-            Self::InstalledTwice { .. } => vec!["leave one out, or put them into two images".to_owned()],
-            Self::NotMade { .. } => vec!["output = \"path/of/the/binary\"".to_owned()],
-            Self::NotStatic { .. } => {
-                vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
-            }
-            Self::NoProgram { source, .. } => source.hints(),
-            Self::ProjectToolchain { .. } => vec!["--allow-project-toolchains".to_owned()],
-            Self::Config(error) => error.hints(),
-            Self::Template(error) => error.hints(),
-            Self::Platform(error) => error.hints(),
-            Self::Base(error) => error.hints(),
-            Self::BaseName { origin: Origin::File(_), source, .. } => {
-                source.hints().iter().map(|hint| in_file("base", "--base ", hint)).collect()
-            }
-            Self::BaseName { source, .. } => source.hints(),
-            Self::Reference { source, .. } => source.hints(),
-            Self::Output { origin: Origin::File(_), source } => {
-                source.hints().iter().map(|hint| in_file("output", "-o ", hint)).collect()
-            }
-            Self::Output { source, .. } => source.hints(),
-            Self::BaseImage { source, .. } => source.hints(),
-            Self::Push { source, .. } | Self::Client(source) => source.hints(),
-            Self::Go(error) => error.hints(),
-            Self::Cargo(error) => error.hints(),
-            Self::MissingLibrary(error) => error.hints(),
-            Self::CargoFlags(error) => error.hints(),
-            Self::Toolchain(error) => error.hints(),
-            Self::Plan(error) => error.hints(),
-            Self::Host(error) => error.hints(),
-            Self::Exec(error) => error.hints(),
-            Self::Store(error) => error.hints(),
-            Self::Image(error) => error.hints(),
-            Self::Sink(error) => error.hints(),
-            Self::CommitTime { source, .. } => source.hints(),
-            _ => Vec::new(),
-        }
-    }
+fn describe_missing(missing: &[String]) -> String {
+    let is = if missing.len() == 1 { "is" } else { "are" };
+    format!("{} {is} missing", missing.join(", "))
 }

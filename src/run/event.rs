@@ -61,6 +61,29 @@ pub enum Event {
         /// for checking, compressing and hashing
         elapsed: Duration,
     },
+    /// Something that was missing is being installed; one thing at a time.
+    Installing {
+        /// its name and version
+        what: String,
+        /// what is done
+        step: InstallStep,
+    },
+    /// A step of an installation goes on.
+    InstallMoved {
+        /// how many bytes so far
+        bytes: u64,
+    },
+    /// An installation is over, whether it succeeded or not.
+    InstallEnded,
+    /// Something was installed.
+    Installed {
+        /// its name and version
+        what: String,
+        /// where it is
+        place: String,
+        /// how long it took
+        elapsed: Duration,
+    },
     /// Bytes start to move.
     TransferStarted {
         /// names the transfer
@@ -82,6 +105,29 @@ pub enum Event {
         /// names the transfer
         id: u64,
     },
+}
+
+/// A step of an installation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InstallStep {
+    /// another process installs the same
+    Waiting,
+    /// a file comes
+    Downloading {
+        /// from this host
+        host: String,
+        /// bytes that were there before
+        at: u64,
+        /// bytes in all
+        size: u64,
+    },
+    /// it is unpacked
+    Unpacking {
+        /// bytes in all
+        size: u64,
+    },
+    /// rustup does it
+    Rustup,
 }
 
 /// Watches a run.

@@ -10,8 +10,10 @@ use fs_err as fs;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::exec::{self, ExecError, Jobs};
+use crate::golang;
 use crate::image::{self, Image};
 use crate::output_spec::Output;
+use crate::plan::Job;
 use crate::platform::Platform;
 use crate::sink::Bundle;
 use crate::toolchain::Language;
@@ -106,6 +108,7 @@ struct Run<'session> {
     running: usize,
     images: BTreeMap<(usize, usize), Image>,
     failed: Vec<String>,
+    failed_jobs: BTreeSet<usize>,
     error: Option<Error>,
 }
 
@@ -133,6 +136,7 @@ impl<'session> Run<'session> {
             running,
             images: BTreeMap::new(),
             failed: Vec::new(),
+            failed_jobs: BTreeSet::new(),
             error: None,
         }
     }
@@ -166,7 +170,8 @@ impl<'session> Run<'session> {
             self.start_ready_units();
         }
         if !self.failed.is_empty() {
-            return Err(Error::Compile { failed: std::mem::take(&mut self.failed) });
+            let ways_out = self.ways_out();
+            return Err(Error::Compile { failed: std::mem::take(&mut self.failed), ways_out });
         }
         self.error.take().map_or(Ok(()), Err)
     }
@@ -196,6 +201,9 @@ impl<'session> Run<'session> {
                     let (platforms, output) = (job.platforms.clone(), compiled.said);
                     self.session.watch.event(Event::CompilerOutput { platforms, output });
                 }
+                if !compiled.failures.is_empty() {
+                    self.failed_jobs.insert(position);
+                }
                 compiled.failures.into_iter().for_each(|failure| self.compiler_failed(failure));
             }
             Err(Error::Interrupted | Error::Exec(ExecError::Interrupted)) => return Err(Error::Interrupted),
@@ -215,6 +223,23 @@ impl<'session> Run<'session> {
         let shown: Vec<String> = platforms.iter().map(ToString::to_string).collect();
         self.failed.push(format!("{} for {}", programs.join(", "), shown.join(", ")));
         self.session.watch.event(Event::CompileFailed { platforms, programs, ending, output });
+    }
+
+    /// What Go says of packages that import C while cgo is off names neither: so they are looked for.
+    fn ways_out(&self) -> Vec<String> {
+        let jobs = self.failed_jobs.iter().map(|job| &self.prepared.plan.jobs[*job]);
+        let without_c = |job: &&Job| {
+            let step = job.steps.first().filter(|_| job.language == Language::Go);
+            step.and_then(|step| step.invocation.env.get("CGO_ENABLED")).is_some_and(|cgo| cgo.value() == "0")
+        };
+        // The packages of one platform tell it: those of others differ in little.
+        let Some(step) = jobs.filter(without_c).find_map(|job| job.steps.first()) else { return Vec::new() };
+        let listed = self.session.children.ask(&golang::list_c_invocation(&step.invocation)).ok();
+        let packages = listed.map(|listed| golang::read_c_packages(&listed.stdout)).unwrap_or_default();
+        if packages.is_empty() {
+            return Vec::new();
+        }
+        vec![format!("cgo = true for the [[program]] in anyarch.toml: C is imported by {}", packages.join(", "))]
     }
 
     /// Units that wait for what is never made are not waited for.

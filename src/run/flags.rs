@@ -36,6 +36,8 @@ pub struct Flags {
     pub ignore_onbuild: bool,
     /// `--toolchain`
     pub toolchain_files: Vec<PathBuf>,
+    /// `--toolchain-row`
+    pub toolchain_row: Option<String>,
     /// `--allow-project-toolchains`
     pub allow_project_toolchains: bool,
     /// `--insecure-registry`
@@ -46,6 +48,8 @@ pub struct Flags {
     pub push: bool,
     /// `--output`
     pub output: Option<String>,
+    /// `--install-missing`
+    pub install_missing: bool,
     /// `--single-manifest`
     pub single_manifest: bool,
 }

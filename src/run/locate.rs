@@ -76,7 +76,7 @@ pub(super) fn marker_in(folder: &Path) -> Option<Marker> {
 
 /// Whether a folder holds C and nothing of the Go or Rust project that it may lie in. A Makefile says nothing here: people
 /// keep them in any folder.
-fn holds_only_c(folder: &Path) -> bool {
+pub(super) fn holds_only_c(folder: &Path) -> bool {
     let told = ["CMakeLists.txt", "configure", "configure.ac", "meson.build"];
     let names: Vec<String> = fs::read_dir(folder)
         .into_iter()

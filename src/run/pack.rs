@@ -100,8 +100,8 @@ fn check(program: &PlannedProgram, unit: &Unit) -> Result<(), Error> {
     })?;
     let was_to_be_static = program.toolchain.as_ref().is_some_and(|toolchain| toolchain.static_binary);
     // Makefiles have flags of their own, and Go links as its C asks for.
-    let is_c = matches!(program.language, Language::C) || facts.go.is_some();
-    if is_c && was_to_be_static && facts.linkage == Linkage::Dynamic {
+    let may_differ = matches!(program.language, Language::C | Language::Go);
+    if may_differ && was_to_be_static && facts.linkage == Linkage::Dynamic {
         return Err(Error::NotStatic { program: name, platform });
     }
     Ok(())

@@ -9,13 +9,13 @@ use fs_err as fs;
 
 use crate::base::{Bases, Listing};
 use crate::base_name::BaseName;
-use crate::c_program::Executable;
-use crate::command_program::CommandProgram;
+use crate::c_program::{CSettings, Executable};
+use crate::command_program::{Command, CommandProgram};
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
-use crate::config::{self, ConfigFile};
+use crate::config::{self, ConfigFile, ProgramSettings};
 use crate::exec::Children;
-use crate::golang::GoSettings;
+use crate::golang::{Cgo, GoSettings};
 use crate::host;
 use crate::output_spec::Output;
 use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, ProgramInput, Source, UnitInput};
@@ -25,6 +25,7 @@ use crate::registry;
 use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::c;
+use super::cgo::{self, GoSaid};
 use super::check;
 use super::destination;
 use super::detect::{Detector, Kind, Program};
@@ -33,6 +34,8 @@ use super::files;
 use super::flags::Flags;
 use super::images::{self, Group};
 use super::locate::{Location, locate};
+use super::provide;
+use super::row_choice::RowChoice;
 use super::rows;
 use super::rust::Workspaces;
 use super::session::Session;
@@ -59,11 +62,27 @@ pub struct Prepared {
     pub base_names: BTreeMap<String, BaseName>,
 }
 
-/// Makes the plan.
+/// Makes the plan; with `--install-missing`, gets what it needs and the machine lacks.
 ///
 /// # Errors
 /// Whatever stands in its way; nothing was compiled or written then.
 pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error> {
+    // Kept off the stack: each is large, and one is waited for while the other is.
+    let prepared = if flags.install_missing {
+        Box::pin(provide::for_plan(session, &flags)).await?
+    } else {
+        Box::pin(draft(session, flags)).await?
+    };
+    check::choices(session, &prepared.plan);
+    check::machine(session, &prepared.settings, &prepared.plan)?;
+    Ok(prepared)
+}
+
+/// Makes the plan, whether or not the machine has all that it needs.
+///
+/// # Errors
+/// Whatever else stands in its way.
+pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let location = locate(&session.directory, flags.paths.first().map_or(".", String::as_str))?;
     let file = read_config(&session.directory, &location)?;
     let toolchains = rows::toolchains(session, &flags.toolchain_files, Some((&file, flags.allow_project_toolchains)))?;
@@ -96,6 +115,8 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
         executables: BTreeMap::new(),
         sysroots: DebianSysroots::new(session.clone()),
         mtime: settings.mtime(),
+        go: GoSaid::new(&session.children),
+        rows: RowChoice::new(&settings, &toolchains),
     };
     for program in &mut programs.programs {
         preparation.find_executables(program).await?;
@@ -103,6 +124,9 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let groups = images::groups(session, &settings, programs)?;
     let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
     let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
+    preparation
+        .rows
+        .check(groups.iter().flat_map(|group| &group.programs).flat_map(|program| preparation.languages(program)))?;
     let (mut inputs, mut names) = (Vec::new(), Vec::new());
     for group in groups {
         let (input, references) = preparation.image(session, &group).await?;
@@ -118,11 +142,10 @@ pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error>
     let environment = |name: &str| std::env::var(name).ok();
     let found = |tool: &Tool| host::find(tool).map(host::absolute);
     let context = workspaces.context(&environment, &found)?;
-    let plan = plan::make(&toolchains, &build, &context, inputs, options)?;
+    let mut plan = plan::make(&toolchains, &build, &context, inputs, options)?;
+    provide::call_downloaded(&mut plan);
     destination::check(&session.directory, &settings, &output, &plan, &references)?;
     check::bases(&settings, &plan)?;
-    check::choices(session, &plan);
-    check::machine(session, &settings, &plan)?;
     Ok(Prepared { plan, settings, output, references, times, bases, client, base_names })
 }
 
@@ -151,6 +174,8 @@ pub(super) struct Preparation<'run> {
     pub(super) executables: BTreeMap<(PathBuf, Option<usize>), Vec<Executable>>,
     pub(super) sysroots: DebianSysroots,
     mtime: u64,
+    go: GoSaid<'run>,
+    pub(super) rows: RowChoice<'run>,
 }
 
 impl Preparation<'_> {
@@ -228,14 +253,7 @@ impl Preparation<'_> {
     /// Every platform of the base that has a default row for every program.
     async fn all(&mut self, group: &Group, scope: &Scope) -> Result<Vec<Platform>, Error> {
         let mut common: Option<Vec<Platform>> = None;
-        for program in &group.programs {
-            let language = match program.kind {
-                Kind::Go(_) => Language::Go,
-                Kind::Rust(_) => Language::Rust,
-                Kind::C(_) => Language::C,
-                Kind::Command(_) => Language::Command,
-                Kind::Prebuilt => Language::Prebuilt,
-            };
+        for language in group.programs.iter().flat_map(|program| self.languages(program)) {
             let known = self.toolchains.default_platforms(language);
             common = Some(common.map_or(known.clone(), |common| {
                 common.into_iter().filter(|platform| known.contains(platform)).collect()
@@ -252,6 +270,19 @@ impl Preparation<'_> {
             }
         }
         Ok(platforms)
+    }
+
+    /// The languages that have to know a platform for a program to be built for it.
+    fn languages(&self, program: &Program) -> Vec<Language> {
+        let table = program.table.map(|table| self.settings.file.program[table].get_ref());
+        match program.kind {
+            Kind::Go(_) if table.is_some_and(config::ProgramFile::uses_cgo) => vec![Language::Go, Language::C],
+            Kind::Go(_) => vec![Language::Go],
+            Kind::Rust(_) => vec![Language::Rust],
+            Kind::C(_) => vec![Language::C],
+            Kind::Command(_) => vec![Language::Command],
+            Kind::Prebuilt => vec![Language::Prebuilt],
+        }
     }
 
     async fn listing(&mut self, base: &BaseName) -> Result<Listing, Error> {
@@ -312,20 +343,22 @@ impl Preparation<'_> {
         let source = match &program.kind {
             Kind::Go(package) => Source::Go {
                 package: package.clone(),
-                settings: GoSettings {
+                settings: Box::new(GoSettings {
                     tags: words(settings.tags.as_ref())?,
                     ldflags: words(settings.ldflags.as_ref())?,
                     gcflags: words(settings.gcflags.as_ref())?,
                     buildvcs: settings.buildvcs.as_ref().map(|value| *value.get_ref()),
                     strip: settings.strip.as_ref().is_some_and(|value| *value.get_ref()),
                     env: self.variables(&settings, &scope)?,
-                },
+                    cgo: self.cgo(&package.module_directory, &settings, platform, &scope).await?,
+                    row: self.rows.of(&settings, Language::Go),
+                }),
             },
             Kind::Rust(binary) => {
                 let env = self.variables(&settings, &scope)?;
                 let sysroot = self.sysroot(&settings, platform, &scope).await?;
-                let toolchains = self.toolchains;
-                let program = self.workspaces.program(toolchains, binary, platform, &settings, env, sysroot)?;
+                let (toolchains, row) = (self.toolchains, self.rows.of(&settings, Language::Rust));
+                let program = self.workspaces.program(toolchains, binary, platform, &settings, (row, env), sysroot)?;
                 Source::Rust(Box::new(program))
             }
             Kind::C(folder) => {
@@ -336,15 +369,48 @@ impl Preparation<'_> {
             Kind::Command(folder) => Source::Command(Box::new(CommandProgram {
                 name: program.name.clone(),
                 directory: folder.clone(),
-                command: words(settings.command.as_ref())?,
+                command: self.command(program, platform, &settings, &scope)?,
                 output: self.output(&settings, &scope)?.map(|output| self.settings.root.join(output)),
                 settings: self.c_settings(&settings, platform, &scope).await?,
-                languages: self.toolchains.variables(platform),
+                languages: self.toolchains.variables(platform, settings.libc.as_ref().map(|libc| libc.get_ref().0)),
                 host: host::platform()?,
             })),
             Kind::Prebuilt => self.prebuilt(program, platform, &settings, &scope)?,
         };
         Ok(ProgramInput { name: program.name.clone(), destination: self.destination(program, &scope)?, source })
+    }
+
+    /// A string is a line for a shell; a list is words, and so is a list of one.
+    fn command(
+        &self,
+        program: &Program,
+        platform: Platform,
+        settings: &ProgramSettings,
+        scope: &Scope,
+    ) -> Result<Command, Error> {
+        let Some(command) = &settings.command else { return Err(self.lacks(program, platform, "command")) };
+        let words = command.get_ref().iter().map(|word| self.settings.word(word, scope));
+        let words = words.collect::<Result<Vec<_>, _>>()?;
+        Ok(match (command.get_ref().0.as_slice(), words.as_slice()) {
+            ([only], [line]) if only.span() == command.span() => Command::Line(line.clone()),
+            _ => Command::Words(words),
+        })
+    }
+
+    /// How the C of a Go program is compiled.
+    async fn cgo(
+        &mut self,
+        folder: &Path,
+        settings: &ProgramSettings,
+        platform: Platform,
+        scope: &Scope,
+    ) -> Result<Option<Cgo>, Error> {
+        if !cgo::is_on(settings, &self.settings.file.source)? {
+            return Ok(None);
+        }
+        // These two are Go's own.
+        let c = CSettings { ldflags: Vec::new(), strip: false, ..self.c_settings(settings, platform, scope).await? };
+        Ok(Some(Cgo { settings: c, user: self.go.variables(folder)? }))
     }
 
     pub(super) fn output(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<Option<String>, Error> {
@@ -355,25 +421,30 @@ impl Preparation<'_> {
 
     pub(super) fn variables(
         &self,
-        settings: &config::ProgramSettings,
+        settings: &ProgramSettings,
         scope: &Scope,
     ) -> Result<BTreeMap<String, crate::invocation::Word>, Error> {
         let variables = settings.env.iter().flat_map(|env| &env.get_ref().0);
         variables.map(|(name, value)| Ok((name.clone(), self.settings.word(value, scope)?))).collect()
     }
 
+    /// A key that only other platforms of a program have.
+    fn lacks(&self, program: &Program, platform: Platform, key: &'static str) -> Error {
+        let file = &self.settings.file;
+        let table = program.table.map(|table| file.source.place_of(&file.program[table]).to_string());
+        Error::NoKeyFor { program: program.name.clone(), platform, place: table.unwrap_or_default(), key }
+    }
+
     fn prebuilt(
         &self,
         program: &Program,
         platform: Platform,
-        settings: &config::ProgramSettings,
+        settings: &ProgramSettings,
         scope: &Scope,
     ) -> Result<Source, Error> {
         let file = &self.settings.file;
         let Some(value) = &settings.path else {
-            let table = program.table.map(|table| file.source.place_of(&file.program[table]).to_string());
-            let (program, place) = (program.name.clone(), table.unwrap_or_default());
-            return Err(Error::NoPrebuiltPath { program, platform, place });
+            return Err(self.lacks(program, platform, "path"));
         };
         let text = self.settings.checked("path", value, scope, config::check::not_empty)?.value;
         let found = fs::canonicalize(self.settings.root.join(&text));

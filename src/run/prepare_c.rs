@@ -115,7 +115,7 @@ impl Preparation<'_> {
             libs: libs.map(|library| library.get_ref().clone()).collect(),
             strip: settings.strip.as_ref().is_some_and(|strip| *strip.get_ref()),
             libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
-            row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
+            row: self.rows.of(settings, Language::C),
             sysroot,
             env: self.variables(settings, scope)?,
         })

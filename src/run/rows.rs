@@ -6,6 +6,7 @@ use fs_err as fs;
 
 use crate::config::ConfigFile;
 use crate::toolchain::Toolchains;
+use crate::{host, install};
 
 use super::error::Error;
 use super::session::Session;
@@ -41,7 +42,10 @@ pub fn toolchains(
     if let Some((file, allowed)) = project.filter(|(file, _)| !file.toolchain.is_empty() || !file.platform.is_empty()) {
         rows = project_rows(rows, file, allowed)?;
     }
-    Ok(rows)
+    Ok(match host::machine() {
+        Some(machine) => rows.with_downloads(&install::folder(&session.store), machine),
+        None => rows,
+    })
 }
 
 /// Variables of Go that name a variant of an architecture, and start nothing.
@@ -71,7 +75,7 @@ fn changes(rows: &Toolchains, file: &ConfigFile) -> Vec<String> {
             .filter(|tool| !rows.rows().any(|row| row.tools.iter().any(|known| known == tool)));
         changes.extend(new.map(|tool| format!("the tool `{tool}` of `{name}`")));
         changes.extend(
-            ["env", "rustflags"]
+            ["commands", "env", "flags", "ldflags", "rustflags"]
                 .iter()
                 .filter(|key| table.contains_key(**key))
                 .map(|key| format!("`{key}` of `{name}`")),

@@ -1,6 +1,6 @@
 //! What cargo says about a project, asked once each: workspaces, dependency graphs, flags, rustc, zig.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -12,6 +12,7 @@ use crate::cargo::{
 };
 use crate::cargo_flags::CargoConfig;
 use crate::config::ProgramSettings;
+use crate::config::values::BuildStd;
 use crate::exec::Children;
 use crate::invocation::{Invocation, Word};
 use crate::plan::{Context, RustProgram};
@@ -32,6 +33,8 @@ pub struct Workspaces {
     rows: Vec<CrateRow>,
     /// the first workspace and, when a toolchain needs it, the row of zig
     used: Option<(PathBuf, Option<Tool>)>,
+    /// toolchains that compile the standard library too
+    nightlies: BTreeSet<String>,
 }
 
 impl Workspaces {
@@ -48,6 +51,7 @@ impl Workspaces {
             configs: BTreeMap::new(),
             rows: cargo::crate_rows().map_err(|source| Error::CrateRows(Box::new(source)))?,
             used: None,
+            nightlies: BTreeSet::new(),
         })
     }
 
@@ -109,7 +113,7 @@ impl Workspaces {
         binary: &Binary,
         platform: Platform,
         settings: &ProgramSettings,
-        env: BTreeMap<String, Word>,
+        (row, env): (Option<String>, BTreeMap<String, Word>),
         sysroot: Option<Sysroot>,
     ) -> Result<RustProgram, Error> {
         let folder = binary.manifest.parent().unwrap_or(Path::new("/")).to_owned();
@@ -129,12 +133,17 @@ impl Workspaces {
                 .map_or_else(|| "release".to_owned(), |profile| profile.get_ref().clone()),
             strip: settings.strip.as_ref().map(|strip| *strip.get_ref()),
             libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
-            row: settings.toolchain.as_ref().map(|row| row.get_ref().clone()),
+            row,
             c: None,
             flags: UserFlags::default(),
             sysroot,
+            build_std: settings.build_std.as_ref().and_then(|build_std| match build_std.get_ref() {
+                BuildStd::By(toolchain) => Some(toolchain.clone()),
+                BuildStd::No => None,
+            }),
             env,
         };
+        self.nightlies.extend(program.build_std.clone());
         self.resolve(toolchains, &mut program, platform, settings.c.as_ref().map(|c| *c.get_ref()))?;
         Ok(program)
     }
@@ -187,16 +196,40 @@ impl Workspaces {
     ) -> Result<Context<'context>, Error> {
         let Some((root, zig)) = self.used.clone() else { return Ok(Context { machine: None, environment, found }) };
         let config = self.config(&root)?;
-        let [version, sysroot] = Rustc::invocations(&config.rustc(), &root);
+        let [version, sysroot] = Rustc::invocations(&config.rustc(), &root, None);
         let failed = |output: String| host::HostError::Sysroot { output: output.trim().to_owned() };
         let rustc = Rustc::read(&self.ask(&version)?.map_err(failed)?, &self.ask(&sysroot)?.map_err(failed)?)?;
+        let nightlies = self
+            .nightlies
+            .iter()
+            .map(|toolchain| Ok((toolchain.clone(), self.nightly(toolchain, &config.rustc(), &root)?)))
+            .collect::<Result<_, Error>>()?;
         let anyarch = std::env::current_exe().map_err(|source| Error::Read { path: "anyarch".into(), source })?;
         let zig = zig.and_then(|tool| self.zig(&tool, &root));
         Ok(Context {
-            machine: Some(Machine { rustc, cargo_home: config.cargo_home().to_owned(), anyarch, zig }),
+            machine: Some(Machine { rustc, cargo_home: config.cargo_home().to_owned(), anyarch, zig, nightlies }),
             environment,
             found,
         })
+    }
+
+    /// The compiler of a toolchain that has the sources of the standard library.
+    fn nightly(&self, toolchain: &str, rustc: &[String], root: &Path) -> Result<Rustc, Error> {
+        let [version, sysroot] = Rustc::invocations(rustc, root, Some(toolchain));
+        let missing = |output: String| {
+            let (toolchain, output) = (toolchain.to_owned(), output.trim().to_owned());
+            host::HostError::Nightly { toolchain, output, rustup: which::which("rustup").is_ok() }
+        };
+        let rustc = Rustc::read(&self.ask(&version)?.map_err(missing)?, &self.ask(&sysroot)?.map_err(missing)?)?;
+        // Without rustup nobody heeds the name of the toolchain.
+        if !rustc.release.contains("nightly") {
+            return Err(missing(format!("what answers is rustc {}", rustc.release)).into());
+        }
+        let folder = rustc.sysroot.join("lib/rustlib/src/rust/library/std");
+        if !folder.is_dir() {
+            return Err(host::HostError::RustSource { toolchain: toolchain.to_owned(), folder }.into());
+        }
+        Ok(rustc)
     }
 
     /// The zig that is there; when none is, the check of the machine says so.

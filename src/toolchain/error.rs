@@ -38,6 +38,16 @@ pub enum ToolchainError {
         /// the tool
         tool: String,
     },
+    /// A row whose download cannot be.
+    #[error("the download of the tool `{tool}` in `{origin}` cannot be used: {fault}")]
+    Download {
+        /// the tool
+        tool: String,
+        /// the file
+        origin: Origin,
+        /// what is wrong with it
+        fault: String,
+    },
     /// No row for the language on the platform.
     #[error("{language} has no toolchain for {platform}")]
     NoPlatform {
@@ -49,7 +59,7 @@ pub enum ToolchainError {
         known: Vec<Platform>,
     },
     /// There are rows, but none does what was asked.
-    #[error("no {language} toolchain for {platform} {wish}")]
+    #[error("no {language} toolchain for {platform} {wish}{why}")]
     NoRow {
         /// the language
         language: Language,
@@ -57,6 +67,8 @@ pub enum ToolchainError {
         platform: Platform,
         /// what was asked for beyond that
         wish: String,
+        /// why the row that was asked for does not, with `: ` before it; empty when none was
+        why: String,
         /// settings that would do
         ways_out: Vec<String>,
     },
@@ -81,7 +93,9 @@ impl Hint for ToolchainError {
             }
             Self::NoRow { ways_out, .. } => ways_out.clone(),
             Self::UnknownRow { known, .. } => known.iter().map(|name| format!("toolchain = \"{name}\"")).collect(),
-            Self::Rows { .. } | Self::WrongTriple { .. } | Self::UnknownTool { .. } => Vec::new(),
+            Self::Rows { .. } | Self::WrongTriple { .. } | Self::UnknownTool { .. } | Self::Download { .. } => {
+                Vec::new()
+            }
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The text of `toolchains/*.toml` becomes rows.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::str::FromStr as _;
 
 use serde::{Deserialize, Serialize};
 use target_lexicon::Triple;
 
-use super::{Language, ToolchainError};
+use super::{Download, Language, Libc, ToolchainError};
 use crate::platform::{Architecture, Platform};
 
 /// Where a row comes from: a file of ours, or the user's.
@@ -63,9 +64,19 @@ pub struct PlatformRow {
     pub zig: Option<ZigNames>,
     /// Debian's name of the architecture: where a sysroot's packages come from
     pub debian: Option<String>,
+    /// why a toolchain, by its name, does not compile for it
+    #[serde(default)]
+    pub without: BTreeMap<String, String>,
     /// where the row comes from
     #[serde(skip)]
     pub origin: Origin,
+}
+
+impl PlatformRow {
+    /// The oldest glibc that zig can name there.
+    pub(super) fn oldest_glibc(&self) -> Option<Libc> {
+        format!("gnu.{}", self.zig.as_ref()?.glibc.as_ref()?).parse().ok()
+    }
 }
 
 /// How cargo is run.
@@ -133,6 +144,11 @@ pub struct ToolRow {
     pub version: Vec<String>,
     /// the line that installs it, by package manager, `any` for the rest
     pub install: BTreeMap<String, String>,
+    /// where it can be had without root
+    pub download: Option<Download>,
+    /// where the program is, or would be, that we downloaded
+    #[serde(skip)]
+    pub downloaded: Option<PathBuf>,
     /// where the row comes from
     #[serde(skip)]
     pub origin: Origin,

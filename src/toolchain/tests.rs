@@ -42,12 +42,43 @@ fn what_no_row_does_is_said_with_those_that_would() {
     let rows = Toolchains::built_in().unwrap();
     let on_v6 = Request { row: Some("gcc".into()), ..request(Language::Rust, "linux/arm/v6") };
     let error = rows.select(&on_v6).unwrap_err();
-    assert_eq!(error.to_string(), "no rust toolchain for linux/arm/v6 is called `gcc`");
+    assert_eq!(
+        error.to_string(),
+        "no rust toolchain for linux/arm/v6 is called `gcc`: the start files and libraries of arm-linux-gnueabihf are ARMv7, whatever -march says"
+    );
     assert_eq!(error.hints()[0], "toolchain = \"rust-lld\"");
     let musl_by_gcc =
         Request { libc: Some(Libc::Musl), row: Some("gcc".into()), ..request(Language::Rust, "linux/amd64") };
     let error = rows.select(&musl_by_gcc).unwrap_err();
-    assert_eq!(error.to_string(), "no rust toolchain for linux/amd64 is called `gcc` and links against musl");
+    assert_eq!(
+        error.to_string(),
+        "no rust toolchain for linux/amd64 is called `gcc` and links against musl: `gcc` links against gnu alone"
+    );
+    for (language, platform, row, libc, why) in [
+        (
+            Language::C,
+            "linux/arm/v6",
+            "gcc",
+            None,
+            "the start files and libraries of arm-linux-gnueabihf are ARMv7, whatever -march says",
+        ),
+        (Language::C, "linux/loong64", "gcc", None, "there is no GNU cross compiler for it"),
+        (
+            Language::C,
+            "linux/arm64",
+            "gcc",
+            Some("gnu.2.28"),
+            "`gcc` links against the glibc of this machine, whichever version that is",
+        ),
+        (Language::C, "linux/riscv64", "zig", Some("gnu.2.17"), "the oldest glibc that `zig` has there is 2.27"),
+        (Language::Rust, "linux/s390x", "zig", None, "`zig` makes no static binary there"),
+        (Language::Rust, "linux/s390x", "zig", Some("musl"), "it has no Rust target for musl"),
+    ] {
+        let libc: Option<Libc> = libc.map(|libc: &str| libc.parse().unwrap());
+        let request = Request { row: Some(row.into()), libc, ..request(language, platform) };
+        let said = rows.select(&request).unwrap_err().to_string();
+        assert_eq!(said.split_once(": ").map(|(_, why)| why), Some(why), "{request:?}");
+    }
     let unknown = Request { row: Some("tcc".into()), ..request(Language::Rust, "linux/amd64") };
     assert_eq!(rows.select(&unknown).unwrap_err().to_string(), "rust has no toolchain called `tcc`");
     let windows = request(Language::Go, "windows/amd64");

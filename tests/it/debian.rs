@@ -51,13 +51,13 @@ fn zig_flags(sysroot: &Sysroot, target: &str) -> Vec<String> {
 }
 
 /// Compiles and links both programs and holds them to the libraries and the glibc that they may need.
-fn compiles(compiler: &str, flags: &[String], sysroot: &Sysroot, what_pkg_config_says: &str) {
+fn compiles(compiler: &str, flags: &[String], sysroot: &Sysroot) {
     let work = tempfile::tempdir().unwrap();
     for (name, source, library) in [("openssl", OPENSSL, "libssl.so"), ("libpq", POSTGRES, "libpq.so.5")] {
         let (c, binary) = (work.path().join(format!("{name}.c")), work.path().join(name));
         fs::write(&c, source).unwrap();
         let said = pkg_config(sysroot, name);
-        assert!(said.starts_with(what_pkg_config_says) || name != "openssl", "{said}");
+        assert!(said.contains(&format!("-I{}", sysroot.folder.join("usr/include").display())), "{said}");
         let mut command = Command::new(compiler);
         command.args(flags).arg(&c).arg("-o").arg(&binary).args(said.split_whitespace()).arg("-lm");
         process::succeed(&mut command);
@@ -109,9 +109,9 @@ async fn programs_link_against_the_libraries_of_debian() {
         assert!(sysroot.libc_headers()[0].join("asm/types.h").exists());
         assert!(!sysroot.headers()[1].join("stdio.h").exists());
         if !gcc.is_empty() {
-            compiles(gcc, &gcc_flags(&sysroot), &sysroot, "-I");
+            compiles(gcc, &gcc_flags(&sysroot), &sysroot);
         }
         let target = triplet.replace("i386", "x86");
-        compiles("zig", &zig_flags(&sysroot, &target), &sysroot, "-I");
+        compiles("zig", &zig_flags(&sysroot, &target), &sysroot);
     }
 }

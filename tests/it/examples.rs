@@ -96,3 +96,75 @@ fn both_programs_of_one_image_start_and_find_their_file() {
         }
     }
 }
+
+/// What the C of the examples says of a platform: the size of a pointer, and the byte order.
+fn c_says(platform: &str) -> (u32, &'static str) {
+    let bits = if ["linux/arm/v7", "linux/arm/v6", "linux/386"].contains(&platform) { 32 } else { 64 };
+    (bits, if platform == "linux/s390x" { "big endian" } else { "little endian" })
+}
+
+#[test]
+#[ignore = "full: examples"]
+fn hello_c_starts_on_every_platform() {
+    let registry = Registry::start(&Options::default());
+    let image = push(&example("hello-c"), &registry, "c-static", "static", &[], GO_PLATFORMS);
+    for platform in GO_PLATFORMS {
+        let machine = match *platform {
+            "linux/amd64" => "x86_64",
+            "linux/arm64" => "aarch64",
+            // What the kernel says, or the emulator of the oldest processor that the platform promises.
+            "linux/arm/v7" => "armv7l",
+            "linux/arm/v6" => "armv6l",
+            // A program of 32 bits asks the kernel of the machine that it runs on.
+            "linux/386" => "x86_64",
+            "linux/s390x" => "s390x",
+            "linux/ppc64le" => "ppc64le",
+            "linux/riscv64" => "riscv64",
+            other => panic!("what hello-c says on {other} is not written here"),
+        };
+        assert_eq!(lines(&image.unpack(platform), &[]), [format!("hello from C on {machine}")], "{platform}");
+    }
+    publish::assert_podman_reads(&image, "linux/s390x");
+}
+
+#[test]
+#[ignore = "full: examples"]
+fn hello_cgo_starts_on_every_platform() {
+    let registry = Registry::start(&Options::default());
+    let image = push(&example("hello-cgo"), &registry, "cgo-static", "static", &[], GO_PLATFORMS);
+    for platform in GO_PLATFORMS {
+        let said = lines(&image.unpack(platform), &[]);
+        let architecture = platform.trim_start_matches("linux/").split('/').next().unwrap();
+        let (bits, _) = c_says(platform);
+        let expected = [
+            format!("hello-cgo on linux/{architecture}"),
+            format!("pointer in C: {bits} bit"),
+            "libc: musl".to_owned(),
+            "sum of 1 to 100 in C: 5050".to_owned(),
+        ];
+        assert_eq!(said, expected, "{platform}");
+    }
+}
+
+#[test]
+#[ignore = "full: examples"]
+fn three_languages_of_one_image_start_on_every_platform() {
+    let registry = Registry::start(&Options::default());
+    let platforms = publish::rust_platforms(|row| row.with_static_libc);
+    let image = push(&example("mixed"), &registry, "mixed", "static", &[], &platforms);
+    for platform in &platforms {
+        let unpacked = image.unpack(platform);
+        let (bits, order) = c_says(platform);
+        let architecture = platform.trim_start_matches("linux/").split('/').next().unwrap();
+        let front = format!("front: Go on linux/{architecture}");
+        let machine = format!("machine: C with musl, {bits} bit, {order}, square root of 2 is 1.414214");
+        assert_eq!(lines(&unpacked, &["/usr/local/bin/front", "-alone"]), [&*front], "{platform}");
+        assert_eq!(lines(&unpacked, &["/usr/local/bin/machine"]), [&*machine], "{platform}");
+        let checksum = lines(&unpacked, &["/usr/local/bin/checksum", "/etc/passwd"]);
+        assert!(checksum[0].starts_with("checksum: Rust on linux/"), "{platform}: {checksum:?}");
+        // An emulated program cannot start another one.
+        if platform.ends_with(std::env::consts::ARCH.replace("x86_64", "amd64").replace("aarch64", "arm64").as_str()) {
+            assert_eq!(lines(&unpacked, &[]), [&*front, &*checksum[0], &*machine], "{platform}");
+        }
+    }
+}

@@ -14,8 +14,11 @@ const EDGES: &[&str] = &[
     "cargo_flags",
     "config",
     "debian_archive",
+    "download",
     "exec",
     "host",
+    "http",
+    "install",
     "registry",
     "run",
     "sink",
@@ -23,8 +26,18 @@ const EDGES: &[&str] = &[
     "zigbuild",
 ];
 /// Which edge may know which other; every edge may know `store`. What this machine has is found by running its tools,
-/// and only `exec` runs anything: so `host` knows it.
-const EDGE_TO_EDGE: &[(&str, &str)] = &[("run", "*"), ("base", "registry"), ("host", "exec"), ("sink", "registry")];
+/// and only `exec` runs anything: so `host` knows it. `http` is what all HTTP clients have in common; what is installed is
+/// downloaded, or added by rustup.
+const EDGE_TO_EDGE: &[(&str, &str)] = &[
+    ("run", "*"),
+    ("base", "registry"),
+    ("download", "http"),
+    ("host", "exec"),
+    ("install", "download"),
+    ("install", "exec"),
+    ("registry", "http"),
+    ("sink", "registry"),
+];
 /// What no core module may name: crates, and what std has of the world.
 const WORLD: &[&[&str]] = &[
     &["clap"],

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::support::process;
 use crate::support::program::Home;
 use crate::support::project::Project;
+use crate::support::repository;
 use crate::support::start::Source;
 
 /// The digest of what the layout holds, as its index.json names it.
@@ -131,4 +132,68 @@ fn a_rust_program_gives_the_same_index_in_any_folder_for_any_user() {
         digests.push(digest(&project.path().join("out")));
     }
     assert_eq!(digests[0], digests[1]);
+}
+
+/// Builds copies of a project in two folders, for two users, and holds the images to being the same and to naming neither
+/// place. With `own_cache`, each user's zig has made its own libraries.
+#[track_caller]
+fn assert_the_same(project: &Project, program: &str, said: &str, own_cache: bool) {
+    let platforms = ["linux/amd64", "linux/arm64"];
+    let mut digests = Vec::new();
+    for (jobs, umask, zone) in [("1", 0o022, "UTC"), ("8", 0o077, "Pacific/Auckland")] {
+        let (project, home) =
+            (Project::copy_of(project.path()).file(".gitignore", "/out\n/target\n").commit(), Home::new());
+        let arguments = ["--platform", &platforms.join(","), "--jobs", jobs, "-o", "type=oci,dest=out,tar=false"];
+        let mut call = project.anyarch_at(&home).args(["build"]).args(arguments).umask(umask).env("TZ", zone);
+        let zig_cache = home.path().join("zig-cache");
+        if own_cache {
+            call = call.env("ZIG_GLOBAL_CACHE_DIR", &zig_cache).env("GOCACHE", home.path().join("go-cache"));
+        }
+        call.run().assert_success();
+        assert_eq!(zig_cache.exists(), own_cache, "the cache of zig is where it was said to be");
+        assert_eq!(project.git(&["status", "--porcelain"]), "", "a build shows in git");
+        let source = Source::Layout(project.path().join("out"));
+        for platform in platforms {
+            let image = source.unpack(platform);
+            let ended = image.start(&[]);
+            assert!(ended.stdout.contains(said), "{platform}: {}{}", ended.stdout, ended.stderr);
+            let program = fs::read(image.root().join("usr/local/bin").join(program)).unwrap();
+            for folder in [project.path(), home.path(), &zig_cache] {
+                assert!(!holds(&program, folder), "the program for {platform} holds `{}`", folder.display());
+            }
+        }
+        digests.push(digest(&project.path().join("out")));
+    }
+    assert_eq!(digests[0], digests[1]);
+}
+
+/// A C program that says where its source was.
+fn c_with_its_place() -> Project {
+    Project::copy_of(&repository().join("examples/hello-c"))
+        .file("place.c", "#include <assert.h>\nconst char *place(void) { assert(1); return __FILE__; }\n")
+}
+
+#[test]
+fn a_c_program_gives_the_same_index_in_any_folder_for_any_user() {
+    assert_the_same(&c_with_its_place(), "hello", "hello from C on ", false);
+}
+
+#[test]
+#[ignore = "full: same-digest"]
+fn a_c_program_gives_the_same_index_with_a_fresh_zig() {
+    assert_the_same(&c_with_its_place(), "hello", "hello from C on ", true);
+}
+
+#[test]
+#[ignore = "full: same-digest"]
+fn a_go_program_with_c_gives_the_same_index_with_a_fresh_zig() {
+    let project = Project::copy_of(&repository().join("examples/hello-cgo"));
+    assert_the_same(&project, "hello-cgo", "sum of 1 to 100 in C: 5050", true);
+}
+
+#[test]
+#[ignore = "full: same-digest"]
+fn a_rust_program_with_a_c_crate_gives_the_same_index_with_a_fresh_zig() {
+    let project = Project::copy_of(&repository().join("examples/hello-rust"));
+    assert_the_same(&project, "hello-rust", "crc32 of `123456789` is cbf43926", true);
 }

@@ -297,6 +297,15 @@ fn rows_that_choose_programs_are_told_from_rows_that_do_not() {
                 .to_owned(),
             "`rustflags` of `rust-lld`",
         ),
+        (
+            "[[toolchain]]\nname = \"own\"\nlanguage = \"c\"\ntools = []\ncommands = { cc = [\"./cc\"] }\n".to_owned(),
+            "`commands` of `own`",
+        ),
+        (
+            "[[toolchain]]\nname = \"zig\"\nlanguage = \"c\"\ntools = [\"zig\"]\nflags = [\"-fplugin=x.so\"]\n"
+                .to_owned(),
+            "`flags` of `zig`",
+        ),
     ] {
         let project = Project::copy_of(project.path()).file("anyarch.toml", config);
         let output = project.anyarch().args(["plan"]).run();

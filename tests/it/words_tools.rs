@@ -2,9 +2,14 @@
 //! platforms finish while nothing is published.
 
 use std::fs;
+use std::process::Command;
+
+use anyarch::toolchain::Toolchains;
 
 use crate::support::process;
+use crate::support::program::Home;
 use crate::support::project::Project;
+use crate::support::repository;
 use crate::support::shims::Shims;
 
 /// A Rust package with the programs of `src/bin`, and its lock file.
@@ -14,9 +19,7 @@ fn rust(programs: &[&str], manifest: &str) -> Project {
     for name in programs {
         project = project.file(&format!("src/bin/{name}.rs"), "fn main() {}\n");
     }
-    process::succeed(
-        std::process::Command::new("cargo").args(["generate-lockfile", "--quiet"]).current_dir(project.path()),
-    );
+    process::succeed(Command::new("cargo").args(["generate-lockfile", "--quiet"]).current_dir(project.path()));
     project
 }
 
@@ -29,6 +32,7 @@ fn a_missing_go_or_cargo() {
         "
         error: `go` is not in PATH, and only it can read the project in `[CWD]`
 
+        hint: --install-missing
         hint: see https://go.dev/dl/
         ",
     );
@@ -39,7 +43,7 @@ fn a_missing_go_or_cargo() {
         "
         error: `cargo` is not in PATH, and only it can read the project in `[CWD]`
 
-        hint: see https://rustup.rs
+        hint: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh
         ",
     );
 }
@@ -53,6 +57,7 @@ fn a_missing_package_manager_line_is_this_machines() {
         "
         error: `go` is not in PATH, and only it can read the project in `[CWD]`
 
+        hint: --install-missing
         hint: sudo apk add go
         ",
     );
@@ -64,11 +69,19 @@ fn a_missing_linker_names_its_line_and_the_rows_that_would_do() {
     let project = rust(&["one"], "").file("anyarch.toml", config);
     let shims =
         Shims::new().script("python3", "exit 1").without(&["zig", "python-zig", "apt-get", "dnf", "apk", "brew"]);
-    let output = project.anyarch().args(["build"]).env("PATH", shims.folder()).run();
+    let home = Home::new();
+    let rows = Toolchains::built_in().unwrap().with_downloads(
+        &home.cache().join("toolchains"),
+        anyarch::host::machine().expect("there is a zig for this machine"),
+    );
+    let zig = rows.tool("zig", "linux/amd64".parse().unwrap()).unwrap().downloaded.unwrap();
+    let output = project.anyarch_at(&home).args(["build"]).env("PATH", shims.folder());
+    let output = output.redact(zig.to_string_lossy(), "[ZIG]").run();
     output.assert_code(5).assert_stdout("").assert_stderr(
         "
-        error: `zig` is not in PATH and is needed for linux/amd64, linux/arm64; looked for `zig`, `python-zig`, `python3 -m ziglang`
+        error: `zig` is not in PATH and is needed for linux/amd64, linux/arm64; looked for `zig`, `python-zig`, `python3 -m ziglang`, `[ZIG]`
 
+        hint: --install-missing
         hint: pipx install ziglang
         hint: or set toolchain = \"gcc\" for the program in anyarch.toml
         ",
@@ -104,6 +117,7 @@ fn a_missing_rust_target_is_found_before_anything_is_compiled() {
         "
         error: the Rust standard library for armv7-unknown-linux-musleabihf, x86_64-unknown-linux-musl is not installed; looked in `[CWD]/sysroot/lib/rustlib`
 
+        hint: --install-missing
         hint: rustup target add armv7-unknown-linux-musleabihf
         hint: rustup target add x86_64-unknown-linux-musl
         ",
@@ -203,6 +217,80 @@ fn a_compiler_that_fails_is_heard_once_and_nothing_is_published() {
 }
 
 #[test]
+fn a_compiler_that_is_killed_says_by_what_and_nothing_is_published() {
+    let project = Project::hello_go();
+    let real = which::which("go").unwrap();
+    let script = format!(
+        "if [ \"$1\" = build ] && [ \"$GOARCH\" = arm64 ]; then kill -KILL $$; fi\nexec '{}' \"$@\"",
+        real.display()
+    );
+    let shims = Shims::new().script("go", &script);
+    let output = project.anyarch().args(["build"]).env("PATH", shims.path()).run();
+    output.assert_code(4).assert_stdout("");
+    let stderr = output.redacted_stderr();
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert!(lines.contains(&"linux/arm64      hello                failed   signal 9"), "{stderr}");
+    assert!(lines.contains(&"linux/amd64      hello                packed   [TIME] [SIZE]"), "others finish: {stderr}");
+    assert_eq!(lines.last(), Some(&"error: hello for linux/arm64 was not built, so nothing was published"));
+    assert!(!project.path().join(".anyarch/out").exists(), "nothing is published");
+}
+
+/// The machine's zig, except that a call that compiles for arm64 is killed.
+fn zig_killed_for_arm64() -> Shims {
+    let real = which::which("zig").expect("scripts/install-test-tools installs it");
+    let script = format!(
+        "if [ \"$1\" = cc ]; then case \" $* \" in *' aarch64-linux-musl '*) kill -KILL $$ ;; esac; fi\nexec '{}' \"$@\"",
+        real.display()
+    );
+    Shims::new().script("zig", &script)
+}
+
+#[test]
+fn a_c_compiler_that_is_killed_says_by_what_and_nothing_is_published() {
+    let shims = zig_killed_for_arm64();
+    for (example, program, ending, quoted) in [
+        ("hello-c", "hello", "signal 9", ""),
+        // Go asks the compiler by a tool of its own, and that tool's end is all that it says.
+        ("hello-cgo", "hello-cgo", "exit code 1", "--- linux/arm64\nruntime/cgo: "),
+    ] {
+        let project = Project::copy_of(&crate::support::repository().join("examples").join(example));
+        let output = project.anyarch().args(["build"]).env("PATH", shims.path()).run();
+        output.assert_code(4).assert_stdout("");
+        let stderr = output.redacted_stderr();
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert!(lines.contains(&&*format!("linux/arm64      {program:<20} failed   {ending}")), "{stderr}");
+        assert!(stderr.contains(quoted), "{stderr}");
+        let packed = format!("linux/amd64      {program:<20} packed   [TIME] [SIZE]");
+        assert!(lines.contains(&&*packed), "others finish: {stderr}");
+        let last = format!("error: {program} for linux/arm64 was not built, so nothing was published");
+        assert_eq!(lines.last(), Some(&&*last));
+        assert!(!project.path().join(".anyarch/out").exists(), "nothing is published");
+    }
+}
+
+#[test]
+fn a_full_disk_below_the_project_is_said_and_leaves_nothing_half_there() {
+    let project = Project::copy_of(&crate::support::repository().join("examples/hello-c"));
+    let own = project.path().join(".anyarch");
+    fs::create_dir(&own).unwrap();
+    let call = project.anyarch().args(["build", "--platform", "linux/amd64"]).command();
+    // The program fits, the image does not.
+    let script = "mount -t tmpfs -o size=200k none \"$1\"; shift; \"$@\"; code=$?; \
+                  find .anyarch -path .anyarch/build -prune -o -type f -print; exit $code";
+    let mut namespace = Command::new("unshare");
+    namespace.arg(if process::is_root() { "--mount" } else { "-rm" });
+    namespace.args(["/bin/sh", "-c", script, "sh"]).arg(&own).arg(call.get_program()).args(call.get_args());
+    namespace
+        .current_dir(project.path())
+        .env_clear()
+        .envs(call.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended = process::within(&mut namespace, std::time::Duration::from_mins(5));
+    assert_eq!((ended.code, &*ended.stdout), (1, ".anyarch/.gitignore\n"), "{}", ended.stderr);
+    let (_, error) = ended.stderr.split_once("error: ").expect("it says why");
+    assert!(error.contains(".anyarch/out") && error.contains("No space left on device"), "{error}");
+}
+
+#[test]
 fn a_rust_compiler_that_fails_for_one_platform_names_it() {
     let main = "#[cfg(target_arch = \"aarch64\")]\ncompile_error!(\"not on this machine\");\n\nfn main() {}\n";
     let project = rust(&["one"], "").file("src/bin/one.rs", main);
@@ -223,7 +311,7 @@ fn a_binary_of_another_architecture_never_leaves_the_machine() {
     let project = Project::hello_go();
     let folder = project.path();
     for (architecture, built) in [("amd64", "amd64"), ("arm64", "amd64")] {
-        let mut go = std::process::Command::new("go");
+        let mut go = Command::new("go");
         go.args(["build", "-o", &format!("dist/{architecture}/tool"), "."]).current_dir(folder);
         process::succeed(go.envs([
             ("GOARCH", built),

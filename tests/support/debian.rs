@@ -238,14 +238,16 @@ impl Mirror {
         for package in packages {
             let bytes = package.bytes();
             let path = format!("pool/{}_{}_arm64.deb", package.name, package.version);
-            index.push_str(&format!(
-                "Package: {}\nVersion: {}\nArchitecture: arm64\n{}\nFilename: {path}\nSize: {}\nSHA256: {}\n\n",
-                package.name,
-                package.version,
-                package.fields,
-                bytes.len(),
-                Digest::of(&bytes).hex()
-            ));
+            let (size, digest) = (bytes.len(), Digest::of(&bytes).hex());
+            for line in [
+                &format!("Package: {}", package.name),
+                &format!("Version: {}\nArchitecture: arm64", package.version),
+                &package.fields,
+                &format!("Filename: {path}\nSize: {size}\nSHA256: {digest}\n"),
+            ] {
+                index.push_str(line);
+                index.push('\n');
+            }
             self.set(&path, Answer::ok(bytes));
         }
         let packed = xz(index.as_bytes());

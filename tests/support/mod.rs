@@ -3,8 +3,11 @@
 
 pub mod bases;
 pub mod debian;
+pub mod debian_sources;
 pub mod docker;
 pub mod layout;
+pub mod machine;
+pub mod mirror;
 pub mod process;
 pub mod program;
 pub mod project;

@@ -14,6 +14,7 @@ fn machine() -> Machine {
         },
         cargo_home: "/home/me/.cargo".into(),
         anyarch: "/usr/bin/anyarch".into(),
+        nightlies: std::collections::BTreeMap::new(),
         zig: Some(Zig {
             command: vec!["/usr/bin/python3".into(), "-m".into(), "ziglang".into()],
             version: "0.17.0".into(),
@@ -47,6 +48,7 @@ fn job(targets: Vec<Target>) -> CargoJob {
         }],
         features: Features::default(),
         profile: "release".into(),
+        build_std: None,
         strip: None,
         folder: None,
         targets,

@@ -85,10 +85,8 @@ fn what_no_index_gives_is_an_error() {
         assert_eq!(error.hints(), [hint]);
     }
     let without = BOOKWORM.replace("Package: libssl3\n", "Package: libssl4\n");
-    assert_eq!(
-        of(&without, &["libssl-dev"]).unwrap_err().to_string(),
-        "`libkrb5-3` depends on `libssl3 (>= 3.0.0)`, which no package of the index is"
-    );
+    let error = of(&without, &["libssl-dev"]).unwrap_err().to_string();
+    assert_eq!(error, "`libssl-dev` depends on `libssl3 (= 3.0.20-1~deb12u2)`, which no package of the index is");
 }
 
 /// An index of tiny packages, `name fields` each, beside those that every sysroot has.
@@ -119,6 +117,7 @@ fn alternatives_and_providers_are_chosen_by_rule() {
         ("circle", "Depends: ring"),
         ("ring", "Depends: circle"),
         ("recommends", "Recommends: two"),
+        ("nonsense", "Depends: one two"),
     ]);
     for (named, expected) in [
         (&["first"][..], Ok("first two")),
@@ -136,6 +135,7 @@ fn alternatives_and_providers_are_chosen_by_rule() {
             &["virtual-with-version"],
             Err("`virtual-with-version` depends on `virtual (>= 1)`, which no package of the index is"),
         ),
+        (&["nonsense"], Err("the relations of `nonsense` hold `one two`, which names no package")),
         (&["foreign"], Err("`foreign` depends on `two:amd64`, which no package of the index is")),
     ] {
         let found = of(&packages, named).map(|_| beside(&packages, named)).map_err(|error| error.to_string());

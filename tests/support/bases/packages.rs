@@ -30,16 +30,31 @@ pub const MERGED: &[&str] = &["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
 /// How often a download is tried.
 const ATTEMPTS: u32 = 4;
 
-/// Fetches [`PACKAGES`] and those [`of_release`] for every architecture of `release` into a folder inside `work`, and returns it.
+/// Fetches [`PACKAGES`] for every architecture of `release` into a folder inside `work`, and returns it.
 pub fn download(release: Release, work: &Path) -> PathBuf {
+    let names: Vec<&str> = release.architectures().map(|(debian, _)| debian).collect();
+    let wanted: Vec<String> =
+        names.iter().flat_map(|name| PACKAGES.iter().map(move |package| format!("{package}:{name}"))).collect();
+    // One call for all: each call reads all indexes again, which takes seconds.
+    fetch(release, "deb", &names, work, &[&["download".into()], wanted.as_slice()].concat())
+}
+
+/// Fetches the files of a source package of `release` into a folder inside `work`, and returns it.
+pub fn fetch_source(release: Release, package: &str, work: &Path) -> PathBuf {
+    let arguments = ["source", "--download-only", package].map(str::to_owned);
+    fetch(release, "deb-src", &["amd64"], work, &arguments)
+}
+
+/// Runs apt-get with `arguments` in a folder inside `work`, over a list of packages of the given kind that is its own.
+fn fetch(release: Release, kind: &str, architectures: &[&str], work: &Path, arguments: &[String]) -> PathBuf {
     for folder in ["lists/partial", "cache/archives/partial", "packages"] {
         fs::create_dir_all(work.join(folder)).expect("a folder in the target folder can be made");
     }
     let signed_by = if Path::new(KEYRING).exists() { format!("[signed-by={KEYRING}] ") } else { String::new() };
-    let source = format!("deb {signed_by}{} {} main\n", mirror(), release.codename());
-    let names: Vec<&str> = release.architectures().map(|(debian, _)| debian).collect();
+    let source = format!("{kind} {signed_by}{} {} main\n", mirror(), release.codename());
     fs::write(work.join("sources.list"), &source).expect("a file in the target folder can be written");
-    fs::write(work.join("apt.conf"), configuration(work, &names)).expect("a file in the target folder can be written");
+    let settings = configuration(work, architectures);
+    fs::write(work.join("apt.conf"), settings).expect("a file in the target folder can be written");
 
     let packages = work.join("packages");
     let apt = |arguments: &[String]| {
@@ -50,12 +65,7 @@ pub fn download(release: Release, work: &Path) -> PathBuf {
         command
     };
     patiently(&source, || apt(&["update".into()]));
-    let wanted: Vec<String> = names
-        .iter()
-        .flat_map(|name| PACKAGES.iter().chain(of_release(release)).map(move |package| format!("{package}:{name}")))
-        .collect();
-    // One call for all: each call reads all indexes again, which takes seconds.
-    patiently(&source, || apt(&[&["download".into()], wanted.as_slice()].concat()));
+    patiently(&source, || apt(arguments));
     packages
 }
 
