@@ -254,10 +254,9 @@ impl Toolchains {
         .into();
         variables.extend(facts.and_then(|facts| facts.go.clone()).unwrap_or_default());
         let target = facts.and_then(|facts| facts.rust.as_ref()).and_then(|rust| match libc {
-            Some(Libc::Gnu(_)) => rust.gnu.clone(),
             Some(Libc::Musl) => rust.musl.clone(),
             None if rust.static_libc == "musl" => rust.musl.clone(),
-            None => rust.gnu.clone(),
+            Some(Libc::Gnu(_)) | None => rust.gnu.clone(),
         });
         variables.extend(target.map(|target| ("CARGO_BUILD_TARGET".to_owned(), target)));
         variables

@@ -174,13 +174,11 @@ impl Detector<'_> {
             }
         }
         let below = self.some(folder, "./...", path, cgo)?;
-        match below.len() {
-            1 => Ok(below),
-            _ => {
-                let choices = below.iter().map(|package| quoted(&as_typed(from, &package.directory))).collect();
-                Err(GoError::SeveralMains { path: path.to_owned(), choices }.into())
-            }
+        if below.len() == 1 {
+            return Ok(below);
         }
+        let choices = below.iter().map(|package| quoted(&as_typed(from, &package.directory))).collect();
+        Err(GoError::SeveralMains { path: path.to_owned(), choices }.into())
     }
 
     /// The main packages that a pattern means; none is an error, which names those that only cgo can compile.

@@ -306,7 +306,7 @@ impl Preparation<'_> {
         let source = match &program.kind {
             Kind::Go(package) => Source::Go {
                 package: package.clone(),
-                settings: GoSettings {
+                settings: Box::new(GoSettings {
                     tags: words(settings.tags.as_ref())?,
                     ldflags: words(settings.ldflags.as_ref())?,
                     gcflags: words(settings.gcflags.as_ref())?,
@@ -315,7 +315,7 @@ impl Preparation<'_> {
                     env: self.variables(&settings, &scope)?,
                     cgo: self.cgo(&package.module_directory, &settings, &scope)?,
                     row: self.rows.of(&settings, Language::Go),
-                },
+                }),
             },
             Kind::Rust(binary) => {
                 let env = self.variables(&settings, &scope)?;
