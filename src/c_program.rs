@@ -292,7 +292,7 @@ pub fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
     }
 }
 
-/// The build type of a CMake project.
+/// The build type of a `CMake` project.
 #[must_use]
 pub fn configuration(program: &CProgram) -> String {
     cmake::configuration(program)

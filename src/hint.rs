@@ -6,3 +6,9 @@ pub trait Hint {
     /// Empty when there is nothing useful to say.
     fn hints(&self) -> Vec<String>;
 }
+
+impl<T: Hint> Hint for Box<T> {
+    fn hints(&self) -> Vec<String> {
+        self.as_ref().hints()
+    }
+}

@@ -36,7 +36,7 @@ pub enum Source {
         /// the package
         package: GoPackage,
         /// how it is built
-        settings: GoSettings,
+        settings: Box<GoSettings>,
     },
     /// a binary of a Cargo package
     Rust(Box<RustProgram>),

@@ -289,10 +289,9 @@ impl Toolchains {
         .into();
         variables.extend(facts.and_then(|facts| facts.go.clone()).unwrap_or_default());
         let target = facts.and_then(|facts| facts.rust.as_ref()).and_then(|rust| match libc {
-            Some(Libc::Gnu(_)) => rust.gnu.clone(),
             Some(Libc::Musl) => rust.musl.clone(),
             None if rust.static_libc == "musl" => rust.musl.clone(),
-            None => rust.gnu.clone(),
+            Some(Libc::Gnu(_)) | None => rust.gnu.clone(),
         });
         variables.extend(target.map(|target| ("CARGO_BUILD_TARGET".to_owned(), target)));
         variables
@@ -481,7 +480,7 @@ fn wish(request: &Request) -> String {
     if let Some(libc) = &request.libc {
         wishes.push(format!("links against {libc}"));
     }
-    if request.c {
+    if request.c && request.language == Language::Rust {
         wishes.push("compiles the C of its crates".to_owned());
     }
     if wishes.is_empty() { "fits".to_owned() } else { wishes.join(" and ") }

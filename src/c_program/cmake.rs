@@ -1,4 +1,4 @@
-//! A CMake project becomes a toolchain file and the calls that configure, build and install it, out of its own folder.
+//! A `CMake` project becomes a toolchain file and the calls that configure, build and install it, out of its own folder.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,12 +8,12 @@ use super::workplace::{self, PREFIX, Parts};
 use super::{CProgram, Recipe, Setup, Site, machine};
 use crate::invocation::{Invocation, Joins, Step, Word};
 
-/// Where a client asks CMake for what it knows of the project, below the build folder; see cmake-file-api(7).
+/// Where a client asks `CMake` for what it knows of the project, below the build folder; see cmake-file-api(7).
 const QUERY: &str = ".cmake/api/v1/query/client-anyarch/codemodel-v2";
 /// Languages whose compilers a toolchain file can name by ours.
 const LANGUAGES: [(&str, &str); 2] = [("C", "cc"), ("CXX", "c++")];
 
-/// How a CMake project is built. The generator is Makefiles, whatever is installed, unless the arguments name one.
+/// How a `CMake` project is built. The generator is Makefiles, whatever is installed, unless the arguments name one.
 pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
     let build = site.build_folder();
     let variables = workplace::variables(program, site);
@@ -116,7 +116,7 @@ pub(super) fn configuration(program: &CProgram) -> String {
     program.args.iter().rev().find_map(|arg| of(arg.value())).unwrap_or_else(|| "Release".to_owned())
 }
 
-/// What CMake has to be told of the platform; see cmake-toolchains(7).
+/// What `CMake` has to be told of the platform; see cmake-toolchains(7).
 fn toolchain_file(program: &CProgram, site: &Site<'_>) -> String {
     let mut text = String::from("# Written by anyarch, and written again when anything here changes.\n");
     let mut set = |name: &str, values: &[String]| {
@@ -158,7 +158,7 @@ fn toolchain_file(program: &CProgram, site: &Site<'_>) -> String {
     text
 }
 
-/// A text as one argument of a CMake command, see cmake-language(7).
+/// A text as one argument of a `CMake` command, see cmake-language(7).
 fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$"))
 }

@@ -157,7 +157,7 @@ struct PathOf {
     path: String,
 }
 
-/// The executables of a CMake project that was configured, by its reply to our query (cmake-file-api(7)). `read` gives a
+/// The executables of a `CMake` project that was configured, by its reply to our query (cmake-file-api(7)). `read` gives a
 /// file of the reply folder; `index` is the name of the newest index there; `makefile` is `CMakeFiles/Makefile2`, where
 /// the generator writes one: nothing else says what is left out of `all`.
 ///
@@ -195,7 +195,7 @@ pub fn read_reply(
     Ok(executables)
 }
 
-/// The targets that `all` of a Makefile of CMake's leads to by folders: `all: sub/all`, `sub/all: sub/CMakeFiles/app.dir/all`.
+/// The targets that `all` of a Makefile of `CMake`'s leads to by folders: `all: sub/all`, `sub/all: sub/CMakeFiles/app.dir/all`.
 fn built_by_all(makefile: &str) -> BTreeSet<String> {
     let rules = makefile
         .lines()

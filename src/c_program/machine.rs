@@ -1,9 +1,9 @@
-//! What a platform's machine is called by those who are not compilers: CMake, as `uname -m` does, and Meson.
+//! What a platform's machine is called by those who are not compilers: `CMake`, as `uname -m` does, and Meson.
 
 use crate::elf::{ByteOrder, MACHINES};
 use crate::platform::{Architecture, Platform};
 
-/// What `uname -m` answers there, which is what CMake calls a processor.
+/// What `uname -m` answers there, which is what `CMake` calls a processor.
 pub(super) fn processor(platform: Platform) -> &'static str {
     match platform.architecture() {
         Architecture::Amd64 => "x86_64",

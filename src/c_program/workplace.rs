@@ -1,4 +1,4 @@
-//! What CMake, make, configure and Meson have in common: their environment, the folder that they build in, and when what
+//! What `CMake`, make, configure and Meson have in common: their environment, the folder that they build in, and when what
 //! an earlier build left there still counts.
 
 use std::collections::BTreeMap;

@@ -17,7 +17,7 @@ fn program(name: &str) -> ProgramInput {
     ProgramInput {
         name: name.into(),
         destination: format!("/usr/local/bin/{name}"),
-        source: Source::Go { package, settings: GoSettings::default() },
+        source: Source::Go { package, settings: Box::default() },
     }
 }
 

@@ -1,4 +1,4 @@
-//! A project of CMake or Meson is configured once, on a platform that the settings name, and asked which executables it makes.
+//! A project of `CMake` or Meson is configured once, on a platform that the settings name, and asked which executables it makes.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use super::c::CProjectError;
 use super::error::Error;
 use super::setup;
 
-/// Where CMake answers, below the build folder.
+/// Where `CMake` answers, below the build folder.
 const REPLY: &str = ".cmake/api/v1/reply";
 /// What a generator of Makefiles writes, below the build folder.
 const MAKEFILE: &str = "CMakeFiles/Makefile2";
@@ -106,7 +106,7 @@ fn unreadable(build: &Path, source: std::io::Error) -> CProjectError {
     CProjectError::Read { path: build.to_owned(), source }
 }
 
-/// Reads CMake's newest reply.
+/// Reads `CMake`'s newest reply.
 fn cmake(build: &Path, configuration: &str) -> std::io::Result<Vec<Executable>> {
     let reply: PathBuf = build.join(REPLY);
     let mut indexes = Vec::new();

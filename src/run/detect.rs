@@ -191,13 +191,11 @@ impl Detector<'_> {
             }
         }
         let below = self.some(folder, "./...", path, cgo)?;
-        match below.len() {
-            1 => Ok(below),
-            _ => {
-                let choices = below.iter().map(|package| quoted(&as_typed(from, &package.directory))).collect();
-                Err(GoError::SeveralMains { path: path.to_owned(), choices }.into())
-            }
+        if below.len() == 1 {
+            return Ok(below);
         }
+        let choices = below.iter().map(|package| quoted(&as_typed(from, &package.directory))).collect();
+        Err(GoError::SeveralMains { path: path.to_owned(), choices }.into())
     }
 
     /// The main packages that a pattern means; none is an error, which names those that only cgo can compile.
@@ -342,12 +340,11 @@ fn language_of(
     Err(Error::NoLanguage { place: file.source.place_of(entry).to_string(), looked_for })
 }
 
-/// A C program without a name is called what its target is, or its binary; else what its project says.
+/// A C program without a name is called what its binary is, or its target (what make builds may be `all`); else what its
+/// project says.
 fn c_name(table: &ProgramFile, folder: &Path) -> String {
-    let written = [&table.target, &table.output].into_iter().flatten().map(|value| value.get_ref().as_str());
-    let mut last = written.map(|path| path.rsplit('/').next().unwrap_or_default());
-    let usable = last.find(|name| !name.is_empty() && !is_template(name) && !name.contains("}}"));
-    usable.map_or_else(|| c_survey::name_of(folder), str::to_owned)
+    let mut written = [&table.output, &table.target].into_iter().flatten();
+    written.find_map(|value| file_name(value.get_ref())).unwrap_or_else(|| c_survey::name_of(folder))
 }
 
 /// A prebuilt binary without a name is called what its file is called, where that is one name for all platforms.
@@ -355,7 +352,11 @@ fn prebuilt_name(table: &ProgramFile) -> Option<String> {
     let settings = table.settings();
     let first =
         settings.path.or_else(|| table.platform.0.values().find_map(|settings| settings.get_ref().path.clone()));
-    let path = first.map(Spanned::into_inner).unwrap_or_default();
+    first.and_then(|path| file_name(path.get_ref()))
+}
+
+/// The last part of a path, unless a template makes it.
+fn file_name(path: &str) -> Option<String> {
     let name = path.rsplit('/').next().unwrap_or_default();
     (!name.is_empty() && !is_template(name) && !name.contains("}}")).then(|| name.to_owned())
 }

@@ -1,5 +1,7 @@
 //! Everything that can end a run, with the ways out.
 
+mod hints;
+
 use std::io;
 use std::path::PathBuf;
 
@@ -14,7 +16,6 @@ use crate::debian_archive::DebianError;
 use crate::elf::{ElfError, Mismatch};
 use crate::exec::ExecError;
 use crate::golang::GoError;
-use crate::hint::Hint;
 use crate::host::HostError;
 use crate::image::ImageError;
 use crate::install::InstallError;
@@ -245,32 +246,10 @@ impl From<ExecError> for Error {
     }
 }
 
-/// Flags that choose a program, as the keys of a `[[program]]`; any other hint stays as it is.
-fn as_keys(hint: &str) -> String {
-    let key = |words: &[&str]| match words {
-        ["--bin", name] => Some(format!("bin = \"{name}\"")),
-        ["--package", name] => Some(format!("package = \"{name}\"")),
-        ["--bins"] => Some("bins = true".to_owned()),
-        _ => None,
-    };
-    let words: Vec<&str> = hint.split(' ').collect();
-    let keys: Option<Vec<String>> = words.chunks(2).map(key).collect();
-    match keys.as_deref() {
-        Some([only]) => only.clone(),
-        Some(several) => format!("{{ {} }}", several.join(", ")),
-        None => hint.to_owned(),
-    }
-}
-
 /// A text as one word of a shell.
 pub(super) fn quoted(text: &str) -> String {
     // The only failure is a NUL, which no path holds.
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
-}
-
-/// What a flag takes, the file takes as a value.
-fn in_file(key: &str, flag: &str, hint: &str) -> String {
-    hint.strip_prefix(flag).map_or_else(|| hint.to_owned(), |value| format!("{key} = \"{value}\""))
 }
 
 fn join(platforms: &[Platform]) -> String {
@@ -296,137 +275,4 @@ fn describe_failures(failed: &[String]) -> String {
 fn describe_missing(missing: &[String]) -> String {
     let is = if missing.len() == 1 { "is" } else { "are" };
     format!("{} {is} missing", missing.join(", "))
-}
-
-impl Hint for Error {
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::NoProject { .. } => vec!["name the folder of a project: anyarch build path/to/project".to_owned()],
-            Self::ConfigurationExists { path } => {
-                let path = quoted(&path.display().to_string());
-                vec![format!("to start anew: mv {path} {path}.old")]
-            }
-            Self::NothingToPropose { .. } => {
-                vec!["name the folder of a project: anyarch init path/to/project".to_owned()]
-            }
-            Self::TwoLanguages { .. } => ["go", "rust"]
-                .map(|language| format!("anyarch.toml: program = [{{ language = \"{language}\" }}]"))
-                .into(),
-            Self::OfTable { source, .. } => match source.as_ref() {
-                Self::Go(GoError::SeveralMains { choices, .. }) => {
-                    choices.iter().map(|choice| format!("package = \"{choice}\"")).collect()
-                }
-                Self::Go(GoError::NoMain { .. }) => vec!["package = \"./cmd/app\"".to_owned()],
-                other => other.hints().iter().map(|hint| as_keys(hint)).collect(),
-            },
-            Self::NothingNamed { .. } => {
-                vec!["program = [{ name = \"app\", path = \"dist/{{platform.os}}_{{platform.arch}}/app\" }]".to_owned()]
-            }
-            Self::NoLanguage { .. } => {
-                vec![
-                    "language = \"go\"".to_owned(),
-                    "language = \"rust\"".to_owned(),
-                    "package = \"./cmd/app\"".to_owned(),
-                ]
-            }
-            Self::NoDebian { platform, .. } => {
-                vec![format!("platform.\"{platform}\".sysroot = \"sysroots/{}\"", platform.as_folder())]
-            }
-            Self::Debian { source, .. } => source.hints(),
-            Self::NoSysroot { .. } => {
-                vec!["sysroot = { debian = \"bookworm\", packages = [\"libssl-dev\"] }".to_owned()]
-            }
-            Self::DigestTag { named, .. } => vec![format!("-t {named}")],
-            Self::NoKeyFor { platform, key: "command", .. } => {
-                vec![format!("platform.\"{platform}\".command = \"make\"")]
-            }
-            Self::NoPrebuilt { program, platform, .. } | Self::NoKeyFor { program, platform, .. } => {
-                vec![format!("platform.\"{platform}\".path = \"dist/{}/{program}\"", platform.as_folder())]
-            }
-            Self::UnknownImage { nearest: Some(nearest), .. } => vec![format!("did you mean `{nearest}`?")],
-            Self::UnknownImage { known, .. } => vec![format!("known images: {}", known.join(", "))],
-            Self::OneImage { .. } => vec!["leave `--one-image` away, or choose: --image NAME".to_owned()],
-            Self::SameImage { name } => vec![format!("name = \"{name}-2\"")],
-            Self::SameReference { .. } => {
-                vec!["registry.example.com/app/{{image.name}}:1.0".to_owned()]
-            }
-            Self::NoIndex { .. } => vec!["manifest:KEY=VALUE".to_owned()],
-            Self::Annotation { flag, source } => match source.as_ref() {
-                AnnotationError::IndexPlatform { .. } | AnnotationError::NoKey { .. } => {
-                    source.hints().iter().map(|hint| format!("{flag} {hint}=VALUE")).collect()
-                }
-                _ => source.hints(),
-            },
-            Self::Row { source, .. } => source.hints(),
-            Self::File(error) => error.hints(),
-            Self::KeyValue { flag, .. } => vec![format!("{flag} key=value")],
-            Self::Language { known, .. } => known.iter().map(|name| format!("--language {name}")).collect(),
-            Self::NoPlatforms => vec!["--platform linux/amd64,linux/arm64".to_owned()],
-            Self::NoTag => vec!["-t registry.example.com/app:latest --push".to_owned()],
-            Self::OnePlace { images, tables } => {
-                let fewer = images.first().filter(|_| *tables).map(|name| format!("--image {}", quoted(name)));
-                vec![
-                    fewer.unwrap_or_else(|| "--one-image".to_owned()),
-                    "leave -o away: each image gets its own folder below .anyarch/out/".to_owned(),
-                ]
-            }
-            Self::NoFolder { folder, .. } => vec![format!("mkdir -p {}", quoted(&folder.display().to_string()))],
-            Self::OtherProject { path, .. } => {
-                vec![format!("anyarch build {}", quoted(&path.display().to_string()))]
-            }
-            Self::SingleManifest { .. } => vec!["--platform linux/amd64 --single-manifest".to_owned()],
-            Self::Epoch { .. } => vec!["SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build".to_owned()],
-            Self::Unfit { source, .. } => source.hints(),
-            Self::Compile { ways_out, .. } => ways_out.clone(),
-            Self::UnknownRow { origin: Origin::File(_), known, .. } => {
-                known.iter().map(|name| format!("toolchain_row = \"{name}\"")).collect()
-            }
-            Self::UnknownRow { known, .. } => known.iter().map(|name| format!("--toolchain-row {name}")).collect(),
-            Self::WithoutCgo { .. } => vec!["cgo = true".to_owned()],
-            Self::C(error) => error.hints(),
-            Self::InstalledElsewhere { installed, .. } => vec![format!("destination = \"{installed}\"")],
-            Self::InstalledLink { .. } => vec!["make the link relative where the project installs it".to_owned()],
-            Self::InstalledTwice { .. } => vec!["leave one out, or put them into two images".to_owned()],
-            Self::NotMade { is_command: true, .. } => vec![
-                "let the command write the binary to \"$ANYARCH_OUTPUT\"".to_owned(),
-                "output = \"path/of/the/binary\"".to_owned(),
-            ],
-            Self::NotMade { .. } => vec!["output = \"path/of/the/binary\"".to_owned()],
-            Self::NotStatic { .. } => {
-                vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
-            }
-            Self::NoProgram { source, .. } => source.hints(),
-            Self::ProjectToolchain { .. } => vec!["--allow-project-toolchains".to_owned()],
-            Self::Config(error) => error.hints(),
-            Self::Template(error) => error.hints(),
-            Self::Platform(error) => error.hints(),
-            Self::Base(error) => error.hints(),
-            Self::BaseName { origin: Origin::File(_), source, .. } => {
-                source.hints().iter().map(|hint| in_file("base", "--base ", hint)).collect()
-            }
-            Self::BaseName { source, .. } => source.hints(),
-            Self::Reference { source, .. } => source.hints(),
-            Self::Output { origin: Origin::File(_), source } => {
-                source.hints().iter().map(|hint| in_file("output", "-o ", hint)).collect()
-            }
-            Self::Output { source, .. } => source.hints(),
-            Self::BaseImage { source, .. } => source.hints(),
-            Self::Push { source, .. } | Self::Client(source) => source.hints(),
-            Self::Go(error) => error.hints(),
-            Self::Cargo(error) => error.hints(),
-            Self::MissingLibrary(error) => error.hints(),
-            Self::CargoFlags(error) => error.hints(),
-            Self::Toolchain(error) => error.hints(),
-            Self::Plan(error) => error.hints(),
-            Self::Host(error) => error.hints(),
-            Self::Install(error) => error.hints(),
-            Self::StillMissing { ways_out, .. } => ways_out.clone(),
-            Self::Exec(error) => error.hints(),
-            Self::Store(error) => error.hints(),
-            Self::Image(error) => error.hints(),
-            Self::Sink(error) => error.hints(),
-            Self::CommitTime { source, .. } => source.hints(),
-            _ => Vec::new(),
-        }
-    }
 }

@@ -67,8 +67,12 @@ pub struct Prepared {
 /// # Errors
 /// Whatever stands in its way; nothing was compiled or written then.
 pub async fn prepare(session: &Session, flags: Flags) -> Result<Prepared, Error> {
-    let prepared =
-        if flags.install_missing { provide::for_plan(session, &flags).await? } else { draft(session, flags).await? };
+    // Kept off the stack: each is large, and one is waited for while the other is.
+    let prepared = if flags.install_missing {
+        Box::pin(provide::for_plan(session, &flags)).await?
+    } else {
+        Box::pin(draft(session, flags)).await?
+    };
     check::choices(session, &prepared.plan);
     check::machine(session, &prepared.settings, &prepared.plan)?;
     Ok(prepared)
@@ -339,7 +343,7 @@ impl Preparation<'_> {
         let source = match &program.kind {
             Kind::Go(package) => Source::Go {
                 package: package.clone(),
-                settings: GoSettings {
+                settings: Box::new(GoSettings {
                     tags: words(settings.tags.as_ref())?,
                     ldflags: words(settings.ldflags.as_ref())?,
                     gcflags: words(settings.gcflags.as_ref())?,
@@ -348,7 +352,7 @@ impl Preparation<'_> {
                     env: self.variables(&settings, &scope)?,
                     cgo: self.cgo(&package.module_directory, &settings, platform, &scope).await?,
                     row: self.rows.of(&settings, Language::Go),
-                },
+                }),
             },
             Kind::Rust(binary) => {
                 let env = self.variables(&settings, &scope)?;

@@ -64,7 +64,7 @@ impl Preparation<'_> {
         let key = (folder.clone(), program.table);
         if table.is_none_or(|table| table.name.is_none()) {
             let chosen = choose(&folder.display().to_string(), &executables, project.target.as_deref());
-            program.name = chosen.map_err(c::CProjectError::from)?.name.clone();
+            program.name.clone_from(&chosen.map_err(c::CProjectError::from)?.name);
         }
         self.executables.insert(key, executables);
         Ok(())

@@ -21,7 +21,7 @@ use crate::invocation::Invocation;
 /// What a copy holds, and of which files of the project: beside the copy.
 const LIST: &str = "copied";
 /// 1980-01-01, the oldest time that every archive can hold.
-const TIME: Duration = Duration::from_secs(315_532_800);
+const TIME: Duration = Duration::from_hours(24 * 3652);
 /// Folders that are no part of a project: git's, ours, and what compilers keep.
 const NEVER: &[&str] = &[".git", ".anyarch", ".libs", ".deps", "autom4te.cache", "CMakeFiles"];
 /// Files that a build leaves behind and that are no ELF.
@@ -63,13 +63,12 @@ impl Copy<'_> {
         let known = before.filter(|_| !is_empty()).map(|before| changed(&before)).filter(only_sources);
         // Without its list a copy that is not finished does not count.
         remove(&list)?;
-        match known {
-            Some(changed) => changed.iter().try_for_each(|path| self.copy_file(path, None))?,
-            None => {
-                super::setup::empty(self.to)?;
-                let time = SystemTime::UNIX_EPOCH + TIME;
-                files.keys().try_for_each(|path| self.copy_file(path, Some(time)))?;
-            }
+        if let Some(changed) = known {
+            changed.iter().try_for_each(|path| self.copy_file(path, None))?;
+        } else {
+            super::setup::empty(self.to)?;
+            let time = SystemTime::UNIX_EPOCH + TIME;
+            files.keys().try_for_each(|path| self.copy_file(path, Some(time)))?;
         }
         write_list(&list, &files)
     }
@@ -84,13 +83,12 @@ impl Copy<'_> {
             }
             _ => None,
         };
-        let others = match untracked {
-            Some(untracked) => untracked,
-            None => {
-                let mut found = BTreeSet::new();
-                walk(self.from, Path::new(""), &mut found)?;
-                found
-            }
+        let others = if let Some(untracked) = untracked {
+            untracked
+        } else {
+            let mut found = BTreeSet::new();
+            walk(self.from, Path::new(""), &mut found)?;
+            found
         };
         let mut files = Files::new();
         let tracked = tracked.unwrap_or_default();

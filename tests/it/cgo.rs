@@ -124,6 +124,7 @@ fn settings_for_c_without_c_and_rows_that_nobody_has() {
         error: cannot build for linux/arm/v6: no c toolchain for linux/arm/v6 is called `gcc`: the start files and libraries of arm-linux-gnueabihf are ARMv7, whatever -march says
 
         hint: toolchain = \"zig\"
+        hint: libc = \"musl\", toolchain = \"zig\"
         hint: libc = \"gnu.2.17\", toolchain = \"zig\"
         hint: libc = \"gnu\", toolchain = \"zig\"
         ",

@@ -40,6 +40,7 @@ mod starts;
 mod support_works;
 mod sysroot;
 mod toolchain_rows;
+mod variants;
 mod words;
 mod words_arguments;
 mod words_configuration;

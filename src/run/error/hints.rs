@@ -1,0 +1,182 @@
+//! The ways out of what ended a run.
+
+use super::{Error, quoted};
+use crate::annotation::AnnotationError;
+use crate::config::Origin;
+use crate::golang::GoError;
+use crate::hint::Hint;
+
+/// Flags that choose a program, as the keys of a `[[program]]`; any other hint stays as it is.
+fn as_keys(hint: &str) -> String {
+    let key = |words: &[&str]| match words {
+        ["--bin", name] => Some(format!("bin = \"{name}\"")),
+        ["--package", name] => Some(format!("package = \"{name}\"")),
+        ["--bins"] => Some("bins = true".to_owned()),
+        _ => None,
+    };
+    let words: Vec<&str> = hint.split(' ').collect();
+    let keys: Option<Vec<String>> = words.chunks(2).map(key).collect();
+    match keys.as_deref() {
+        Some([only]) => only.clone(),
+        Some(several) => format!("{{ {} }}", several.join(", ")),
+        None => hint.to_owned(),
+    }
+}
+
+/// What a flag takes, the file takes as a value.
+fn in_file(key: &str, flag: &str, hint: &str) -> String {
+    hint.strip_prefix(flag).map_or_else(|| hint.to_owned(), |value| format!("{key} = \"{value}\""))
+}
+
+impl Hint for Error {
+    fn hints(&self) -> Vec<String> {
+        self.of_project().or_else(|| self.of_run()).or_else(|| self.cause().map(Hint::hints)).unwrap_or_default()
+    }
+}
+
+impl Error {
+    /// Where what the project says is wrong.
+    fn of_project(&self) -> Option<Vec<String>> {
+        Some(match self {
+            Self::NoProject { .. } => vec!["name the folder of a project: anyarch build path/to/project".to_owned()],
+            Self::ConfigurationExists { path } => {
+                let path = quoted(&path.display().to_string());
+                vec![format!("to start anew: mv {path} {path}.old")]
+            }
+            Self::NothingToPropose { .. } => {
+                vec!["name the folder of a project: anyarch init path/to/project".to_owned()]
+            }
+            Self::TwoLanguages { .. } => ["go", "rust"]
+                .map(|language| format!("anyarch.toml: program = [{{ language = \"{language}\" }}]"))
+                .into(),
+            Self::OfTable { source, .. } => match source.as_ref() {
+                Self::Go(GoError::SeveralMains { choices, .. }) => {
+                    choices.iter().map(|choice| format!("package = \"{choice}\"")).collect()
+                }
+                Self::Go(GoError::NoMain { .. }) => vec!["package = \"./cmd/app\"".to_owned()],
+                other => other.hints().iter().map(|hint| as_keys(hint)).collect(),
+            },
+            Self::NothingNamed { .. } => {
+                vec!["program = [{ name = \"app\", path = \"dist/{{platform.os}}_{{platform.arch}}/app\" }]".to_owned()]
+            }
+            Self::NoLanguage { .. } => {
+                vec![
+                    "language = \"go\"".to_owned(),
+                    "language = \"rust\"".to_owned(),
+                    "package = \"./cmd/app\"".to_owned(),
+                ]
+            }
+            Self::NoDebian { platform, .. } => {
+                vec![format!("platform.\"{platform}\".sysroot = \"sysroots/{}\"", platform.as_folder())]
+            }
+            Self::NoSysroot { .. } => {
+                vec!["sysroot = { debian = \"bookworm\", packages = [\"libssl-dev\"] }".to_owned()]
+            }
+            Self::DigestTag { named, .. } => vec![format!("-t {named}")],
+            Self::NoKeyFor { platform, key: "command", .. } => {
+                vec![format!("platform.\"{platform}\".command = \"make\"")]
+            }
+            Self::NoPrebuilt { program, platform, .. } | Self::NoKeyFor { program, platform, .. } => {
+                vec![format!("platform.\"{platform}\".path = \"dist/{}/{program}\"", platform.as_folder())]
+            }
+            Self::UnknownImage { nearest: Some(nearest), .. } => vec![format!("did you mean `{nearest}`?")],
+            Self::UnknownImage { known, .. } => vec![format!("known images: {}", known.join(", "))],
+            Self::OneImage { .. } => vec!["leave `--one-image` away, or choose: --image NAME".to_owned()],
+            Self::SameImage { name } => vec![format!("name = \"{name}-2\"")],
+            Self::SameReference { .. } => {
+                vec!["registry.example.com/app/{{image.name}}:1.0".to_owned()]
+            }
+            Self::NoIndex { .. } => vec!["manifest:KEY=VALUE".to_owned()],
+            Self::Annotation { flag, source } => match source.as_ref() {
+                AnnotationError::IndexPlatform { .. } | AnnotationError::NoKey { .. } => {
+                    source.hints().iter().map(|hint| format!("{flag} {hint}=VALUE")).collect()
+                }
+                _ => source.hints(),
+            },
+            _ => return None,
+        })
+    }
+
+    /// Where what was asked for, or what came of it, is wrong.
+    fn of_run(&self) -> Option<Vec<String>> {
+        Some(match self {
+            Self::KeyValue { flag, .. } => vec![format!("{flag} key=value")],
+            Self::Language { known, .. } => known.iter().map(|name| format!("--language {name}")).collect(),
+            Self::NoPlatforms => vec!["--platform linux/amd64,linux/arm64".to_owned()],
+            Self::NoTag => vec!["-t registry.example.com/app:latest --push".to_owned()],
+            Self::OnePlace { images, tables } => {
+                let fewer = images.first().filter(|_| *tables).map(|name| format!("--image {}", quoted(name)));
+                vec![
+                    fewer.unwrap_or_else(|| "--one-image".to_owned()),
+                    "leave -o away: each image gets its own folder below .anyarch/out/".to_owned(),
+                ]
+            }
+            Self::NoFolder { folder, .. } => vec![format!("mkdir -p {}", quoted(&folder.display().to_string()))],
+            Self::OtherProject { path, .. } => {
+                vec![format!("anyarch build {}", quoted(&path.display().to_string()))]
+            }
+            Self::SingleManifest { .. } => vec!["--platform linux/amd64 --single-manifest".to_owned()],
+            Self::Epoch { .. } => vec!["SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build".to_owned()],
+            Self::Compile { ways_out, .. } | Self::StillMissing { ways_out, .. } => ways_out.clone(),
+            Self::UnknownRow { origin: Origin::File(_), known, .. } => {
+                known.iter().map(|name| format!("toolchain_row = \"{name}\"")).collect()
+            }
+            Self::UnknownRow { known, .. } => known.iter().map(|name| format!("--toolchain-row {name}")).collect(),
+            Self::WithoutCgo { .. } => vec!["cgo = true".to_owned()],
+            Self::InstalledElsewhere { installed, .. } => vec![format!("destination = \"{installed}\"")],
+            Self::InstalledLink { .. } => vec!["make the link relative where the project installs it".to_owned()],
+            Self::InstalledTwice { .. } => vec!["leave one out, or put them into two images".to_owned()],
+            Self::NotMade { is_command: true, .. } => vec![
+                "let the command write the binary to \"$ANYARCH_OUTPUT\"".to_owned(),
+                "output = \"path/of/the/binary\"".to_owned(),
+            ],
+            Self::NotMade { .. } => vec!["output = \"path/of/the/binary\"".to_owned()],
+            Self::NotStatic { .. } => {
+                vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
+            }
+            Self::ProjectToolchain { .. } => vec!["--allow-project-toolchains".to_owned()],
+            Self::BaseName { origin: Origin::File(_), source, .. } => {
+                source.hints().iter().map(|hint| in_file("base", "--base ", hint)).collect()
+            }
+            Self::Output { origin: Origin::File(_), source } => {
+                source.hints().iter().map(|hint| in_file("output", "-o ", hint)).collect()
+            }
+            _ => return None,
+        })
+    }
+
+    /// Where another error knows better.
+    fn cause(&self) -> Option<&dyn Hint> {
+        match self {
+            Self::Debian { source, .. } => Some(source),
+            Self::Row { source, .. } => Some(source),
+            Self::File(error) => Some(error),
+            Self::Unfit { source, .. } => Some(source),
+            Self::C(error) => Some(error),
+            Self::NoProgram { source, .. } => Some(source),
+            Self::Config(error) => Some(error),
+            Self::Template(error) => Some(error),
+            Self::Platform(error) => Some(error),
+            Self::Base(error) => Some(error),
+            Self::BaseName { source, .. } => Some(source),
+            Self::Reference { source, .. } => Some(source),
+            Self::Output { source, .. } => Some(source),
+            Self::BaseImage { source, .. } => Some(source),
+            Self::Push { source, .. } | Self::Client(source) => Some(source),
+            Self::Go(error) => Some(error),
+            Self::Cargo(error) => Some(error),
+            Self::MissingLibrary(error) => Some(error),
+            Self::CargoFlags(error) => Some(error),
+            Self::Toolchain(error) => Some(error),
+            Self::Plan(error) => Some(error),
+            Self::Host(error) => Some(error),
+            Self::Install(error) => Some(error),
+            Self::Exec(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::Image(error) => Some(error),
+            Self::Sink(error) => Some(error),
+            Self::CommitTime { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
