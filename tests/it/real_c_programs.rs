@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::bases::{self, Release};
@@ -37,8 +38,7 @@ struct Way {
 fn ways() -> Vec<Way> {
     let of_debian = Release::Trixie.platforms();
     let all = || GO_PLATFORMS.iter().copied();
-    let there = |prefix: &str| which::which(format!("{prefix}-gcc")).is_ok();
-    let gcc: Vec<&str> = GCC.iter().filter(|(_, prefix)| there(prefix)).map(|(platform, _)| *platform).collect();
+    let gcc: Vec<&str> = GCC.iter().filter(|(_, prefix)| has_libc(prefix)).map(|(platform, _)| *platform).collect();
     assert!(gcc.contains(&"linux/arm64"), "{gcc:?}\nhint: scripts/install-test-tools gcc");
     vec![
         Way { name: "zig-static", keys: String::new(), on_debian: false, platforms: all().collect() },
@@ -56,6 +56,14 @@ fn ways() -> Vec<Way> {
             platforms: gcc,
         },
     ]
+}
+
+/// Whether the compiler is there with a C library of its platform, which is a package of its own.
+fn has_libc(prefix: &str) -> bool {
+    let compiler = format!("{prefix}-gcc");
+    // What it has not, it answers without a folder.
+    let named = || process::text(Command::new(&compiler).arg("-print-file-name=libc.a"));
+    which::which(&compiler).is_ok() && Path::new(&named()).is_absolute()
 }
 
 /// Builds the project in every way, and holds each image on each of its platforms to `check`.

@@ -30,11 +30,12 @@ pub const MERGED: &[&str] = &["bin", "lib", "lib32", "lib64", "libx32", "sbin"];
 /// How often a download is tried.
 const ATTEMPTS: u32 = 4;
 
-/// Fetches [`PACKAGES`] for every architecture of `release` into a folder inside `work`, and returns it.
+/// Fetches [`PACKAGES`], and those of the release alone, for every architecture of `release` into a folder inside `work`, and returns it.
 pub fn download(release: Release, work: &Path) -> PathBuf {
     let names: Vec<&str> = release.architectures().map(|(debian, _)| debian).collect();
+    let packages = || PACKAGES.iter().chain(of_release(release));
     let wanted: Vec<String> =
-        names.iter().flat_map(|name| PACKAGES.iter().map(move |package| format!("{package}:{name}"))).collect();
+        names.iter().flat_map(|name| packages().map(move |package| format!("{package}:{name}"))).collect();
     // One call for all: each call reads all indexes again, which takes seconds.
     fetch(release, "deb", &names, work, &[&["download".into()], wanted.as_slice()].concat())
 }
