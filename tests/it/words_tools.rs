@@ -9,7 +9,6 @@ use anyarch::toolchain::Toolchains;
 use crate::support::process;
 use crate::support::program::Home;
 use crate::support::project::Project;
-use crate::support::repository;
 use crate::support::shims::Shims;
 
 /// A Rust package with the programs of `src/bin`, and its lock file.
