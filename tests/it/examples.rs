@@ -110,13 +110,12 @@ fn hello_c_starts_on_every_platform() {
     let image = push(&example("hello-c"), &registry, "c-static", "static", &[], GO_PLATFORMS);
     for platform in GO_PLATFORMS {
         let machine = match *platform {
-            "linux/amd64" => "x86_64",
+            // A program of 32 bits asks the kernel of the machine that it runs on.
+            "linux/amd64" | "linux/386" => "x86_64",
             "linux/arm64" => "aarch64",
             // What the kernel says, or the emulator of the oldest processor that the platform promises.
             "linux/arm/v7" => "armv7l",
             "linux/arm/v6" => "armv6l",
-            // A program of 32 bits asks the kernel of the machine that it runs on.
-            "linux/386" => "x86_64",
             "linux/s390x" => "s390x",
             "linux/ppc64le" => "ppc64le",
             "linux/riscv64" => "riscv64",

@@ -130,7 +130,7 @@ fn a_configure_program_of_others_starts() {
     });
 }
 
-/// A well-known driver of SQLite for Go: the database is one file of C in it.
+/// A well-known driver of `SQLite` for Go: the database is one file of C in it.
 const DRIVER: (&str, &str) = ("github.com/mattn/go-sqlite3", "v1.14.53");
 
 #[test]
