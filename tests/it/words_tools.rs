@@ -252,7 +252,7 @@ fn a_c_compiler_that_is_killed_says_by_what_and_nothing_is_published() {
         // Go asks the compiler by a tool of its own, and that tool's end is all that it says.
         ("hello-cgo", "hello-cgo", "exit code 1", "--- linux/arm64\nruntime/cgo: "),
     ] {
-        let project = Project::copy_of(&repository().join("examples").join(example));
+        let project = Project::copy_of(&crate::support::repository().join("examples").join(example));
         let output = project.anyarch().args(["build"]).env("PATH", shims.path()).run();
         output.assert_code(4).assert_stdout("");
         let stderr = output.redacted_stderr();
@@ -269,7 +269,7 @@ fn a_c_compiler_that_is_killed_says_by_what_and_nothing_is_published() {
 
 #[test]
 fn a_full_disk_below_the_project_is_said_and_leaves_nothing_half_there() {
-    let project = Project::copy_of(&repository().join("examples/hello-c"));
+    let project = Project::copy_of(&crate::support::repository().join("examples/hello-c"));
     let own = project.path().join(".anyarch");
     fs::create_dir(&own).unwrap();
     let call = project.anyarch().args(["build", "--platform", "linux/amd64"]).command();
