@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Build a Go or Rust project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
+/// Build a Go, Rust or C project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
 ///
 /// Every platform's binary is compiled natively on this machine, checked against its platform, layered on that
 /// platform's own base image, and published as one OCI index.

@@ -1,4 +1,4 @@
-//! anyarch turns a Go or Rust project into a multi-arch container image: every platform's binary is compiled
+//! anyarch turns a Go, Rust or C project into a multi-arch container image: every platform's binary is compiled
 //! natively on this machine, checked against its platform, layered on that platform's own base image, and
 //! published as one OCI index.
 //!

@@ -121,7 +121,8 @@ fn a_machine_without_compilers_gets_them_from_the_real_mirrors() {
     let project = Project::copy_of(&crate::support::repository().join("examples"));
     let configuration = "one_image = true\n\
         [[program]]\npackage = \"./hello-go\"\nlanguage = \"go\"\n\
-        [[program]]\npackage = \"hello-rust\"\nlanguage = \"rust\"\n";
+        [[program]]\npackage = \"hello-rust\"\nlanguage = \"rust\"\n\
+        [[program]]\npackage = \"./hello-c\"\nlanguage = \"c\"\nname = \"hello-c\"\n";
     let project = project.file("anyarch.toml", configuration);
     let run = || {
         let arguments = [
@@ -146,8 +147,10 @@ fn a_machine_without_compilers_gets_them_from_the_real_mirrors() {
         let unpacked = image.unpack(platform);
         let ended = unpacked.start(&[]);
         assert!(ended.code == 0 && ended.stdout.contains(platform), "{platform}: {ended:?}");
-        let ended = unpacked.run(&["/usr/local/bin/hello-rust"]);
-        assert_eq!(ended.code, 0, "{platform}: {ended:?}");
+        for program in ["hello-rust", "hello-c"] {
+            let ended = unpacked.run(&[&format!("/usr/local/bin/{program}")]);
+            assert_eq!(ended.code, 0, "{program} {platform}: {ended:?}");
+        }
     }
     let said = run().assert_success().redacted_stderr();
     assert!(!said.contains("install") && !said.contains("downloading"), "the second run installs nothing: {said}");
