@@ -22,6 +22,7 @@ pub mod locate;
 pub mod pack;
 pub mod prepare;
 mod prepare_c;
+mod prepare_program;
 pub mod provide;
 pub mod publish;
 pub mod row_choice;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::rows::Placeholders;
-use super::{Libc, PlatformRow, Request, Toolchain, ToolchainRow, Toolchains, flags_key, links};
+use super::select::{flags_key, links};
+use super::{Libc, PlatformRow, Request, Toolchain, ToolchainRow, Toolchains};
 
 /// The C compiler of a platform.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! A row that was asked for and does not fit becomes the reason, in words.
 
-use super::{Libc, PlatformRow, Request, ToolchainRow, flags_key};
+use super::select::flags_key;
+use super::{Libc, PlatformRow, Request, ToolchainRow};
 use crate::toolchain::Language;
 
 /// Why `row` does not do what is asked on the platform of `facts`.
