@@ -11,7 +11,7 @@ use super::check;
 use super::collections::{ByPlatform, Labels, OneOrMany, Variables};
 use super::error::{ConfigError, from_toml};
 use super::place::Source;
-use super::program::{Overlay, ProgramFile};
+use super::program::{Overlay, ProgramFile, replaces};
 use super::schema::{describe, table};
 use super::values::{Created, ImageName, Mode, Owner, PlatformWish, Port, ProgramName, Signal};
 
@@ -177,15 +177,6 @@ table! {
     }
 }
 
-macro_rules! replaces {
-    ($($type:ty),* $(,)?) => {$(
-        impl Overlay for Spanned<$type> {
-            fn over(&self, _below: &Self) -> Self {
-                self.clone()
-            }
-        }
-    )*};
-}
 replaces!(OneOrMany<PlatformWish>, Vec<Spanned<Port>>, Signal, Created);
 
 macro_rules! joins_by_name {

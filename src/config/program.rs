@@ -40,6 +40,7 @@ pub(super) trait Overlay: Clone {
     fn over(&self, below: &Self) -> Self;
 }
 
+/// Values that replace each other.
 macro_rules! replaces {
     ($($type:ty),* $(,)?) => {$(
         impl Overlay for Spanned<$type> {
@@ -49,6 +50,7 @@ macro_rules! replaces {
         }
     )*};
 }
+pub(super) use replaces;
 replaces!(String, bool, BuildStd, BuildSystemName, LibcName, SysrootWish, Vec<Spanned<String>>, OneOrMany<String>);
 
 impl Overlay for Spanned<Variables> {

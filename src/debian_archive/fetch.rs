@@ -9,15 +9,11 @@ use url::{Host, Url};
 use super::error::DebianError;
 use crate::blob::Descriptor;
 use crate::debian::Listed;
+use crate::http;
 use crate::store::{Store, StoreError};
 
 /// How often a file is asked for.
 const ATTEMPTS: u32 = 3;
-/// How long a connection may take to stand.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long nothing may arrive.
-const READ_TIMEOUT: Duration = Duration::from_mins(1);
-const USER_AGENT: &str = concat!("anyarch/", env!("CARGO_PKG_VERSION"));
 
 /// Fetches files of one mirror.
 pub(super) struct Fetcher {
@@ -27,13 +23,7 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     pub(super) fn new(mirror: &Url, first_wait: Duration) -> Result<Self, DebianError> {
-        // The first provider that is installed stays; by whom does not matter.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT);
+        let mut builder = http::builder().read_timeout(http::READ_TIMEOUT);
         // Signatures and hashes decide what counts. A machine without certificates can use a mirror in the clear.
         if mirror.scheme() == "http" {
             builder = builder.tls_danger_accept_invalid_certs(true);

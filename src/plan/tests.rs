@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::hint::Hint as _;
 use crate::toolchain::Toolchains;
 
 fn platform(text: &str) -> Platform {

@@ -31,6 +31,7 @@ const EDGES: &[&str] = &[
 const EDGE_TO_EDGE: &[(&str, &str)] = &[
     ("run", "*"),
     ("base", "registry"),
+    ("debian_archive", "http"),
     ("download", "http"),
     ("host", "exec"),
     ("install", "download"),
