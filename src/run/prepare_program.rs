@@ -80,7 +80,7 @@ impl Preparation<'_> {
                 output: self.output(&settings, &scope)?.map(|output| self.settings.root.join(output)),
                 settings: self.c_settings(&settings, platform, &scope).await?,
                 languages: self.toolchains.variables(platform, settings.libc.as_ref().map(|libc| libc.get_ref().0)),
-                host: host::platform()?,
+                host: host::machine().map_or_else(host::platform, Ok)?,
             })),
             Kind::Prebuilt => self.prebuilt(program, platform, &settings, &scope)?,
         };
