@@ -35,10 +35,13 @@ struct Way {
     platforms: Vec<&'static str>,
 }
 
-fn ways() -> Vec<Way> {
+/// With `cxx`, only where gcc compiles C++, too, which is a package of its own.
+fn ways(cxx: bool) -> Vec<Way> {
     let of_debian = Release::Trixie.platforms();
     let all = || GO_PLATFORMS.iter().copied();
-    let gcc: Vec<&str> = GCC.iter().filter(|(_, prefix)| has_libc(prefix)).map(|(platform, _)| *platform).collect();
+    let has_cxx = |prefix: &str| !cxx || which::which(format!("{prefix}-g++")).is_ok();
+    let usable = |(_, prefix): &&(&str, &str)| has_libc(prefix) && has_cxx(prefix);
+    let gcc: Vec<&str> = GCC.iter().filter(usable).map(|(platform, _)| *platform).collect();
     assert!(gcc.contains(&"linux/arm64"), "{gcc:?}\nhint: scripts/install-test-tools gcc");
     vec![
         Way { name: "zig-static", keys: String::new(), on_debian: false, platforms: all().collect() },
@@ -67,11 +70,11 @@ fn has_libc(prefix: &str) -> bool {
 }
 
 /// Builds the project in every way, and holds each image on each of its platforms to `check`.
-fn in_every_way(project: Project, name: &str, config: &str, check: impl Fn(&Unpacked, &str)) {
+fn in_every_way(project: Project, (name, cxx): (&str, bool), config: &str, check: impl Fn(&Unpacked, &str)) {
     let registry = Registry::start(&Options::default());
     let debian = bases::push(Release::Trixie, &registry.host(), "debian");
     let mut project = project;
-    for way in ways() {
+    for way in ways(cxx) {
         let (head, files) = config.split_once("[[file]]").unwrap_or((config, ""));
         let files = if files.is_empty() { String::new() } else { format!("[[file]]{files}") };
         project = project.file("anyarch.toml", format!("{head}{}{files}", way.keys));
@@ -95,7 +98,8 @@ fn a_cmake_program_of_others_starts() {
                   args = [\"-DCMARK_SHARED=OFF\", \"-DCMARK_TESTS=OFF\"]\n\
                   [[file]]\nsource = \"words.md\"\ndestination = \"/words.md\"\n";
     let project = debian_sources::unpack("cmark").file("words.md", "# Title\n\nsome *words*\n");
-    in_every_way(project, "cmark", config, |image, shown| {
+    // Its project names both languages.
+    in_every_way(project, ("cmark", true), config, |image, shown| {
         let ended = image.start(&["/words.md"]);
         let page = "<h1>Title</h1>\n<p>some <em>words</em></p>\n";
         assert_eq!((ended.code, &*ended.stdout, &*ended.stderr), (0, page, ""), "{shown}");
@@ -107,7 +111,7 @@ fn a_cmake_program_of_others_starts() {
 fn a_makefile_program_of_others_starts() {
     // Its default goal runs its tests, which a build for another platform cannot.
     let config = "[[program]]\nlanguage = \"c\"\nbuild = \"make\"\ntarget = \"bzip2\"\noutput = \"bzip2\"\n";
-    in_every_way(debian_sources::unpack("bzip2"), "bzip2", config, |image, shown| {
+    in_every_way(debian_sources::unpack("bzip2"), ("bzip2", false), config, |image, shown| {
         let packed = image.start(&["-c", "/etc/passwd"]);
         assert!(packed.code == 0 && packed.bytes.starts_with(b"BZh9"), "{shown}: {}", packed.stderr);
         fs::write(image.root().join("packed.bz2"), &packed.bytes).unwrap();
@@ -121,7 +125,7 @@ fn a_makefile_program_of_others_starts() {
 #[ignore = "full: c"]
 fn a_configure_program_of_others_starts() {
     let config = "[[program]]\nlanguage = \"c\"\nbuild = \"configure\"\noutput = \"gzip\"\n";
-    in_every_way(debian_sources::unpack("gzip"), "gzip", config, |image, shown| {
+    in_every_way(debian_sources::unpack("gzip"), ("gzip", false), config, |image, shown| {
         let packed = image.start(&["-nc", "/etc/passwd"]);
         assert_eq!(packed.code, 0, "{shown}: {}", packed.stderr);
         let mut unpacked = Vec::new();
@@ -169,7 +173,7 @@ func main() {
     process::succeed(Command::new("go").args(["mod", "tidy"]).current_dir(project.path()).env("GOFLAGS", "-mod=mod"));
     let config =
         "[[program]]\npackage = \".\"\nlanguage = \"go\"\ncgo = true\ntags = [\"sqlite_omit_load_extension\"]\n";
-    in_every_way(project, "numbers", config, |image, shown| {
+    in_every_way(project, ("numbers", false), config, |image, shown| {
         let ended = image.start(&[]);
         assert_eq!((ended.code, &*ended.stdout, &*ended.stderr), (0, "5050 25.25\n", ""), "{shown}");
     });
