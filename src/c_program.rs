@@ -133,7 +133,7 @@ impl CSettings {
             libc: self.libc.or_else(|| self.sysroot.as_ref().and_then(Sysroot::libc)),
             c: true,
             row: self.row.clone(),
-            sysroot: self.sysroot.is_some(),
+            sysroot: self.sysroot.as_ref().is_some_and(|sysroot| sysroot.serves(self.libc)),
         }
     }
 }

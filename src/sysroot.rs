@@ -30,11 +30,29 @@ pub fn glibc_version(library: &[u8]) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
+fn quoted(flag: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_=/.,:+@%".contains(character);
+    if flag.chars().all(plain) {
+        return flag.to_owned();
+    }
+    // The only failure is a NUL, which no path holds.
+    shlex::try_quote(flag).map_or_else(|_| flag.to_owned(), std::borrow::Cow::into_owned)
+}
+
 impl Sysroot {
     /// The libc that what links against it needs, where it has one that is told by its version.
     #[must_use]
     pub fn libc(&self) -> Option<Libc> {
         self.glibc.map(|version| Libc::Gnu(Some(version)))
+    }
+
+    /// True when what is linked against it needs no newer libc than `asked`.
+    #[must_use]
+    pub fn serves(&self, asked: Option<Libc>) -> bool {
+        match (self.glibc, asked) {
+            (Some(has), Some(Libc::Gnu(Some(asked)))) => has <= asked,
+            _ => true,
+        }
     }
 
     /// The folders of headers, the more special first.
@@ -93,6 +111,12 @@ impl Sysroot {
         }
         let start = folders.iter().map(|folder| format!("-B{folder}"));
         [format!("--sysroot={}", self.folder.display())].into_iter().chain(start).chain(search).collect()
+    }
+
+    /// What the linker is told, as words for a shell: what reads `LDFLAGS` cuts it so.
+    #[must_use]
+    pub fn link_words(&self, brings_libc: bool) -> Vec<String> {
+        self.link_flags(brings_libc).iter().map(|flag| quoted(flag)).collect()
     }
 
     /// What pkg-config is told.

@@ -46,7 +46,7 @@ pub fn environment(settings: &CSettings, site: &Site<'_>) -> BTreeMap<String, Wo
 pub(super) fn link_flags(settings: &CSettings, site: &Site<'_>) -> Vec<String> {
     let own = site.compiler().map(|compiler| compiler.ldflags.clone()).unwrap_or_default();
     let brings_libc = site.toolchain.brings_libc();
-    let sysroot = settings.sysroot.iter().flat_map(|sysroot| sysroot.link_flags(brings_libc));
+    let sysroot = settings.sysroot.iter().flat_map(|sysroot| sysroot.link_words(brings_libc));
     own.into_iter().chain(sysroot).chain(settings.strip.then(|| "-s".to_owned())).collect()
 }
 

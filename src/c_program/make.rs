@@ -17,7 +17,10 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
     let mut variables = workplace::variables(program, site);
     let tools: Vec<Word> = TOOLS
         .iter()
-        .filter_map(|name| Some(format!("{name}={}", variables.remove(*name)?.value()).into()))
+        .filter_map(|name| {
+            let word = variables.remove(*name)?;
+            Some(Word::hiding(format!("{name}={}", word.value()), format!("{name}={}", word.shown())))
+        })
         .chain(program.args.iter().cloned())
         .collect();
     let call = || workplace::call(site, "make", &build, &variables);

@@ -47,7 +47,7 @@ pub(super) fn variables(program: &CProgram, site: &Site<'_>) -> BTreeMap<String,
     }
     let libraries = || settings.libs.iter().map(|library| Word::from(format!("-l{library}")));
     let brings_libc = site.toolchain.brings_libc();
-    let sysroot = settings.sysroot.iter().flat_map(|sysroot| sysroot.link_flags(brings_libc)).map(Word::from);
+    let sysroot = settings.sysroot.iter().flat_map(|sysroot| sysroot.link_words(brings_libc)).map(Word::from);
     let strip = settings.strip.then(|| "-s".into());
     let mut flags: Vec<Word> = user("LDFLAGS", site).into_iter().chain(settings.ldflags.clone()).collect();
     flags.extend(sysroot.chain(strip));
@@ -96,7 +96,8 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>, parts: Parts) -> Recip
     let installed = program.install.then(|| installed_folder(site));
     let mut setup = scripts(&program.settings, site, &fixed_flags(program, site));
     setup.extend(parts.files);
-    let key = key(&setup, &parts.steps);
+    let sysroot = program.settings.sysroot.as_ref().map(|sysroot| &sysroot.packages);
+    let key = format!("{} {sysroot:?}", key(&setup, &parts.steps));
     setup.push(Setup::KeyedFolder { path: build.clone(), key, programs: programs(site) });
     setup.extend(parts.inside);
     setup.extend(installed.iter().map(|path| Setup::EmptyFolder { path: path.clone() }));

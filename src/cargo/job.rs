@@ -320,6 +320,10 @@ fn c_flags(
     Word::join(&user.into_iter().chain([ours]).collect::<Vec<_>>(), " ")
 }
 
+fn quoted(word: &str) -> String {
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
+}
+
 /// pkg-config answers for the sysroot, as the crate `pkg-config` asks it, and bindgen reads its headers.
 fn set_sysroot(target: &Target, call: &mut Invocation) {
     let Some(sysroot) = &target.sysroot else { return };
@@ -327,7 +331,7 @@ fn set_sysroot(target: &Target, call: &mut Invocation) {
     let told = sysroot.pkg_config().into_iter().chain([
         ("PKG_CONFIG_PATH", String::new()),
         ("PKG_CONFIG_ALLOW_CROSS", "1".to_owned()),
-        ("BINDGEN_EXTRA_CLANG_ARGS", format!("--sysroot={}", sysroot.folder.display())),
+        ("BINDGEN_EXTRA_CLANG_ARGS", quoted(&format!("--sysroot={}", sysroot.folder.display()))),
     ]);
     for (name, value) in told {
         call.env.insert(format!("{name}_{triple}"), value.into());

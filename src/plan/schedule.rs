@@ -1,6 +1,6 @@
 //! Groups what has to be compiled into as few compiler calls as share their settings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::c_program::{self, Site};
@@ -9,7 +9,8 @@ use crate::command_program;
 use crate::golang::{self, Cgo, Compiler, GoPackage, GoSettings};
 use crate::invocation::{Joins, Step};
 use crate::platform::Platform;
-use crate::toolchain::{Language, Toolchain, Toolchains};
+use crate::sysroot::Sysroot;
+use crate::toolchain::{Language, Libc, Toolchain, Toolchains};
 
 use super::{Context, Job, Plan, PlanError, RustProgram, Source};
 
@@ -63,15 +64,27 @@ fn schedule_rust(
     machine: &Machine,
     environment: &dyn Fn(&str) -> Option<String>,
 ) {
-    // A call makes all its programs for all its targets, so what is for other platforms, in another image, is another.
-    let platforms = |wanted: &RustProgram| -> BTreeSet<Platform> {
-        let same = |other: &&Pending| matches!(&other.source, Source::Rust(rust) if rust.binary == wanted.binary);
-        pending.iter().filter(same).map(|program| program.platform).collect()
+    // A call makes all its programs for all its targets, so what is for other platforms, in another image, is another, and
+    // so is what is linked otherwise on one of them.
+    let ways = |wanted: &RustProgram| -> Vec<(Platform, Option<Libc>, Option<String>, Option<Sysroot>)> {
+        let mut ways = Vec::new();
+        for program in pending {
+            if let Source::Rust(rust) = &program.source
+                && rust.binary == wanted.binary
+            {
+                let way = (program.platform, rust.libc, rust.row.clone(), rust.sysroot.clone());
+                if !ways.contains(&way) {
+                    ways.push(way);
+                }
+            }
+        }
+        ways.sort_by_key(|way| way.0);
+        ways
     };
     let mut groups: Vec<Vec<(&Pending, &RustProgram)>> = Vec::new();
     for program in pending {
         let Source::Rust(rust) = &program.source else { continue };
-        let shares = |first: &RustProgram| first.shares_call_with(rust) && platforms(first) == platforms(rust);
+        let shares = |first: &RustProgram| first.shares_call_with(rust) && ways(first) == ways(rust);
         match groups.iter_mut().find(|group| shares(group[0].1)) {
             Some(group) => group.push((program, rust)),
             None => groups.push(vec![(program, rust)]),
@@ -96,7 +109,16 @@ fn schedule_rust(
             }
         }
         let machine = machine.with(whole.build_std.as_deref());
-        for job in whole.split(&machine) {
+        for mut job in whole.split(&machine) {
+            // One target is linked in two ways: each has a folder of its own.
+            let taken = |other: &Job| {
+                let same_target = |target: &Target| other.targets.contains(&target.triple);
+                other.build_directory.as_ref() == Some(&job.build_directory()) && job.targets.iter().any(same_target)
+            };
+            if plan.jobs.iter().any(taken) {
+                let own = group[0].0.name.clone();
+                job.folder = Some(job.folder.map_or_else(|| own.clone(), |folder| format!("{folder}-{own}")));
+            }
             enter_rust(plan, &group, &job, &machine, environment);
         }
     }

@@ -232,3 +232,45 @@ fn two_platforms_of_one_rust_target_build_in_folders_of_their_own() {
     );
     assert!(plan.jobs[1].steps[0].line.contains("-Ctarget-cpu=x86-64-v3"), "{}", plan.jobs[1].steps[0].line);
 }
+
+#[test]
+fn programs_of_one_workspace_that_are_linked_otherwise_are_built_apart() {
+    let plain = rust_program(false);
+    let mut other = rust_program(false);
+    other.name = "tool".into();
+    other.destination = "/usr/local/bin/tool".into();
+    if let Source::Rust(program) = &mut other.source {
+        program.binary.name = "tool".into();
+        program.libc = Some("gnu.2.28".parse().unwrap());
+    }
+    let mut third = other.clone();
+    third.name = "extra".into();
+    third.destination = "/usr/local/bin/extra".into();
+    if let Source::Rust(program) = &mut third.source {
+        program.binary.name = "extra".into();
+        program.libc = Some("gnu".parse().unwrap());
+    }
+    let unit = UnitInput {
+        platform: platform("linux/arm64"),
+        programs: vec![plain, other, third],
+        base: offer(&["linux/arm64"]),
+    };
+    let settings = ImageSettings::default();
+    let image =
+        ImageInput { name: "app".into(), shown: settings.clone(), settings, files: Vec::new(), units: vec![unit] };
+    let context =
+        Context { machine: Some(machine("x86_64-unknown-linux-gnu")), environment: &|_| None, found: &|_| None };
+    let toolchains = Toolchains::built_in().unwrap();
+    let plan =
+        super::make(&toolchains, Path::new("/w/.anyarch/build"), &context, vec![image], Options::default()).unwrap();
+    let binaries: Vec<_> = plan.images[0].units[0].programs.iter().map(|program| program.binary.clone()).collect();
+    assert_eq!(
+        binaries,
+        [
+            Path::new("/w/target/anyarch/aarch64-unknown-linux-musl/release/app"),
+            Path::new("/w/target/anyarch/aarch64-unknown-linux-gnu/release/tool"),
+            Path::new("/w/target/anyarch/extra/aarch64-unknown-linux-gnu/release/extra"),
+        ]
+    );
+    assert_eq!(plan.jobs.len(), 3);
+}

@@ -37,12 +37,13 @@ impl Toolchains {
             Libc::Gnu(Some((major, minor))) => format!("{}.{major}.{minor}", zig.gnu),
         });
         let uses_zig = row.tools.iter().any(|tool| tool == "zig");
-        let prefix = if uses_zig { zig.clone()? } else { facts.gcc.clone()? };
+        let host = autoconf_host(facts, &libc)?;
+        let prefix = if uses_zig { zig.clone()? } else { facts.gcc.clone().unwrap_or_else(|| host.clone()) };
         let names = Placeholders::of(facts, None);
         let names = zig.iter().fold(names, |names, target| names.with_zig(target.clone()));
         let ldflags = row.ldflags.get(flags_key(&libc, static_binary));
         let compiler = CCompiler {
-            host: autoconf_host(facts, &libc)?,
+            host,
             prefix: prefix.clone(),
             commands: row.commands.iter().map(|(tool, words)| (tool.clone(), names.fill_words(words))).collect(),
             flags: names.fill_words(&row.flags),

@@ -118,3 +118,55 @@ fn rows_that_contradict_themselves_are_refused() {
     let error = Toolchains::built_in().unwrap().overlay("mine.toml", unknown).unwrap_err();
     assert_eq!(error.to_string(), "the toolchain `tcc` of `mine.toml` needs the tool `tcc`, which no row describes");
 }
+
+#[test]
+fn debians_names_are_those_of_the_architecture() {
+    let named: Vec<String> = Toolchains::built_in()
+        .unwrap()
+        .platforms()
+        .iter()
+        .filter_map(|row| Some(format!("{} {}", row.platform, row.debian.as_ref()?)))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            "linux/amd64 amd64",
+            "linux/amd64/v2 amd64",
+            "linux/amd64/v3 amd64",
+            "linux/amd64/v4 amd64",
+            "linux/arm64 arm64",
+            "linux/arm64/v8.1 arm64",
+            "linux/arm64/v8.2 arm64",
+            "linux/arm64/v9 arm64",
+            "linux/arm/v7 armhf",
+            "linux/arm/v5 armel",
+            "linux/386 i386",
+            "linux/s390x s390x",
+            "linux/ppc64le ppc64el",
+            "linux/riscv64 riscv64",
+            "linux/mips64le mips64el",
+            "linux/mipsle mipsel",
+        ]
+    );
+}
+
+#[test]
+fn a_row_of_the_users_needs_no_prefix_of_gccs() {
+    let text = r#"
+        [[toolchain]]
+        name = "acme"
+        language = "c"
+        tools = ["acme-cc"]
+        libc = ["musl"]
+        static = ["musl"]
+        commands = { cc = ["acme-cc"] }
+        [[tool]]
+        name = "acme-cc"
+        commands = [["acme-cc"]]
+        version = ["--version"]
+        install = { any = "see acme" }
+    "#;
+    let rows = Toolchains::built_in().unwrap().overlay("mine.toml", text).unwrap();
+    let chosen = rows.select(&request(Language::C, "linux/arm/v6")).unwrap();
+    assert_eq!((chosen.name.as_str(), chosen.target.as_deref()), ("acme", Some("arm-linux-musleabihf")));
+}
