@@ -58,6 +58,20 @@ fn a_tool_is_looked_for_installed_once_and_found() {
 }
 
 #[test]
+fn a_tool_that_lost_its_program_is_installed_anew() {
+    let machine = Machine::without_zig(mirror::wheel(SAYS_ITS_VERSION, 1000), Manners::default());
+    machine.toolchain("install").run().assert_success();
+    let folder = machine.mirror.folder(&machine.home.cache(), "zig");
+    fs::remove_file(folder.join("fakezig/zig")).unwrap();
+    fs::write(folder.join("fakezig/lib/left"), "").unwrap();
+    machine.toolchain("check").run().assert_code(5);
+    machine.toolchain("install").run().assert_success();
+    machine.toolchain("check").run().assert_success().assert_stderr("");
+    assert!(!folder.join("fakezig/lib/left").exists(), "nothing of the damaged folder stays");
+    assert_eq!(machine.left(), [format!("toolchains/{}", folder.file_name().unwrap().display())]);
+}
+
+#[test]
 fn what_is_in_path_comes_first() {
     let machine = Machine::without_zig(mirror::wheel(SAYS_ITS_VERSION, 10), Manners::default());
     machine.toolchain("install").run().assert_success();
