@@ -222,7 +222,7 @@ impl Surveyor<'_> {
 
     fn require(&self, tool: &str, folder: &Path) -> Result<Option<Tool>, Error> {
         let tool = self.toolchains.tool(tool, Platform::linux(Architecture::Amd64));
-        tool.iter().try_for_each(|tool| host::require_reader(tool, folder))?;
+        tool.iter().try_for_each(|tool| host::require_reader(tool, folder, &[]))?;
         Ok(tool)
     }
 

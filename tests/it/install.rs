@@ -123,6 +123,49 @@ fn a_build_gets_the_go_that_is_missing_and_the_next_finds_it() {
     assert!(output.assert_success().redacted_stdout().ends_with(line), "{}", output.redacted_stdout());
 }
 
+/// A zig that calls the machine's own C compiler.
+const CALLS_CC: &str = r#"case "$1" in
+  version) echo 1.0-fake ;;
+  cc)
+    shift
+    for word; do
+      shift
+      case "$word" in -target | *-linux-musl | -mcpu=* | -fno-sanitize=*) ;; *) set -- "$@" "$word" ;; esac
+    done
+    exec cc "$@"
+    ;;
+  *) exec "$@" ;;
+esac"#;
+
+#[test]
+fn a_project_of_cmake_gets_the_compiler_that_configures_it() {
+    let machine = Machine::without_zig(mirror::wheel(CALLS_CC, 10), Manners::default());
+    let project = Project::new()
+        .file("CMakeLists.txt", "cmake_minimum_required(VERSION 3.13)\nproject(p C)\nadd_executable(greet main.c)\n")
+        .file("main.c", "int main(void) { return 0; }\n");
+    let run = |words: &[&str]| {
+        let program = machine.anyarch().cwd(project.path()).args(words);
+        program.args(["--platform", "host", "--toolchain"]).args([&machine.rows]).run()
+    };
+    run(&["build"]).assert_code(5).assert_stderr(
+        "
+        error: `zig` is not in PATH, and only it can read the project in `[CWD]`
+
+        hint: --install-missing
+        hint: a line for zig
+        hint: or set toolchain = \"gcc\" for the program in anyarch.toml
+        ",
+    );
+    let output = run(&["toolchain", "check"]);
+    assert!(output.assert_code(5).stderr.starts_with("error: zig is missing\n"), "{}", output.stderr);
+    let output = run(&["build", "--install-missing"]);
+    output.assert_success().assert_stdout("oci:.anyarch/out/greet:latest\n");
+    let last = "zig 1.0                               installed [TIME] [ZIG]/fakezig/zig\n";
+    assert!(output.redacted_stderr().contains(last), "{}", output.stderr);
+    let output = run(&["toolchain", "check"]);
+    assert!(output.assert_success().redacted_stdout().contains("[ZIG]/fakezig/zig (1.0-fake)"), "{}", output.stdout);
+}
+
 #[test]
 fn a_connection_that_breaks_is_resumed_where_it_broke() {
     for whole_only in [false, true] {
