@@ -26,6 +26,7 @@ pub use error::DebianError;
 
 use crate::blob::{Descriptor, Digest};
 use crate::debian::{self, ALWAYS, Chosen, Index, Keyring, LIBC_HEADERS, Release, Version};
+use crate::mirror::{shown, without_login};
 use crate::store::Store;
 use fetch::Fetcher;
 
@@ -185,7 +186,7 @@ impl Archive {
     /// # Errors
     /// When the mirror is no http or https address, or no HTTP client can be made.
     pub fn new(options: Options) -> Result<Self, DebianError> {
-        let bad = |source| DebianError::Mirror { mirror: options.mirror.clone(), source };
+        let bad = |source| DebianError::Mirror { mirror: without_login(&options.mirror).to_owned(), source };
         let mirror =
             Url::parse(&format!("{}/", options.mirror.trim_end_matches('/'))).map_err(|error| bad(Some(error)))?;
         if !matches!(mirror.scheme(), "http" | "https") {
@@ -347,8 +348,13 @@ impl Inner {
         Ok(())
     }
 
+    /// The mirror for people, who may not be those that know its password.
+    fn shown_mirror(&self) -> String {
+        shown(&self.mirror).trim_end_matches('/').to_owned()
+    }
+
     fn url(&self, path: &str) -> Result<Url, DebianError> {
-        let bad = |source| DebianError::Mirror { mirror: self.options.mirror.clone(), source: Some(source) };
+        let bad = |source| DebianError::Mirror { mirror: self.shown_mirror(), source: Some(source) };
         self.mirror.join(path).map_err(bad)
     }
 }

@@ -31,13 +31,13 @@ pub enum HostError {
         ways_out: Vec<String>,
     },
     /// A tool that is asked what a project holds, and is not in PATH.
-    #[error("`{tool}` is not in PATH, and only it can read the project in `{}`", folder.display())]
+    #[error("`{}` is not in PATH, and only it can read the project in `{}`", tool.name, folder.display())]
     Reader {
         /// the tool
-        tool: String,
+        tool: Box<Tool>,
         /// the project
         folder: PathBuf,
-        /// the line that installs it
+        /// lines that help
         ways_out: Vec<String>,
     },
     /// Rust targets without a standard library.
@@ -201,25 +201,29 @@ pub fn require(tool: &Tool, wanted_for: &[Platform], alternatives: &[String]) ->
     if let Some(command) = find(tool) {
         return Ok(command);
     }
-    let others =
-        alternatives.iter().map(|name| format!("or set toolchain = \"{name}\" for the program in anyarch.toml"));
     Err(HostError::Tool {
         tool: tool.name.clone(),
         wanted_for: wanted_for.iter().map(ToString::to_string).collect(),
         looked_for: tool.commands.iter().map(|command| format!("`{}`", command.join(" "))).collect(),
-        ways_out: ways_out(tool).chain(others).collect(),
+        ways_out: ways_out(tool).chain(other_toolchains(alternatives)).collect(),
     })
 }
 
-/// Fails when a tool that is asked about the project in `folder` is missing.
+/// Fails when a tool that is asked about the project in `folder` is missing. `alternatives` are other toolchains that would
+/// do.
 ///
 /// # Errors
 /// [`HostError::Reader`] with the line that installs it.
-pub fn require_reader(tool: &Tool, folder: &Path) -> Result<(), HostError> {
+pub fn require_reader(tool: &Tool, folder: &Path, alternatives: &[String]) -> Result<(), HostError> {
     if find(tool).is_some() {
         return Ok(());
     }
-    Err(HostError::Reader { tool: tool.name.clone(), folder: folder.to_owned(), ways_out: ways_out(tool).collect() })
+    let ways_out = ways_out(tool).chain(other_toolchains(alternatives)).collect();
+    Err(HostError::Reader { tool: Box::new(tool.clone()), folder: folder.to_owned(), ways_out })
+}
+
+fn other_toolchains(names: &[String]) -> impl Iterator<Item = String> {
+    names.iter().map(|name| format!("or set toolchain = \"{name}\" for the program in anyarch.toml"))
 }
 
 /// The flag by which we get a tool, where we can, and the line of this machine's package manager.

@@ -98,7 +98,10 @@ impl Installer {
             let _ = fs::remove_dir_all(&fresh);
             return Err(error);
         }
-        fs::rename(&fresh, &place).map_err(|source| InstallError::written(&place, 0, source))?;
+        if let Err(source) = renew(&fresh, &place) {
+            let _ = fs::remove_dir_all(&fresh);
+            return Err(InstallError::written(&place, 0, source));
+        }
         // Nobody needs it any more; where it cannot be removed it is only in the way.
         let _ = fs::remove_file(&archive);
         Ok((program, true))
@@ -250,6 +253,17 @@ impl Installer {
         let said = said.split("Stack backtrace:").next().unwrap_or_default().trim().to_owned();
         Err(InstallError::Target { target: target.to_owned(), line, said, others: Vec::new() })
     }
+}
+
+/// Gives `fresh` its `place`. What stands there lacks its program, or nothing would be installed: it was damaged.
+fn renew(fresh: &Path, place: &Path) -> std::io::Result<()> {
+    match fs::symlink_metadata(place) {
+        Ok(there) if there.is_dir() => fs::remove_dir_all(place)?,
+        Ok(_) => fs::remove_file(place)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    fs::rename(fresh, place)
 }
 
 /// Tells a thread that nobody waits for it any more.

@@ -89,10 +89,15 @@ pub fn shown(url: &Url) -> String {
     url.to_string()
 }
 
+/// What somebody wrote in the place of a URL, for people: what stands before an `@` may hold a password.
+#[must_use]
+pub fn without_login(text: &str) -> &str {
+    text.rsplit_once('@').map_or(text, |(_, rest)| rest)
+}
+
 fn web_url(variable: &str, text: &str) -> Result<Url, MirrorError> {
     let parsed = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let without_login = || text.rsplit_once('@').map_or(text, |(_, rest)| rest).to_owned();
-    parsed.ok_or_else(|| MirrorError::Url { variable: variable.to_owned(), text: without_login() })
+    parsed.ok_or_else(|| MirrorError::Url { variable: variable.to_owned(), text: without_login(text).to_owned() })
 }
 
 /// The page of `package` in the index that the environment names.
@@ -271,7 +276,10 @@ pub fn go_mirrors(text: Option<&str>, module: &str, file: &str) -> Result<Vec<Mi
             }
         }
     }
-    if mirrors.is_empty() { Err(MirrorError::NoProxy { text: text.to_owned() }) } else { Ok(mirrors) }
+    if mirrors.is_empty() {
+        return Err(MirrorError::NoProxy { text: text.split_inclusive([',', '|']).map(without_login).collect() });
+    }
+    Ok(mirrors)
 }
 
 /// The value of a variable in the file that `go env -w` writes.

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::hint::Hint as _;
 use crate::host::{self, HostError};
 use crate::install::InstallError;
-use crate::platform::{Architecture, Platform};
+use crate::platform::Platform;
 use crate::provision::{self, Need, Subject, Way};
 use crate::run::error::Error;
 use crate::run::flags::Flags;
@@ -102,10 +102,8 @@ async fn wanted(session: &Session, scope: &ToolchainScope, may_install: bool) ->
         }
         // Who cannot be read has no plan yet: what reads it is what is needed first.
         Err(Error::Host(HostError::Reader { tool, folder, .. })) => {
-            let tool = rows.tool(&tool, Platform::linux(Architecture::Amd64));
-            let subject = tool.map(|tool| Subject::Tool(Box::new(tool)));
-            let need = |subject| Need { subject, platforms: Vec::new(), alternatives: Vec::new() };
-            Ok(Wanted { needs: subject.into_iter().map(need).collect(), rows, directory: folder })
+            let need = Need { subject: Subject::Tool(tool), platforms: Vec::new(), alternatives: Vec::new() };
+            Ok(Wanted { needs: vec![need], rows, directory: folder })
         }
         Err(error) => Err(error),
     }

@@ -10,6 +10,7 @@ use super::error::DebianError;
 use crate::blob::Descriptor;
 use crate::debian::Listed;
 use crate::http;
+use crate::mirror::shown;
 use crate::store::{Store, StoreError};
 
 /// How often a file is asked for.
@@ -42,7 +43,7 @@ impl Fetcher {
             while let Some(chunk) = next(url, &mut response).await? {
                 bytes.extend_from_slice(&chunk);
                 if bytes.len() as u64 > limit {
-                    return Err(DebianError::TooLarge { url: url.to_string(), limit });
+                    return Err(DebianError::TooLarge { url: shown(url), limit });
                 }
             }
             Ok(bytes)
@@ -76,18 +77,18 @@ impl Fetcher {
         while let Some(chunk) = next(url, &mut response).await? {
             received += chunk.len() as u64;
             if received > listed.size {
-                return Err(DebianError::TooLarge { url: url.to_string(), limit: listed.size });
+                return Err(DebianError::TooLarge { url: shown(url), limit: listed.size });
             }
             let failed = |source| StoreError::Io { path: store.root().to_owned(), source };
             writer.write_all(&chunk).map_err(failed)?;
             progress(received);
         }
         if received < listed.size {
-            return Err(DebianError::Truncated { url: url.to_string(), expected: listed.size, actual: received });
+            return Err(DebianError::Truncated { url: shown(url), expected: listed.size, actual: received });
         }
         writer.finish_as(&Descriptor::new("", listed.digest, listed.size)).map_err(|error| match error {
             StoreError::WrongDigest { expected, actual, .. } => {
-                DebianError::WrongContent { url: url.to_string(), expected, actual }
+                DebianError::WrongContent { url: shown(url), expected, actual }
             }
             error @ StoreError::Io { .. } => error.into(),
         })
@@ -96,11 +97,11 @@ impl Fetcher {
     async fn open(&self, url: &Url) -> Result<Response, DebianError> {
         let sent = self.client.get(url.clone()).send().await;
         let response =
-            sent.map_err(|source| DebianError::Unreachable { url: url.to_string(), source: source.without_url() })?;
+            sent.map_err(|source| DebianError::Unreachable { url: shown(url), source: source.without_url() })?;
         match response.status() {
             StatusCode::OK => Ok(response),
-            StatusCode::NOT_FOUND => Err(DebianError::NotFound { url: url.to_string() }),
-            status => Err(DebianError::Status { url: url.to_string(), status: status.as_u16() }),
+            StatusCode::NOT_FOUND => Err(DebianError::NotFound { url: shown(url) }),
+            status => Err(DebianError::Status { url: shown(url), status: status.as_u16() }),
         }
     }
 
@@ -123,8 +124,7 @@ impl Fetcher {
 }
 
 async fn next(url: &Url, response: &mut Response) -> Result<Option<bytes::Bytes>, DebianError> {
-    let broken =
-        |source: reqwest::Error| DebianError::Interrupted { url: url.to_string(), source: source.without_url() };
+    let broken = |source: reqwest::Error| DebianError::Interrupted { url: shown(url), source: source.without_url() };
     response.chunk().await.map_err(broken)
 }
 

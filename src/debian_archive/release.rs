@@ -3,10 +3,12 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::{DebianError, Event, Events, Inner};
 use crate::blob::{Descriptor, Digest};
 use crate::debian::Release;
+use crate::mirror::shown;
 
 /// How long a kept index is used without asking. A release changes some times a year.
 const FRESH: Duration = Duration::from_hours(24);
@@ -32,7 +34,7 @@ impl Inner {
         events: Events<'_>,
     ) -> Result<(Release, bool), DebianError> {
         let url = self.url(&format!("dists/{name}/InRelease"))?;
-        let kept = self.kept(name, url.as_str());
+        let kept = self.kept(name, &url);
         if let Some((release, age)) = &kept
             && !anew
             && *age < FRESH
@@ -43,10 +45,7 @@ impl Inner {
         let bytes = match (self.fetcher.small(&url, LONGEST).await, kept.as_ref()) {
             (Ok(bytes), _) => bytes,
             (Err(DebianError::NotFound { .. }), _) => {
-                return Err(DebianError::UnknownRelease {
-                    release: name.to_owned(),
-                    mirror: self.options.mirror.clone(),
-                });
+                return Err(DebianError::UnknownRelease { release: name.to_owned(), mirror: self.shown_mirror() });
             }
             (Err(error), Some((release, age))) if error.is_transient() => {
                 self.check_time(name, release)?;
@@ -56,11 +55,11 @@ impl Inner {
             }
             (Err(error), _) => return Err(error),
         };
-        let release = self.read(name, url.as_str(), &bytes)?;
+        let release = self.read(name, &url, &bytes)?;
         self.check_time(name, &release)?;
         // An old index is still signed: whoever can play it back must not take fixes away again.
         if let Some((newer, _)) = kept.filter(|(kept, _)| kept.date > release.date) {
-            events(Event::OlderIndex { release: name.to_owned(), mirror: self.options.mirror.clone() });
+            events(Event::OlderIndex { release: name.to_owned(), mirror: self.shown_mirror() });
             return Ok((newer, true));
         }
         let Descriptor { digest, .. } = self.options.store.put("text/plain", &bytes)?;
@@ -70,8 +69,8 @@ impl Inner {
     }
 
     /// The index that was read before, and how long ago; whatever is wrong with it, it is fetched again.
-    fn kept(&self, name: &str, url: &str) -> Option<(Release, Duration)> {
-        let kept: Kept = self.options.store.record(KIND, &key(url))?;
+    fn kept(&self, name: &str, url: &Url) -> Option<(Release, Duration)> {
+        let kept: Kept = self.options.store.record(KIND, &key(url.as_str()))?;
         let bytes = self.options.store.read(&kept.digest).ok()??;
         let release = self.read(name, url, &bytes).ok()?;
         let fetched = UNIX_EPOCH + Duration::from_secs(kept.fetched);
@@ -79,22 +78,22 @@ impl Inner {
         Some((release, self.options.now.duration_since(fetched).unwrap_or(Duration::MAX)))
     }
 
-    fn read(&self, name: &str, url: &str, bytes: &[u8]) -> Result<Release, DebianError> {
+    fn read(&self, name: &str, url: &Url, bytes: &[u8]) -> Result<Release, DebianError> {
         let message = String::from_utf8_lossy(bytes);
         let text = self.options.keys.signed_text(&message);
-        let text = text.map_err(|source| DebianError::Signature { url: url.to_owned(), source })?;
-        let release = Release::parse(&text).map_err(|source| DebianError::Release { url: url.to_owned(), source })?;
+        let text = text.map_err(|source| DebianError::Signature { url: shown(url), source })?;
+        let release = Release::parse(&text).map_err(|source| DebianError::Release { url: shown(url), source })?;
         if release.is(name) {
             return Ok(release);
         }
         let called = [release.codename, release.suite].into_iter().flatten().collect();
-        Err(DebianError::OtherRelease { url: url.to_owned(), asked: name.to_owned(), called })
+        Err(DebianError::OtherRelease { url: shown(url), asked: name.to_owned(), called })
     }
 
     fn check_time(&self, name: &str, release: &Release) -> Result<(), DebianError> {
         match release.valid_until {
             Some(until) if SystemTime::from(until) < self.options.now => {
-                Err(DebianError::Expired { release: name.to_owned(), until, mirror: self.options.mirror.clone() })
+                Err(DebianError::Expired { release: name.to_owned(), until, mirror: self.shown_mirror() })
             }
             _ => Ok(()),
         }

@@ -101,6 +101,10 @@ fn gos_proxies_are_read_as_go_reads_them() {
             Some("off,https://a.example"),
             Err("`GOPROXY` is `off,https://a.example`, which names no module proxy to download from"),
         ),
+        (
+            Some("off,https://me:secret@a.example|https://you:p@ss@b.example,direct"),
+            Err("`GOPROXY` is `off,a.example|b.example,direct`, which names no module proxy to download from"),
+        ),
         (Some("direct"), Err("`GOPROXY` is `direct`, which names no module proxy to download from")),
         (Some("a.example"), Err("`GOPROXY` is `a.example`, which is no http or https URL")),
     ] {

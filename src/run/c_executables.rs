@@ -48,7 +48,7 @@ impl Question<'_> {
         let toolchain = self.toolchains.select(&request)?;
         let alternatives = self.toolchains.alternatives(&request, &toolchain.name);
         for tool in &toolchain.tools {
-            host::require(tool, &[self.platform], &alternatives)?;
+            host::require_reader(tool, &program.directory, &alternatives)?;
         }
         let described = Digest::of(format!("{program:?} {}", self.platform).as_bytes()).hex();
         let folder = self.own_folder.join("build").join("executables").join(&described[..16]);
@@ -63,7 +63,7 @@ impl Question<'_> {
         };
         let recipe = c_program::recipe(&program, &site);
         for tool in recipe.tools.iter().filter_map(|name| self.toolchains.tool(name, self.platform)) {
-            host::require_reader(&tool, &program.directory)?;
+            host::require_reader(&tool, &program.directory, &[])?;
         }
         setup::own_folder(self.own_folder)?;
         setup::prepare(&recipe.setup, self.children)?;

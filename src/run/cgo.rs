@@ -5,6 +5,9 @@ use std::path::Path;
 use crate::config::{ProgramSettings, Source};
 use crate::exec::Children;
 use crate::golang::{self, GoError, GoVariables};
+use crate::host;
+use crate::platform::{Architecture, Platform};
+use crate::toolchain::Toolchains;
 
 use super::error::Error;
 
@@ -28,14 +31,15 @@ pub fn is_on(settings: &ProgramSettings, source: &Source) -> Result<bool, Error>
 /// What `go env` says, asked once.
 pub struct GoSaid<'run> {
     children: &'run Children,
+    toolchains: &'run Toolchains,
     variables: Option<GoVariables>,
 }
 
 impl<'run> GoSaid<'run> {
-    /// Nothing was asked yet.
+    /// Nothing was asked yet. `toolchains` say which Go is called.
     #[must_use]
-    pub fn new(children: &'run Children) -> Self {
-        Self { children, variables: None }
+    pub fn new(children: &'run Children, toolchains: &'run Toolchains) -> Self {
+        Self { children, toolchains, variables: None }
     }
 
     /// The user's settings, as Go has them in `folder`.
@@ -46,7 +50,10 @@ impl<'run> GoSaid<'run> {
         if let Some(known) = &self.variables {
             return Ok(known.clone());
         }
-        let call = golang::variables_invocation(folder);
+        let mut call = golang::variables_invocation(folder);
+        if let Some(go) = self.toolchains.tool("go", Platform::linux(Architecture::Amd64)) {
+            host::call_downloaded(&go, &mut call);
+        }
         let finished = self.children.ask(&call)?;
         let failed = |output: String| GoError::Variables { line: call.to_line(), output };
         if !finished.status.success() {

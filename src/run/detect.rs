@@ -140,7 +140,7 @@ impl Detector<'_> {
     /// Without the tool there is nobody to ask what a project holds, and the error has to say how to get it.
     fn require(&self, tool: &str, folder: &Path) -> Result<Option<Tool>, Error> {
         let tool = self.toolchains.tool(tool, Platform::linux(Architecture::Amd64));
-        tool.iter().try_for_each(|tool| host::require_reader(tool, folder))?;
+        tool.iter().try_for_each(|tool| host::require_reader(tool, folder, &[]))?;
         Ok(tool)
     }
 

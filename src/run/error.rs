@@ -78,6 +78,8 @@ pub enum Error {
     Debian { place: String, source: Box<DebianError> },
     #[error("the sysroot `{path}` in {place} is not there: `{path}/usr/include` is no folder")]
     NoSysroot { place: String, path: PathBuf },
+    #[error("the sysroot `{path}` in {place} is not for {platform}: it is laid out for {}", in_backticks(.found))]
+    ForeignSysroot { place: String, path: PathBuf, platform: Platform, found: Vec<String> },
     #[error("there is no image `{name}`")]
     UnknownImage { name: String, known: Vec<String>, nearest: Option<String> },
     #[error("`--one-image` makes one image of all programs, and {place} begins those of the configuration")]
@@ -275,4 +277,8 @@ fn describe_failures(failed: &[String]) -> String {
 fn describe_missing(missing: &[String]) -> String {
     let is = if missing.len() == 1 { "is" } else { "are" };
     format!("{} {is} missing", missing.join(", "))
+}
+
+fn in_backticks(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

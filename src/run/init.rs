@@ -16,7 +16,7 @@ use crate::host;
 use crate::platform::{Architecture, Platform};
 use crate::proposal::build_files::is_aside;
 use crate::proposal::{self, Candidate, Kind};
-use crate::toolchain::Toolchains;
+use crate::toolchain::{Tool, Toolchains};
 
 use super::c_survey;
 use super::error::{self, Error};
@@ -220,16 +220,18 @@ impl Surveyor<'_> {
         }
     }
 
-    fn require(&self, tool: &str, folder: &Path) -> Result<(), Error> {
-        match self.toolchains.tool(tool, Platform::linux(Architecture::Amd64)) {
-            Some(tool) => Ok(host::require_reader(&tool, folder)?),
-            None => Ok(()),
-        }
+    fn require(&self, tool: &str, folder: &Path) -> Result<Option<Tool>, Error> {
+        let tool = self.toolchains.tool(tool, Platform::linux(Architecture::Amd64));
+        tool.iter().try_for_each(|tool| host::require_reader(tool, folder, &[]))?;
+        Ok(tool)
     }
 
     fn go(&mut self, folder: &Path) -> Result<Vec<Found>, Error> {
-        self.require("go", folder)?;
-        let call = golang::survey_invocation(folder);
+        let go = self.require("go", folder)?;
+        let mut call = golang::survey_invocation(folder);
+        if let Some(go) = &go {
+            host::call_downloaded(go, &mut call);
+        }
         let finished = self.session.children.ask(&call)?;
         if !finished.status.success() {
             let output = String::from_utf8_lossy(&finished.stderr).trim().to_owned();

@@ -112,7 +112,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         executables: BTreeMap::new(),
         sysroots: DebianSysroots::new(session.clone()),
         mtime: settings.mtime(),
-        go: GoSaid::new(&session.children),
+        go: GoSaid::new(&session.children, &toolchains),
         rows: RowChoice::new(&settings, &toolchains),
     };
     for program in &mut programs.programs {

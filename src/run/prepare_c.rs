@@ -133,7 +133,7 @@ impl Preparation<'_> {
             SysrootWish::Folder(template) => {
                 let value = toml::Spanned::new(wish.span(), template.clone());
                 let text = self.settings.checked("sysroot", &value, scope, config::check::not_empty)?.value;
-                sysroot::of_folder(&self.settings.root, &text, &place).map(Some)
+                sysroot::of_folder(&self.settings.root, &text, &place, platform, self.toolchains).map(Some)
             }
             SysrootWish::Debian(wish) => self.sysroots.get(wish, platform, self.toolchains, &place).await.map(Some),
         }

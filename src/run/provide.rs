@@ -10,7 +10,6 @@ use crate::host::{self, HostError};
 use crate::install::{InstallError, Installer, Progress, Told};
 use crate::invocation::Step;
 use crate::plan::Plan;
-use crate::platform::{Architecture, Platform};
 use crate::provision::{self, Need, Subject, Way};
 use crate::toolchain::{Tool, Toolchains};
 
@@ -191,18 +190,17 @@ pub async fn for_plan(session: &Session, flags: &Flags) -> Result<Prepared, Erro
 pub async fn readable(session: &Session, flags: &Flags) -> Result<Prepared, Error> {
     let mut installed = BTreeSet::new();
     loop {
-        let (tool, folder, error): (String, PathBuf, Error) = match prepare::draft(session, flags.clone()).await {
+        let (tool, folder, error): (Box<Tool>, PathBuf, Error) = match prepare::draft(session, flags.clone()).await {
             Err(Error::Host(HostError::Reader { tool, folder, ways_out })) => {
                 (tool.clone(), folder.clone(), HostError::Reader { tool, folder, ways_out }.into())
             }
             other => return other,
         };
-        if !installed.insert(tool.clone()) {
+        if !installed.insert(tool.name.clone()) {
             return Err(error);
         }
         let rows = rows::toolchains(session, &flags.toolchain_files, None)?;
-        let Some(tool) = rows.tool(&tool, Platform::linux(Architecture::Amd64)) else { return Err(error) };
-        let need = Need { subject: Subject::Tool(Box::new(tool)), platforms: Vec::new(), alternatives: Vec::new() };
+        let need = Need { subject: Subject::Tool(tool), platforms: Vec::new(), alternatives: Vec::new() };
         let provider = Provider { session, rows: &rows, directory: &folder };
         let supplies = provider.look(vec![need]);
         if !supplies.iter().any(Supply::can_be_installed) {

@@ -120,30 +120,107 @@ impl Watcher {
     }
 }
 
-/// A folder that the project names, `text` being relative to `root`.
+/// A folder that the project names, `text` being relative to `root`, as the sysroot of `platform`.
 ///
 /// # Errors
-/// When it holds no headers.
-pub fn of_folder(root: &Path, text: &str, place: &str) -> Result<Sysroot, Error> {
+/// When it holds no headers, or is laid out for other platforms.
+pub fn of_folder(
+    root: &Path,
+    text: &str,
+    place: &str,
+    platform: Platform,
+    toolchains: &Toolchains,
+) -> Result<Sysroot, Error> {
     let missing = || Error::NoSysroot { place: place.to_owned(), path: text.into() };
     let folder = fs::canonicalize(root.join(text)).map_err(|_| missing())?;
     if !folder.join("usr/include").is_dir() {
         return Err(missing());
     }
-    let mut sysroot =
-        Sysroot { triplet: triplet(&folder), folder, glibc: None, libc_headers: Vec::new(), packages: Vec::new() };
+    let found = triplets(&folder);
+    let triplet = found.iter().find(|name| fits(name, found.len() == 1, platform, toolchains)).cloned();
+    if triplet.is_none() && !found.is_empty() {
+        return Err(Error::ForeignSysroot { place: place.to_owned(), path: text.into(), platform, found });
+    }
+    let mut sysroot = Sysroot { triplet, folder, glibc: None, libc_headers: Vec::new(), packages: Vec::new() };
     let libraries = sysroot.libraries().into_iter().map(|folder| folder.join("libc.so.6"));
     sysroot.glibc = libraries.filter_map(|library| fs::read(library).ok()).find_map(|bytes| glibc_version(&bytes));
     Ok(sysroot)
 }
 
-/// Debian's name of the platform, where the sysroot is laid out as Debian's: its libraries are in a folder of that name.
-fn triplet(folder: &Path) -> Option<String> {
-    let names = fs::read_dir(folder.join("usr/lib")).ok()?;
+/// Debian's names of the platforms that the sysroot is laid out for: the libraries of each are in a folder of its name. Those
+/// of glibc come before those of musl.
+fn triplets(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder.join("usr/lib")).into_iter().flatten();
     let mut names: Vec<String> = names
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
         .filter(|name| name.contains("-linux-") && folder.join("usr/include").join(name).is_dir())
         .collect();
     names.sort();
-    names.into_iter().next()
+    names
+}
+
+/// Whether the folder `name` is that of `platform`: compilers call it so, or the same with the architecture by another of its
+/// names (`i386` for `i686`). Where no compiler has a name for the platform, the only folder there is its.
+fn fits(name: &str, only: bool, platform: Platform, toolchains: &Toolchains) -> bool {
+    let Some(row) = toolchains.platform(platform) else { return only };
+    let zig = row.zig.iter().flat_map(|zig| [&zig.gnu, &zig.musl]);
+    let called: Vec<&String> = row.gcc.iter().chain(zig).collect();
+    let Some((architecture, rest)) = name.split_once('-') else { return false };
+    let same = architecture.parse::<Platform>().is_ok_and(|named| named.architecture() == platform.architecture());
+    let is_called = |known: &&String| known.split_once('-').is_some_and(|(_, known)| same && known == rest);
+    if called.is_empty() { only } else { called.iter().any(|known| *known == name || is_called(known)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The bytes of a glibc that matter here.
+    fn libc(version: &str) -> String {
+        format!("GNU C Library (Debian GLIBC {version}-9) stable release version {version}.\n")
+    }
+
+    #[test]
+    fn a_platform_takes_its_own_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = [
+            ("aarch64-linux-gnu", "2.36"),
+            ("arm-linux-gnueabi", "2.28"),
+            ("arm-linux-gnueabihf", "2.31"),
+            ("i386-linux-gnu", "2.27"),
+        ];
+        for (name, version) in there {
+            fs::create_dir_all(folder.path().join("s/usr/include").join(name)).unwrap();
+            fs::create_dir_all(folder.path().join("s/usr/lib").join(name)).unwrap();
+            fs::write(folder.path().join("s/usr/lib").join(name).join("libc.so.6"), libc(version)).unwrap();
+        }
+        let toolchains = Toolchains::built_in().unwrap();
+        let read = |platform: &str| {
+            let read = of_folder(folder.path(), "s", "here", platform.parse().unwrap(), &toolchains);
+            read.map(|sysroot| (sysroot.triplet, sysroot.glibc)).map_err(|error| error.to_string())
+        };
+        for (platform, triplet, glibc) in [
+            ("linux/arm64", "aarch64-linux-gnu", (2, 36)),
+            ("linux/arm/v5", "arm-linux-gnueabi", (2, 28)),
+            ("linux/arm/v6", "arm-linux-gnueabihf", (2, 31)),
+            ("linux/arm/v7", "arm-linux-gnueabihf", (2, 31)),
+            ("linux/386", "i386-linux-gnu", (2, 27)),
+        ] {
+            assert_eq!(read(platform), Ok((Some(triplet.to_owned()), Some(glibc))), "{platform}");
+        }
+        let names = there.map(|(name, _)| format!("`{name}`")).join(", ");
+        let foreign = format!("the sysroot `s` in here is not for linux/amd64: it is laid out for {names}");
+        assert_eq!(read("linux/amd64"), Err(foreign));
+    }
+
+    #[test]
+    fn a_sysroot_of_one_platform_needs_no_folder_of_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("s/usr/include")).unwrap();
+        fs::create_dir_all(folder.path().join("s/usr/lib")).unwrap();
+        fs::write(folder.path().join("s/usr/lib/libc.so.6"), libc("2.17")).unwrap();
+        let toolchains = Toolchains::built_in().unwrap();
+        let read = of_folder(folder.path(), "s", "here", "linux/s390x".parse().unwrap(), &toolchains).unwrap();
+        assert_eq!((read.triplet, read.glibc), (None, Some((2, 17))));
+    }
 }

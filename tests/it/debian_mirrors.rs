@@ -269,13 +269,15 @@ const WRONG_FILES: &[Wrong] = &[
 async fn what_a_mirror_must_not_do_is_an_error() {
     for (name, change, expected, hint) in WRONG_RELEASES.iter().chain(WRONG_FILES) {
         let mirror = Mirror::start();
-        let party = Party::of(&mirror);
+        // Whoever reads what is said need not be who may read the mirror.
+        let login = mirror.address().replace("://", "://me:secret@");
+        let party = Party { mirror: login, ..Party::of(&mirror) };
         change(&mirror);
         let error = party.openssl().await.expect_err(name);
-        let said = chain(&error).replace(&party.mirror, "MIRROR");
-        assert!(said.contains(expected), "{name}: {said}");
-        let hints = error.hints().join("\n").replace(&party.mirror, "MIRROR");
-        assert!(hints.contains(hint), "{name}: {hints}");
+        let said = chain(&error).replace(&mirror.address(), "MIRROR");
+        assert!(said.contains(expected) && !said.contains("secret"), "{name}: {said}");
+        let hints = error.hints().join("\n").replace(&mirror.address(), "MIRROR");
+        assert!(hints.contains(hint) && !hints.contains("secret"), "{name}: {hints}");
         let left = party.cache().join("sysroots");
         assert!(!left.exists() || tree(&left).is_empty(), "{name}");
         assert_eq!(std::fs::read_dir(party.cache().join("tmp")).unwrap().count(), 0, "{name}");
@@ -288,6 +290,16 @@ async fn what_a_mirror_must_not_do_is_an_error() {
         // With the mirror as it should be the same cache goes on.
         mirror.publish(&Describe::default(), &packages());
         party.openssl().await.unwrap_or_else(|error| panic!("{name}: {}", chain(&error)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_is_no_address_is_said_without_its_login() {
+    let mirror = Mirror::start();
+    for text in ["ftp://me:secret@debian.example/debian", "http://me:secret@debian.example:port/debian"] {
+        let error = Party { mirror: text.to_owned(), ..Party::of(&mirror) }.openssl().await.unwrap_err();
+        let shown = text.rsplit_once('@').unwrap().1;
+        assert_eq!(error.to_string(), format!("the Debian mirror `{shown}` is not an http or https address"));
     }
 }
 

@@ -58,6 +58,20 @@ fn a_tool_is_looked_for_installed_once_and_found() {
 }
 
 #[test]
+fn a_tool_that_lost_its_program_is_installed_anew() {
+    let machine = Machine::without_zig(mirror::wheel(SAYS_ITS_VERSION, 1000), Manners::default());
+    machine.toolchain("install").run().assert_success();
+    let folder = machine.mirror.folder(&machine.home.cache(), "zig");
+    fs::remove_file(folder.join("fakezig/zig")).unwrap();
+    fs::write(folder.join("fakezig/lib/left"), "").unwrap();
+    machine.toolchain("check").run().assert_code(5);
+    machine.toolchain("install").run().assert_success();
+    machine.toolchain("check").run().assert_success().assert_stderr("");
+    assert!(!folder.join("fakezig/lib/left").exists(), "nothing of the damaged folder stays");
+    assert_eq!(machine.left(), [format!("toolchains/{}", folder.file_name().unwrap().display())]);
+}
+
+#[test]
 fn what_is_in_path_comes_first() {
     let machine = Machine::without_zig(mirror::wheel(SAYS_ITS_VERSION, 10), Manners::default());
     machine.toolchain("install").run().assert_success();
@@ -107,6 +121,49 @@ fn a_build_gets_the_go_that_is_missing_and_the_next_finds_it() {
     let line = "env -u GOROOT CGO_ENABLED=0 GOAMD64=v1 GOARCH=amd64 GOOS=linux [GO]/bin/go build -trimpath -o \
                 [CWD]/.anyarch/build/linux_amd64/hello .\n";
     assert!(output.assert_success().redacted_stdout().ends_with(line), "{}", output.redacted_stdout());
+}
+
+/// A zig that calls the machine's own C compiler.
+const CALLS_CC: &str = r#"case "$1" in
+  version) echo 1.0-fake ;;
+  cc)
+    shift
+    for word; do
+      shift
+      case "$word" in -target | *-linux-musl | -mcpu=* | -fno-sanitize=*) ;; *) set -- "$@" "$word" ;; esac
+    done
+    exec cc "$@"
+    ;;
+  *) exec "$@" ;;
+esac"#;
+
+#[test]
+fn a_project_of_cmake_gets_the_compiler_that_configures_it() {
+    let machine = Machine::without_zig(mirror::wheel(CALLS_CC, 10), Manners::default());
+    let project = Project::new()
+        .file("CMakeLists.txt", "cmake_minimum_required(VERSION 3.13)\nproject(p C)\nadd_executable(greet main.c)\n")
+        .file("main.c", "int main(void) { return 0; }\n");
+    let run = |words: &[&str]| {
+        let program = machine.anyarch().cwd(project.path()).args(words);
+        program.args(["--platform", "host", "--toolchain"]).args([&machine.rows]).run()
+    };
+    run(&["build"]).assert_code(5).assert_stderr(
+        "
+        error: `zig` is not in PATH, and only it can read the project in `[CWD]`
+
+        hint: --install-missing
+        hint: a line for zig
+        hint: or set toolchain = \"gcc\" for the program in anyarch.toml
+        ",
+    );
+    let output = run(&["toolchain", "check"]);
+    assert!(output.assert_code(5).stderr.starts_with("error: zig is missing\n"), "{}", output.stderr);
+    let output = run(&["build", "--install-missing"]);
+    output.assert_success().assert_stdout("oci:.anyarch/out/greet:latest\n");
+    let last = "zig 1.0                               installed [TIME] [ZIG]/fakezig/zig\n";
+    assert!(output.redacted_stderr().contains(last), "{}", output.stderr);
+    let output = run(&["toolchain", "check"]);
+    assert!(output.assert_success().redacted_stdout().contains("[ZIG]/fakezig/zig (1.0-fake)"), "{}", output.stdout);
 }
 
 #[test]

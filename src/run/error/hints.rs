@@ -66,7 +66,7 @@ impl Error {
                     "package = \"./cmd/app\"".to_owned(),
                 ]
             }
-            Self::NoDebian { platform, .. } => {
+            Self::NoDebian { platform, .. } | Self::ForeignSysroot { platform, .. } => {
                 vec![format!("platform.\"{platform}\".sysroot = \"sysroots/{}\"", platform.as_folder())]
             }
             Self::NoSysroot { .. } => {
