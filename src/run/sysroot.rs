@@ -1,12 +1,14 @@
 //! `sysroot` of a program becomes a folder with headers and libraries.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use fs_err as fs;
 
+use crate::blob::{Digest, Hasher};
 use crate::config::sysroot::DebianWish;
 use crate::debian_archive::{Archive, DEFAULT_MIRROR, DebianError, Event as ArchiveEvent, MIRROR_VARIABLE, Options};
 use crate::platform::Platform;
@@ -141,10 +143,35 @@ pub fn of_folder(
     if triplet.is_none() && !found.is_empty() {
         return Err(Error::ForeignSysroot { place: place.to_owned(), path: text.into(), platform, found });
     }
-    let mut sysroot = Sysroot { triplet, folder, glibc: None, libc_headers: Vec::new(), packages: Vec::new() };
+    let read = |source| Error::Read { path: text.into(), source };
+    // Compilers keep what they made by the names of folders, so what is in them has to have a name, too.
+    let files = ("files".to_owned(), contents(&folder).map_err(read)?.to_string());
+    let mut sysroot = Sysroot { triplet, folder, glibc: None, libc_headers: Vec::new(), packages: vec![files] };
     let libraries = sysroot.libraries().into_iter().map(|folder| folder.join("libc.so.6"));
     sysroot.glibc = libraries.filter_map(|library| fs::read(library).ok()).find_map(|bytes| glibc_version(&bytes));
     Ok(sysroot)
+}
+
+/// Tells what is in the folders of headers and libraries of a sysroot: every path with its bytes, or where it leads.
+fn contents(folder: &Path) -> io::Result<Digest> {
+    let mut hasher = Hasher::default();
+    let mut open: Vec<PathBuf> = ["usr/include", "usr/lib", "lib"].map(|name| folder.join(name)).into();
+    while let Some(path) = open.pop() {
+        let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
+        let below = path.strip_prefix(folder).unwrap_or(&path);
+        hasher.write_all(format!("{}\0", below.display()).as_bytes())?;
+        if metadata.is_symlink() {
+            hasher.write_all(format!("{}\0", fs::read_link(&path)?.display()).as_bytes())?;
+        } else if metadata.is_dir() {
+            let mut names: Vec<PathBuf> =
+                fs::read_dir(&path)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+            names.sort();
+            open.extend(names);
+        } else if metadata.is_file() {
+            io::copy(&mut fs::File::open(&path)?, &mut hasher)?;
+        }
+    }
+    Ok(hasher.finish().0)
 }
 
 /// Debian's names of the platforms that the sysroot is laid out for: the libraries of each are in a folder of its name. Those
