@@ -121,6 +121,20 @@ fn a_build_gets_the_go_that_is_missing_and_the_next_finds_it() {
     let line = "env -u GOROOT CGO_ENABLED=0 GOAMD64=v1 GOARCH=amd64 GOOS=linux [GO]/bin/go build -trimpath -o \
                 [CWD]/.anyarch/build/linux_amd64/hello .\n";
     assert!(output.assert_success().redacted_stdout().ends_with(line), "{}", output.redacted_stdout());
+    // What else is asked of Go, the same Go answers: what `init` proposes, and the settings for C.
+    let folder = machine.home.path().join("configuration");
+    fs::create_dir_all(folder.join("toolchains")).unwrap();
+    fs::copy(&machine.rows, folder.join("toolchains/go.toml")).unwrap();
+    let init = machine.anyarch().cwd(project.path()).env("ANYARCH_CONFIG_DIR", folder).args(["init"]).run();
+    init.assert_success();
+    let proposed = fs::read_to_string(project.path().join("anyarch.toml")).unwrap();
+    assert!(proposed.contains("\nlanguage = \"go\"\n"), "{proposed}");
+    fs::write(project.path().join("anyarch.toml"), "[[program]]\nlanguage = \"go\"\ncgo = true\n").unwrap();
+    // It can have a zig.
+    let _ = fs::remove_file(machine.shims.folder().join("python3"));
+    let output = run("plan", &[]);
+    let next = "error: `zig` is not in PATH and is needed for linux/amd64; ";
+    assert!(output.assert_code(5).stderr.starts_with(next), "{}", output.stderr);
 }
 
 /// A zig that calls the machine's own C compiler.
