@@ -59,6 +59,10 @@ pub fn module_zip(script: &str) -> Vec<u8> {
 
 /// How the mirror answers.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a habit of its own, and a test names the one that it is about"
+)]
 pub struct Manners {
     /// the index is HTML
     pub html: bool,
