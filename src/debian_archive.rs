@@ -243,10 +243,9 @@ impl Inner {
         }
         let chosen = self.closure(request, release).await?;
         self.fetch_packages(request, &chosen).await?;
-        let inner = Arc::clone(self);
-        let (name, architecture) = (request.release.to_owned(), request.architecture.to_owned());
-        (request.events)(Event::Unpacking { release: name.clone(), architecture: architecture.clone() });
-        blocking(move || unpack::sysroot(&inner.options.store, &name, &architecture, &chosen)).await
+        let (release, architecture) = (request.release, request.architecture);
+        (request.events)(Event::Unpacking { release: release.to_owned(), architecture: architecture.to_owned() });
+        unpack::sysroot(&self.options.store, release, architecture, chosen).await
     }
 
     /// Which packages it takes: by the index, or by what was found out before from the same index.

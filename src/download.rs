@@ -119,9 +119,11 @@ impl Downloader {
     ) -> Result<(), DownloadError> {
         let mut patience = Patience::new(&self.retry);
         let mut began_anew = false;
+        let mut farthest = 0;
         loop {
             let mut part = Part::open(wanted)?;
             let before = part.size;
+            farthest = before.max(farthest);
             match part.fetch(wanted, &mirror.url, progress).await {
                 Ok(()) => {}
                 Err(error @ (DownloadError::Full { .. } | DownloadError::TooLong { .. })) => {
@@ -129,7 +131,9 @@ impl Downloader {
                     return Err(error);
                 }
                 Err(error) => {
-                    patience.wait_after(error, part.size > before).await?;
+                    // The bytes that were there once are no progress: a mirror that breaks off and refuses the range
+                    // brings them for ever.
+                    patience.wait_after(error, part.size > farthest).await?;
                     continue;
                 }
             }
@@ -159,7 +163,8 @@ impl<'policy> Patience<'policy> {
         Self { policy, failures: 0, waited: Duration::ZERO }
     }
 
-    /// Waits when `error` may pass by itself, else hands it back. A connection that brought something is worth another.
+    /// Waits when `error` may pass by itself, else hands it back. A connection that brought something new is
+    /// worth another.
     async fn wait_after(&mut self, error: DownloadError, brought_something: bool) -> Result<(), DownloadError> {
         if !error.is_transient() {
             return Err(error);

@@ -31,6 +31,13 @@ pub enum EntryKind {
     Symlink(String),
 }
 
+/// Whether a path, or a folder that it lies in, has a name that stands for the removal of another: what unpacks a layer
+/// makes no such file and deletes one of the base. <https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts>
+#[must_use]
+pub fn is_whiteout(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with(".wh."))
+}
+
 /// Where the bytes of a file come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Contents {

@@ -105,8 +105,9 @@ fn web_url(variable: &str, text: &str) -> Result<Url, MirrorError> {
 /// # Errors
 /// When the variable holds no URL.
 pub fn index_page(package: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Url, MirrorError> {
-    let set = INDEX_VARIABLES.iter().find_map(|name| Some((*name, environment(name)?)));
-    let set = set.filter(|(_, value)| !value.trim().is_empty());
+    // One that is empty is as good as not set, and hides none of those that follow.
+    let value = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
+    let set = INDEX_VARIABLES.iter().find_map(|name| Some((*name, value(name)?)));
     let (variable, text) = set.as_ref().map_or(("", INDEX), |(name, value)| (*name, value.trim()));
     // Indexes normalize names: <https://packaging.python.org/en/latest/specifications/name-normalization/>
     let name = package.to_ascii_lowercase().replace(['_', '.'], "-");

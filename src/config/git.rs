@@ -1,6 +1,6 @@
 //! What a template may ask git becomes git's arguments, and git's output becomes the answer. Starts nothing: whoever
-//! may start processes runs `git` with [`GitFact::arguments`] and [`ENVIRONMENT`] in the project's folder and hands
-//! the output to [`read`].
+//! may start processes runs `git` with [`GitFact::arguments`] and [`ENVIRONMENT`], without [`UNSET`], in the project's
+//! folder and hands the output to [`read`].
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,10 @@ use crate::hint::Hint;
 
 /// Variables for every `git`: messages in the words that [`read`] knows, and no write that can be left out.
 pub const ENVIRONMENT: [(&str, &str); 2] = [("LC_ALL", "C"), ("GIT_OPTIONAL_LOCKS", "0")];
+
+/// Variables that no `git` of ours has: a hook or an alias sets them for the repository that it runs in, and git would
+/// answer for that one instead of the folder where it is asked.
+pub const UNSET: [&str; 5] = ["GIT_DIR", "GIT_WORK_TREE", "GIT_PREFIX", "GIT_INDEX_FILE", "GIT_COMMON_DIR"];
 
 /// Digits of `git.short_commit`. Fixed, as git's own choice grows with the number of objects in the clone, and a
 /// shallow clone would give another image than a full one.

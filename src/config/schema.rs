@@ -140,7 +140,7 @@ impl<T: Shape> Shape for ByPlatform<T> {
 }
 
 /// What reads as a platform; which there are, the reader knows.
-const PLATFORM: &str = "^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){1,2}$";
+const PLATFORM: &str = "^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+){0,2}$";
 
 macro_rules! shapes {
     ($($type:ty => $schema:tt),* $(,)?) => {$(

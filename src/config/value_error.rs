@@ -42,6 +42,8 @@ pub enum ValueError {
     NotAbsolute { text: String },
     #[error("`{text}` is not a file's path in the image: it should have no `.`, `..` or empty part")]
     NotNormal { text: String },
+    #[error("`{text}` would delete files of the base: names that begin with `.wh.` mean that in a layer")]
+    Whiteout { text: String },
     #[error("`{text}` is not a program's name: it should be a single part of a path")]
     ProgramName { text: String },
     #[error("`{text}` is not an image's name: it should be a single part of a path")]

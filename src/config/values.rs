@@ -11,6 +11,7 @@ use time::format_description::well_known::Rfc3339;
 use super::error::nearest;
 use super::value_error::{ValueError, pack};
 use crate::c_program::BuildSystem;
+use crate::layer_entry::is_whiteout;
 use crate::platform::{Platform, PlatformError};
 use crate::toolchain::{Language, Libc};
 
@@ -373,16 +374,16 @@ pub fn absolute(text: &str) -> Result<(), ValueError> {
 }
 
 /// Holds a rendered text to the rule for a file of the image (`destination`): it starts with `/`, and no part is
-/// empty, `.` or `..`, so that two spellings never name one file.
+/// empty, `.` or `..`, so that two spellings never name one file; nor is it what deletes a file of the base.
 ///
 /// # Errors
-/// When it does not.
+/// When it does not hold to it.
 pub fn destination(text: &str) -> Result<(), ValueError> {
     absolute(text)?;
     if text[1..].split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(ValueError::NotNormal { text: text.into() });
     }
-    Ok(())
+    if is_whiteout(text) { Err(ValueError::Whiteout { text: text.into() }) } else { Ok(()) }
 }
 
 /// Holds a rendered text to the rule for the `destination` of a `[[file]]`, which may be a folder: as [`destination`], or

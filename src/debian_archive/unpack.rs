@@ -1,48 +1,74 @@
 //! Packages in the store become one folder, made beside its place and renamed, by one process at a time.
 
-use std::path::{Path, PathBuf};
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::Duration;
 
 use fs_err as fs;
 
-use super::{DebianError, RULES, Sysroot, glibc, package};
+use super::{DebianError, RULES, Sysroot, blocking, glibc, package};
 use crate::blob::{Descriptor, Digest};
 use crate::debian::{Chosen, TOP_LINKS};
 use crate::store::Store;
 
-/// The folder of the packages `chosen`, which are all in the store; unpacks them unless that was done before.
-pub(super) fn sysroot(
+/// How often we look whether another process is done.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// The folder of the packages `chosen`, which are all in the store; unpacks them unless that was done before. Whoever
+/// drops this while another process is at it waits no longer.
+pub(super) async fn sysroot(
     store: &Store,
     release: &str,
     architecture: &str,
-    chosen: &[Chosen],
+    chosen: Vec<Chosen>,
 ) -> Result<Sysroot, DebianError> {
     let names: Vec<String> = chosen.iter().map(|chosen| format!("{} {}", chosen.name, chosen.digest)).collect();
     let digest = Digest::of(format!("{RULES}\n{}", names.join("\n")).as_bytes());
     let name = format!("{release}-{architecture}-{}", &digest.hex()[..32]);
-    let folder = folder(store, &name, chosen)?;
-    let glibc = glibc(chosen).ok_or(DebianError::NoLibc { release: release.to_owned() })?;
-    let triplet = triplet(&folder)?.ok_or(DebianError::NoLibc { release: release.to_owned() })?;
-    let packages = chosen.iter().map(|chosen| (chosen.name.clone(), chosen.version.clone())).collect();
-    Ok(Sysroot { folder, packages, glibc, triplet, digest })
+    let sysroots = store.root().join("sysroots");
+    let folder = sysroots.join(&name);
+    let lock = if folder.is_dir() { None } else { Some(lock(&sysroots, &name).await?) };
+    let (store, release) = (store.clone(), release.to_owned());
+    blocking(move || {
+        // Held until all is there.
+        if let Some(_lock) = lock {
+            unpack(&store, &sysroots, &name, &chosen)?;
+        }
+        let no_libc = || DebianError::NoLibc { release: release.clone() };
+        let glibc = glibc(&chosen).ok_or_else(no_libc)?;
+        let triplet = triplet(&folder)?.ok_or_else(no_libc)?;
+        let packages = chosen.into_iter().map(|chosen| (chosen.name, chosen.version)).collect();
+        Ok(Sysroot { folder, packages, glibc, triplet, digest })
+    })
+    .await
 }
 
-fn folder(store: &Store, name: &str, chosen: &[Chosen]) -> Result<PathBuf, DebianError> {
-    let sysroots = store.root().join("sysroots");
+/// Waits for the lock of the folder `name`, which goes with the value, at the latest with this process. It is polled, so
+/// that whoever waits can be interrupted.
+async fn lock(sysroots: &Path, name: &str) -> Result<File, DebianError> {
+    let path = sysroots.join(format!("{name}.lock"));
+    let disk = |source| DebianError::Disk { path: sysroots.join(name), source };
+    fs::create_dir_all(sysroots).map_err(disk)?;
+    let file = fs::File::create(path).map_err(disk)?.into_parts().0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK).await,
+            Err(TryLockError::Error(source)) => return Err(disk(source)),
+        }
+    }
+}
+
+/// Unpacks the packages into the folder `name`, unless whoever had the lock before did.
+fn unpack(store: &Store, sysroots: &Path, name: &str, chosen: &[Chosen]) -> Result<(), DebianError> {
     let target = sysroots.join(name);
     let disk = |source| DebianError::Disk { path: target.clone(), source };
     if target.is_dir() {
-        return Ok(target);
-    }
-    fs::create_dir_all(&sysroots).map_err(disk)?;
-    let lock = fs::File::create(sysroots.join(format!("{name}.lock"))).map_err(disk)?;
-    // Held until the file is closed, at the latest by the end of this process.
-    lock.file().lock().map_err(disk)?;
-    if target.is_dir() {
-        return Ok(target);
+        return Ok(());
     }
     let beside = format!(".{name}-");
-    sweep(&sysroots, &beside).map_err(disk)?;
-    let work = tempfile::Builder::new().prefix(&beside).tempdir_in(&sysroots).map_err(disk)?;
+    sweep(sysroots, &beside).map_err(disk)?;
+    let work = tempfile::Builder::new().prefix(&beside).tempdir_in(sysroots).map_err(disk)?;
     let mut damaged = None;
     for chosen in chosen {
         if !store.verify(&Descriptor::new("", chosen.digest, chosen.size))? {
@@ -58,7 +84,7 @@ fn folder(store: &Store, name: &str, chosen: &[Chosen]) -> Result<PathBuf, Debia
     fs::rename(work.path(), &target).map_err(disk)?;
     // It is elsewhere now: nothing is left to remove.
     let _ = work.keep();
-    Ok(target)
+    Ok(())
 }
 
 /// Removes what runs that were killed left unfinished: whoever holds the lock is the only one at work.

@@ -15,6 +15,7 @@ fn the_index_is_the_one_that_the_environment_names() {
             Ok("https://pip.example/ziglang/"),
         ),
         (&[("PIP_INDEX_URL", "")], Ok("https://pypi.org/simple/ziglang/")),
+        (&[("PIP_INDEX_URL", " "), ("UV_DEFAULT_INDEX", "https://uv.example")], Ok("https://uv.example/ziglang/")),
         (
             &[("PIP_INDEX_URL", "ftp://me:secret@m.example")],
             Err("`PIP_INDEX_URL` is `m.example`, which is no http or https URL"),

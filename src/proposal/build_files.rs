@@ -1,7 +1,7 @@
 //! The texts of a C project's build files become the programs that they name. Text is all that is looked at: what a build
 //! file computes is not known, and so not named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A program that a build file names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,16 +99,41 @@ fn cmake_commands(text: &str) -> Vec<(String, Vec<String>)> {
     commands
 }
 
-/// The text with variables that are known put in; the others stay as they are.
+/// How many bytes a text may have with its variables put in: variables that hold each other twice and more grow without
+/// end, and no list that people write is as long.
+const LONGEST: usize = 64 << 10;
+
+/// The text with variables that are known put in; the others stay as they are, and so does what would be too long.
 fn expanded(text: &str, open: &str, close: &str, variables: &BTreeMap<String, String>) -> String {
-    let mut text = text.to_owned();
+    let mut current = text.to_owned();
     // A variable may hold another one; one that holds itself must not keep us.
     for _ in 0..8 {
-        let found = variables.iter().find(|(name, _)| text.contains(&format!("{open}{name}{close}")));
-        let Some((name, value)) = found else { break };
-        text = text.replace(&format!("{open}{name}{close}"), value);
+        match expanded_once(&current, open, close, variables) {
+            Some(next) if next == current => break,
+            Some(next) => current = next,
+            None => return text.to_owned(),
+        }
     }
-    text
+    current
+}
+
+/// The text with the values of its variables, which may name variables again; `None` when it is too long.
+fn expanded_once(text: &str, open: &str, close: &str, variables: &BTreeMap<String, String>) -> Option<String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((head, after)) = rest.split_once(close) {
+        let known = head.rsplit_once(open).and_then(|(before, name)| Some((before, variables.get(name)?)));
+        match known {
+            Some((before, value)) => out.extend([before, value]),
+            None => out.extend([head, close]),
+        }
+        if out.len() > LONGEST {
+            return None;
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    (out.len() <= LONGEST).then_some(out)
 }
 
 /// Reads a `meson.build` that lies in `folder`.
@@ -207,23 +232,34 @@ pub fn make(text: &str) -> Vec<Named> {
     let is_goal = |target: &&String| !target.starts_with('.') && !target.contains(['%', '$']);
     let first = || rules.iter().flat_map(|(targets, _)| targets).find(is_goal).cloned();
     let goal = variables.get(".DEFAULT_GOAL").map(|goal| goal.trim().to_owned()).or_else(first);
+    let is_list = |targets: &[String]| targets.iter().any(|name| name == ".PHONY");
+    let phony: BTreeSet<&String> =
+        rules.iter().filter(|(targets, _)| is_list(targets)).flat_map(|(_, names)| names).collect();
+    let mut rules_of: BTreeMap<&String, Vec<usize>> = BTreeMap::new();
+    for (index, (targets, _)) in rules.iter().enumerate() {
+        for target in targets {
+            rules_of.entry(target).or_default().push(index);
+        }
+    }
     let mut programs: Vec<Named> = Vec::new();
-    let mut open: Vec<String> = goal.into_iter().collect();
-    let mut seen: Vec<String> = Vec::new();
+    let mut open: Vec<&String> = goal.iter().collect();
+    let mut seen: BTreeSet<&String> = BTreeSet::new();
+    // What a rule of several targets needs is taken up once.
+    let mut taken: BTreeSet<usize> = BTreeSet::new();
     while let Some(target) = open.pop() {
-        if seen.contains(&target) {
+        if !seen.insert(target) {
             continue;
         }
-        let own: Vec<_> = rules.iter().filter(|(targets, _)| targets.contains(&target)).collect();
-        let prerequisites: Vec<String> = own.iter().flat_map(|(_, prerequisites)| prerequisites.clone()).collect();
-        let name = last(&target);
-        if !own.is_empty() && makes_program(name) && !is_phony(&rules, &target) {
-            programs.push(Named { target: target.clone(), file: name.to_owned(), aside: is_aside(&target) });
-        } else if !makes_program(name) || is_phony(&rules, &target) {
+        let own = rules_of.get(target).map_or(&[][..], Vec::as_slice);
+        let name = last(target);
+        if !makes_program(name) || phony.contains(target) {
+            let own = own.iter().filter(|index| taken.insert(**index)).map(|index| &rules[*index].1);
+            let prerequisites: Vec<&String> = own.flatten().collect();
             // The first of them is to be looked at first.
             open.extend(prerequisites.into_iter().rev());
+        } else if !own.is_empty() {
+            programs.push(Named { target: target.clone(), file: name.to_owned(), aside: is_aside(target) });
         }
-        seen.push(target);
     }
     programs
 }
@@ -233,12 +269,6 @@ fn makes_program(name: &str) -> bool {
         && !name.contains(['.', '$', '%', '|', '='])
         && !NO_PROGRAMS.contains(&name)
         && !name.starts_with("install-")
-}
-
-fn is_phony(rules: &[(Vec<String>, Vec<String>)], target: &str) -> bool {
-    rules
-        .iter()
-        .any(|(targets, names)| targets.iter().any(|name| name == ".PHONY") && names.iter().any(|name| name == target))
 }
 
 /// `NAME = value` in any of make's spellings.
@@ -305,6 +335,23 @@ mod tests {
     }
 
     #[test]
+    fn variables_that_grow_without_end_stay_as_they_are() {
+        let grown = |number: usize| {
+            let held = format!("$(A{})", number - 1).repeat(100);
+            format!("A{number} = {held}\nt{number}: $(A{number}) x{number}\n")
+        };
+        let text: Vec<String> = ["A0 = 0123456789\n".to_owned()].into_iter().chain((1..200).map(grown)).collect();
+        assert_eq!(names(&make(&text.concat())), ["t1"]);
+        let all: Vec<String> = (0..6000).map(|number| format!("a.{number}")).collect();
+        let all = all.join(" ");
+        assert_eq!(names(&make(&format!("{all}: {all} app\napp: app.c\n"))), ["app"]);
+        let doubled = "set(A \"${A}${A}\")\n".repeat(200);
+        let listed = cmake(&format!("set(A ab)\n{doubled}add_executable(app a.c)"), "", &BTreeMap::new());
+        assert!(listed.variables["A"].len() <= LONGEST, "{}", listed.variables["A"].len());
+        assert_eq!(names(&listed.programs), ["app"]);
+    }
+
+    #[test]
     fn meson_says_what_it_makes() {
         let text = "project('app', 'c')\nsubdir('src')\nexecutable('app', 'main.c')\nx = executable(\n  'tool', 'a.c')\n\
                     my_executable('no')\nexecutable(name, 'b.c') # executable('comment')\n";
@@ -339,6 +386,7 @@ mod tests {
             ("BIN=bin/app\nall: ${BIN}\n${BIN}: a.o\n", &["bin/app"]),
             ("%.o: %.c\n\tcc\nall:\n\t$(MAKE) -C src\n", &[]),
             ("X = $(X)\nall: $(X)\n", &[]),
+            ("A = a\nB = $(A)pp\nall: $(B) $(no) $(x$(A) b\napp:\nb:\n", &["app", "b"]),
             ("", &[]),
         ] {
             assert_eq!(names(&make(text)), programs, "{text}");

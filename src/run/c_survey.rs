@@ -1,7 +1,7 @@
 //! The build files of a C project, as text, become the programs that they seem to make.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path};
 
 use fs_err as fs;
 
@@ -13,6 +13,8 @@ use super::c::{CProjectError, build_system, sources};
 
 /// How deep folders that build files name may lie: more are a circle.
 const DEPTH: usize = 8;
+/// How many folders are looked at.
+const MOST_FOLDERS: usize = 1000;
 
 /// True when nothing but a Makefile says that a folder holds C.
 pub(super) fn is_only_a_makefile(folder: &Path) -> bool {
@@ -110,6 +112,47 @@ fn joined(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
+/// The path of `name` in `folder`, in the one spelling that it has; `None` when it leads out, or may.
+fn inside(folder: &str, name: &str) -> Option<String> {
+    let mut path = folder.to_owned();
+    for part in Path::new(name).components() {
+        match part {
+            Component::CurDir => {}
+            Component::Normal(part) => path = joined(&path, part.to_str()?),
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(path)
+}
+
+/// Folders of a project that its build files name: each is looked at once.
+struct Folders {
+    /// those that are still to be looked at, with how deep they lie, the next one last
+    open: Vec<(String, usize)>,
+    seen: BTreeSet<String>,
+}
+
+impl Folders {
+    /// The root alone.
+    fn new() -> Self {
+        Self { open: vec![(String::new(), 0)], seen: BTreeSet::from([String::new()]) }
+    }
+
+    /// Takes up what the build file of `folder` names; the first of it is next.
+    fn add(&mut self, folder: &str, depth: usize, names: &[String]) {
+        if depth == DEPTH {
+            return;
+        }
+        let start = self.open.len();
+        for path in names.iter().filter_map(|name| inside(folder, name)) {
+            if self.seen.len() < MOST_FOLDERS && self.seen.insert(path.clone()) {
+                self.open.push((path, depth + 1));
+            }
+        }
+        self.open[start..].reverse();
+    }
+}
+
 fn plain(folder: &Path, package: &str) -> Result<Vec<Candidate>, CProjectError> {
     let candidate = |name: &str, target: Option<String>| Candidate {
         name: name.to_owned(),
@@ -135,20 +178,15 @@ fn plain(folder: &Path, package: &str) -> Result<Vec<Candidate>, CProjectError> 
 fn cmake(folder: &Path) -> Made {
     let mut variables = BTreeMap::new();
     let mut made = Made { programs: Vec::new(), name: None, read: "CMakeLists.txt".to_owned() };
-    let mut open = vec![(String::new(), 0)];
-    let mut seen: Vec<String> = Vec::new();
-    while let Some((below, depth)) = open.pop() {
-        if depth > DEPTH || seen.contains(&below) {
-            continue;
-        }
+    let mut folders = Folders::new();
+    while let Some((below, depth)) = folders.open.pop() {
         let file = joined(&below, "CMakeLists.txt");
         let listed = build_files::cmake(&text_of(&folder.join(&file)), &below, &variables);
         variables = listed.variables;
         made.programs.extend(
             listed.programs.into_iter().map(|named| (named, Place { folder: below.clone(), file: file.clone() })),
         );
-        open.extend(listed.folders.iter().rev().map(|name| (joined(&below, name), depth + 1)));
-        seen.push(below);
+        folders.add(&below, depth, &listed.folders);
     }
     made.name = variables.get("CMAKE_PROJECT_NAME").cloned();
     made
@@ -156,16 +194,14 @@ fn cmake(folder: &Path) -> Made {
 
 fn listed(folder: &Path, name: &str, read: fn(&str, &str) -> Listed) -> Made {
     let mut made = Made { programs: Vec::new(), name: None, read: name.to_owned() };
-    let mut open = vec![(String::new(), 0)];
-    while let Some((below, depth)) = open.pop() {
+    let mut folders = Folders::new();
+    while let Some((below, depth)) = folders.open.pop() {
         let file = joined(&below, name);
         let listed = read(&text_of(&folder.join(&file)), &below);
         made.programs.extend(
             listed.programs.into_iter().map(|named| (named, Place { folder: below.clone(), file: file.clone() })),
         );
-        if depth < DEPTH {
-            open.extend(listed.folders.iter().rev().map(|name| (joined(&below, name), depth + 1)));
-        }
+        folders.add(&below, depth, &listed.folders);
     }
     made
 }
@@ -190,7 +226,7 @@ fn automake(folder: &Path) -> Made {
         }
         let (named, included) = build_files::automake(&text_of(&folder.join(&file)), &below);
         programs.extend(named.into_iter().map(|named| (named, Place { folder: below.clone(), file: file.clone() })));
-        open.extend(included.into_iter().map(|path| (path, below.clone())));
+        open.extend(included.iter().filter_map(|path| Some((inside("", path)?, below.clone()))));
         seen.push(file);
     }
     let configure = text_of(&folder.join("configure"));
@@ -207,4 +243,52 @@ fn makefile(folder: &Path) -> Made {
     let programs = build_files::make(&text_of(&folder.join(name)));
     let programs = programs.into_iter().map(|named| (named, place.clone())).collect();
     Made { programs, name: None, read: name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_name_themselves_are_looked_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir(root.join("src")).unwrap();
+        fs::create_dir(root.join("other")).unwrap();
+        let many = |line: &str| line.repeat(50);
+        let names = |made: Made| made.programs.into_iter().map(|(named, _)| named.file).collect::<Vec<_>>();
+
+        fs::write(root.join("meson.build"), many("subdir('.')\nsubdir('./src/.')\nsubdir('src')\n")).unwrap();
+        let below = format!("executable('app', 'a.c')\n{}", many("subdir('.')\nsubdir('../src')\n"));
+        fs::write(root.join("src/meson.build"), below).unwrap();
+        assert_eq!(names(listed(root, "meson.build", build_files::meson)), ["app"]);
+
+        let above = many("add_subdirectory(.)\nadd_subdirectory(src/./)\nadd_subdirectory(other)\n");
+        fs::write(root.join("CMakeLists.txt"), above).unwrap();
+        fs::write(root.join("src/CMakeLists.txt"), "add_executable(app a.c)\nadd_subdirectory(../src)\n").unwrap();
+        fs::write(root.join("other/CMakeLists.txt"), "add_executable(other a.c)\n").unwrap();
+        assert_eq!(names(cmake(root)), ["app", "other"]);
+    }
+
+    #[test]
+    fn no_more_folders_are_looked_at_than_a_project_has() {
+        let mut folders = Folders::new();
+        let names: Vec<String> = (0..5000).map(|number| format!("x{number}")).collect();
+        folders.add("", 0, &names);
+        assert_eq!((folders.open.len(), folders.open.last().unwrap().0.as_str()), (MOST_FOLDERS, "x0"));
+    }
+
+    #[test]
+    fn a_path_has_one_spelling_and_stays_in_the_project() {
+        for (folder, name, path) in [
+            ("", ".", Some("")),
+            ("", "./src//x/.", Some("src/x")),
+            ("src", "x", Some("src/x")),
+            ("src", "..", None),
+            ("src", "x/../y", None),
+            ("src", "/etc", None),
+        ] {
+            assert_eq!(inside(folder, name).as_deref(), path, "{name} in `{folder}`");
+        }
+    }
 }

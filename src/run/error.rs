@@ -151,6 +151,10 @@ pub enum Error {
     InstalledName { path: PathBuf },
     #[error("`{path}` was installed, and is neither a file nor a link nor a folder")]
     InstalledKind { path: String },
+    #[error(
+        "`/{path}` was installed and would delete files of the base: names that begin with `.wh.` mean that in a layer"
+    )]
+    InstalledWhiteout { path: String },
     #[error("the image `{image}` has two things at `/{path}`: one from `{first}`, one from `{second}`")]
     InstalledTwice { image: String, path: String, first: String, second: String },
     #[error("`{program}` is installed at `{installed}`, and `destination` in {place} says `{destination}`")]

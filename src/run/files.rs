@@ -16,7 +16,7 @@ use toml::Spanned;
 use crate::config::check::not_empty;
 use crate::config::template::Scope;
 use crate::config::{FileEntry, Place, values};
-use crate::layer_entry::{Contents, Entry, EntryKind};
+use crate::layer_entry::{Contents, Entry, EntryKind, is_whiteout};
 use crate::plan::ProgramInput;
 
 use super::detect::Program;
@@ -71,7 +71,7 @@ impl Taken {
     /// Holds the programs of a unit to places that no file, and no other program, has.
     ///
     /// # Errors
-    /// When two things have one place, or one would be a folder for the other.
+    /// When two things have one place, one would be a folder for the other, or one would delete files of the base.
     pub(super) fn distinct(
         &self,
         settings: &Settings,
@@ -93,10 +93,13 @@ impl Taken {
     }
 }
 
-/// Each path in the image has one source, and none lies below a file.
+/// Each path in the image has one source, none lies below a file, and none takes something away.
 fn distinct(sources: impl Iterator<Item = (String, String)>) -> Result<(), FileError> {
     let mut taken: BTreeMap<String, String> = BTreeMap::new();
     for (destination, source) in sources {
+        if is_whiteout(&destination) {
+            return Err(FileError::Whiteout { place: source, path: destination });
+        }
         if let Some(first) = taken.get(&destination) {
             let (first, second) = (first.clone(), source);
             return Err(FileError::Twice { destination, first, second });

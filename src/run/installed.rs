@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use fs_err as fs;
 
 use crate::elf::{self, ElfFacts, Linkage};
-use crate::layer_entry::{Contents, Entry, EntryKind};
+use crate::layer_entry::{Contents, Entry, EntryKind, is_whiteout};
 use crate::plan::PlannedProgram;
 use crate::platform::Platform;
 
@@ -18,14 +18,23 @@ use super::error::Error;
 /// # Errors
 /// When something there cannot be in an image, or is no binary for the platform.
 pub(super) fn entries(program: &PlannedProgram, root: &Path, platform: Platform) -> Result<Vec<Entry>, Error> {
-    let mut entries = Vec::new();
-    walk(root, root, &mut entries)?;
+    let entries = entries_below(root)?;
     for entry in &entries {
         if let EntryKind::File(Contents::Path { path, .. }) = &entry.kind {
             check(program, &entry.path, path, platform)?;
         }
     }
     Ok(entries)
+}
+
+/// The same, whatever the binaries are for.
+fn entries_below(root: &Path) -> Result<Vec<Entry>, Error> {
+    let mut entries = Vec::new();
+    walk(root, root, &mut entries)?;
+    match entries.iter().find(|entry| is_whiteout(&entry.path)) {
+        Some(entry) => Err(Error::InstalledWhiteout { path: entry.path.clone() }),
+        None => Ok(entries),
+    }
 }
 
 fn walk(root: &Path, folder: &Path, entries: &mut Vec<Entry>) -> Result<(), Error> {
@@ -137,6 +146,9 @@ mod tests {
         found.sort_by(|one, other| one.path.cmp(&other.path));
         let shown: Vec<_> = found.iter().map(|entry| (entry.path.as_str(), entry.mode)).collect();
         assert_eq!(shown, [("usr/link", 0o777), ("usr/notes", 0o644), ("usr/share/empty", 0o755), ("usr/tool", 0o755)]);
+        fs::create_dir(root.join("usr/.wh.lib")).unwrap();
+        let error = entries_below(root).unwrap_err();
+        assert!(error.to_string().starts_with("`/usr/.wh.lib` was installed and would delete "), "{error}");
         std::os::unix::fs::symlink(root.join("usr/tool"), root.join("usr/wrong")).unwrap();
         let error = walk(root, root, &mut Vec::new()).unwrap_err();
         assert!(error.to_string().starts_with("`usr/wrong` was installed as a link to "), "{error}");

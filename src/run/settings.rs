@@ -47,6 +47,7 @@ impl Facts for GitFacts {
         for (name, value) in git::ENVIRONMENT {
             call = call.env(name, value);
         }
+        call.env_remove.extend(git::UNSET.map(str::to_owned));
         match self.children.ask(&call) {
             Ok(finished) => {
                 let output = GitOutput {

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 use fs_err as fs;
 
 use crate::c_program::is_source;
+use crate::config::git::UNSET;
 use crate::exec::Children;
 use crate::invocation::Invocation;
 
@@ -172,7 +173,8 @@ fn read_list(list: &Path) -> Option<Files> {
 
 /// What `git ls-files` lists of a folder; `None` where there is no git, or no work tree of it.
 fn git(children: &Children, folder: &Path, options: &[&str]) -> Option<BTreeSet<PathBuf>> {
-    let call = Invocation::new("git", folder).args(["ls-files", "-z"]).args(options.iter().copied());
+    let mut call = Invocation::new("git", folder).args(["ls-files", "-z"]).args(options.iter().copied());
+    call.env_remove.extend(UNSET.map(str::to_owned));
     let finished = children.ask(&call).ok().filter(|finished| finished.status.success())?;
     let names = finished.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty());
     Some(names.map(|name| OsStr::from_bytes(name).into()).collect())

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
+use anyarch::debian_archive::Event;
 use anyarch::hint::Hint as _;
 
 use crate::debian_mirrors::{Party, chain};
@@ -45,6 +47,25 @@ async fn two_at_once_make_one_folder() {
     fs::create_dir_all(left.join("usr/lib")).unwrap();
     party.openssl().await.unwrap();
     assert!(first.folder.exists() && !left.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_another_process_can_stop_waiting() {
+    let mirror = Mirror::start();
+    let party = Party::of(&mirror);
+    let folder = party.openssl().await.unwrap().folder;
+    fs::remove_dir_all(&folder).unwrap();
+    let lock = fs::File::open(folder.with_added_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    assert!(tokio::time::timeout(Duration::from_secs(2), party.openssl()).await.is_err(), "it waits");
+    let is_unpacking = |event: &&Event| matches!(event, Event::Unpacking { .. });
+    assert_eq!(party.events.lock().unwrap().iter().filter(is_unpacking).count(), 2, "it came to the lock");
+    // Nothing is left that would take the lock now.
+    drop(lock);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!folder.exists());
+    party.openssl().await.unwrap();
+    assert!(folder.exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

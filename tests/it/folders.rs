@@ -72,6 +72,17 @@ const TRACKED: [&str; 6] = [
 const KEYS: &str = "source = \"web\"\ndestination = \"/srv/www\"\n";
 
 #[test]
+fn a_hook_of_another_repository_changes_nothing() {
+    let (project, other) = (site(KEYS).commit(), site(KEYS).file("web/other.html", "other\n").commit());
+    let git = other.path().join(".git");
+    let program = project.anyarch().args(["build", "--platform", "linux/amd64"]).env("GIT_DIR", &git);
+    let program = program.env("GIT_INDEX_FILE", git.join("index")).env("GIT_WORK_TREE", other.path());
+    program.env("GIT_PREFIX", "web/").run().assert_success();
+    let image = Image::read(&format!("oci:{}:latest", out(&project).display()), "linux/amd64");
+    assert_eq!(image.layers[1], TRACKED);
+}
+
+#[test]
 fn what_git_tracks_is_taken_and_nothing_else() {
     let project = site(KEYS).commit();
     assert_eq!(layer(&project), TRACKED);

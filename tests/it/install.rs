@@ -5,6 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use anyarch::blob::Digest;
+use anyarch::download::{Downloader, Wanted};
+use anyarch::http::retry::RetryPolicy;
+
 use crate::support::machine::{Machine, SAYS_ITS_VERSION};
 use crate::support::mirror::{self, Manners, Mirror};
 use crate::support::project::Project;
@@ -193,6 +197,23 @@ fn a_connection_that_breaks_is_resumed_where_it_broke() {
             ["/simple/fakezig/".to_owned(), file.clone(), format!("{file} bytes=30000-")]
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_that_breaks_at_the_same_place_is_given_up() {
+    let manners = Manners { cut: Some(30_000), never_whole: true, ..Manners::default() };
+    let content = mirror::wheel(SAYS_ITS_VERSION, 100_000);
+    let (sha256, size) = (Digest::of(&content), Some(content.len() as u64));
+    let mirror = Mirror::start(content, manners);
+    let folder = tempfile::tempdir().unwrap();
+    let destination = folder.path().join("file.zip");
+    let mirrors = [anyarch::mirror::Mirror { url: mirror.file().parse().unwrap(), gives_way: false }];
+    let wanted = Wanted { mirrors: &mirrors, sha256, size, destination: &destination };
+    let retry = RetryPolicy { first_wait: Duration::from_millis(1), ..RetryPolicy::default() };
+    let downloader = Downloader { retry };
+    let done = tokio::time::timeout(Duration::from_secs(20), downloader.file(&wanted, &|_| ())).await;
+    assert!(done.expect("it does not go on for ever").is_err());
+    assert_eq!(mirror.requests().len(), 5, "bytes that come again are no progress");
 }
 
 #[test]

@@ -118,6 +118,7 @@ fn what_the_reader_takes_is_valid_and_what_it_refuses_mostly_not() {
         "created = 2026-01-31T12:00:00Z\n",
         "created = \"commit\"\nports = [8080, \"53/udp\"]\n",
         "env = [\"A=1\"]\ntags = \"app:1\"\nplatforms = \"all\"\n",
+        "platforms = [\"arm64\", \"linux/arm/v7\"]\n",
         "[labels]\norg.opencontainers.image.title = \"x\"\n\"a.b\" = \"y\"\n",
         "[[file]]\nsource = \"a\"\ndestination = \"/\"\nmode = \"0o755\"\nignored = true\n",
         "[[program]]\nlibc = \"gnu.2.28\"\nldflags = \"-s\"\nplatform.\"linux/arm/v7\".ldflags = [\"-w\"]\n",
@@ -131,7 +132,7 @@ fn what_the_reader_takes_is_valid_and_what_it_refuses_mostly_not() {
     }
     for text in [
         "platfroms = \"all\"\n",
-        "platforms = \"linux\"\n",
+        "platforms = \"linux/\"\n",
         "jobs = 0\n",
         "push = \"true\"\n",
         "entrypoint = \"/app --serve\"\n",
@@ -139,7 +140,7 @@ fn what_the_reader_takes_is_valid_and_what_it_refuses_mostly_not() {
         "stop_signal = \"TERM\"\n",
         "env = [\"A\"]\n",
         "[labels]\na.b = 1\n",
-        "[bases]\nlinux = \"a\"\n",
+        "[bases]\n\"linux/\" = \"a\"\n",
         "[program]\nname = \"x\"\n",
         "[[program]]\nlanguage = \"rsut\"\n",
         "[[program]]\nlibc = \"glibc\"\n",

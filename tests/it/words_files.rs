@@ -55,6 +55,36 @@ fn a_folder_without_anything_to_take() {
 }
 
 #[test]
+fn what_would_delete_files_of_the_base() {
+    let project = project().file("web/css/.wh.passwd", "").commit();
+    let project = says(
+        project,
+        &file("web", ""),
+        "
+        error: `/srv/web/css/.wh.passwd` (anyarch.toml:3:15) would delete files of the base: names that begin with `.wh.` mean that in a layer
+
+        hint: give it another name
+        ",
+    );
+    let project = says(
+        project,
+        "[[program]]\npackage = \".\"\nname = \".wh.sh\"\n",
+        "
+        error: `/usr/local/bin/.wh.sh` (anyarch.toml:3:8) would delete files of the base: names that begin with `.wh.` mean that in a layer
+
+        hint: give it another name
+        ",
+    );
+    says(
+        project,
+        "[[file]]\nsource = \"web\"\ndestination = \"/etc/.wh..wh..opq/x\"\n",
+        "
+        error: `destination` in anyarch.toml:3:15: `/etc/.wh..wh..opq/x` would delete files of the base: names that begin with `.wh.` mean that in a layer
+        ",
+    );
+}
+
+#[test]
 fn what_git_tracks_and_is_not_there() {
     let project = project().commit();
     fs::remove_file(project.path().join("web/css/a.css")).unwrap();

@@ -59,6 +59,10 @@ pub fn module_zip(script: &str) -> Vec<u8> {
 
 /// How the mirror answers.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a habit of its own, and a test names the one that it is about"
+)]
 pub struct Manners {
     /// the index is HTML
     pub html: bool,
@@ -68,6 +72,8 @@ pub struct Manners {
     pub refuses_after_cut: bool,
     /// ranges are not known
     pub whole_only: bool,
+    /// every whole file breaks off where the first does, and every range is refused
+    pub never_whole: bool,
     /// how long a file takes
     pub slow: Duration,
 }
@@ -104,6 +110,11 @@ impl Mirror {
     /// `127.0.0.1:PORT`
     pub fn host(&self) -> String {
         self.server.host()
+    }
+
+    /// The address of the file.
+    pub fn file(&self) -> String {
+        format!("http://{}/files/{WHEEL}", self.server.host())
     }
 
     /// Every request so far, with the range that it asked for.
@@ -176,8 +187,11 @@ fn answer(request: &Request, file: &[u8], manners: Manners, sent: &AtomicUsize) 
                     .body(&file[from..]),
                 None => Answer::ok(file),
             };
+            if manners.never_whole && request.header("range").is_some() {
+                return Answer::status(416);
+            }
             match manners.cut {
-                Some(after) if first => answer.cut(after),
+                Some(after) if first || manners.never_whole => answer.cut(after),
                 _ => answer,
             }
         }

@@ -111,6 +111,10 @@ fn a_path_in_the_image_has_one_spelling() {
         ("/bin/", "`/bin/` is not a file's path in the image: it should have no `.`, `..` or empty part"),
         ("/a//b", "`/a//b` is not a file's path in the image: it should have no `.`, `..` or empty part"),
         ("/a/../b", "`/a/../b` is not a file's path in the image: it should have no `.`, `..` or empty part"),
+        (
+            "/.wh.etc/b",
+            "`/.wh.etc/b` would delete files of the base: names that begin with `.wh.` mean that in a layer",
+        ),
     ] {
         assert_eq!(destination(text).unwrap_err().to_string(), message);
     }

@@ -53,6 +53,8 @@ pub enum FileError {
         #[source]
         source: io::Error,
     },
+    #[error("`{path}` ({place}) would delete files of the base: names that begin with `.wh.` mean that in a layer")]
+    Whiteout { place: String, path: String },
     #[error("two sources for `{destination}`: {first} and {second}")]
     Twice { destination: String, first: String, second: String },
     #[error("`{destination}` would be a file ({file}) and a folder ({folder})")]
@@ -86,6 +88,7 @@ impl Hint for FileError {
                 vec![format!("cp -r --remove-destination \"$(readlink -f {path})\" {path}")]
             }
             Self::Tracking { source, .. } => source.hints().into_iter().chain(["ignored = true".to_owned()]).collect(),
+            Self::Whiteout { .. } => vec!["give it another name".to_owned()],
             Self::Twice { .. } | Self::FileAndFolder { .. } => {
                 vec!["give one of them another `destination`".to_owned()]
             }

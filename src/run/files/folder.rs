@@ -53,6 +53,7 @@ impl Folder<'_> {
         for (name, value) in git::ENVIRONMENT {
             call = call.env(name, value);
         }
+        call.env_remove.extend(git::UNSET.map(str::to_owned));
         let list = match self.children.ask(&call) {
             Ok(finished) => {
                 let success = finished.status.success();
