@@ -166,6 +166,22 @@ fn listing(folder: &Path) -> Vec<String> {
 }
 
 #[test]
+fn each_change_of_a_header_shows_in_the_program() {
+    let mut project = Project::new()
+        .file("Makefile", "app: main.c\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ main.c\n")
+        .file("main.c", "#include <stdio.h>\n#include \"v.h\"\nint main(void) { puts(V); return 0; }\n")
+        .file("anyarch.toml", "[[program]]\nlanguage = \"c\"\noutput = \"app\"\n");
+    // All of one length, so that only the time tells one from another.
+    for version in ["1", "2", "3", "4"] {
+        project = project.file("v.h", &format!("#define V \"{version}\"\n"));
+        let arguments = ["build", "--platform", "linux/amd64", "-o", "type=oci,dest=out,tar=false"];
+        project.anyarch().args(arguments).run().assert_success();
+        let ended = Source::Layout(project.path().join("out")).unpack("linux/amd64").start(&[]);
+        assert_eq!((ended.code, &*ended.stdout), (0, &*format!("{version}\n")));
+    }
+}
+
+#[test]
 fn a_project_that_installs_itself_becomes_a_layer() {
     let configuration = "[[program]]\nname = \"app\"\nlanguage = \"c\"\nbuild = \"make\"\ninstall = true\noutput = \"/opt/app/bin/app\"\n";
     let project = sources().file("Makefile", MAKEFILE).file("anyarch.toml", configuration);
