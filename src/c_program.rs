@@ -29,7 +29,7 @@ use serde::Serialize;
 pub use configure::options_of;
 pub use environment::environment;
 pub use executables::{Executable, ExecutableError, choose, read_reply};
-pub use meson::{read_targets, targets_call};
+pub use meson::{read_targets, set_up_again, targets_call};
 pub use plain::{Plain, PlainError, is_source, sources_of};
 pub use scripts::{Found, scripts};
 

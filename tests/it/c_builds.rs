@@ -234,6 +234,9 @@ fn a_meson_project_needs_no_configuration() {
     let before = (digest(&project), written(&project, object));
     build(&project);
     assert_eq!((digest(&project), written(&project, object)), before, "nothing changed");
+    let project = project.file("meson.build", MESON.replace("'greet'", "'welcome'"));
+    let entrypoint = build(&project).unpack("linux/arm64").config()["Entrypoint"].clone();
+    assert_eq!(entrypoint, serde_json::json!(["/usr/local/bin/welcome"]), "a changed description is read again");
 }
 
 #[test]
