@@ -5,6 +5,7 @@ use crate::config;
 use crate::config::sysroot::SysrootWish;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
+use crate::host;
 use crate::platform::{Architecture, Platform};
 use crate::sysroot::Sysroot;
 use crate::toolchain::Language;
@@ -70,15 +71,29 @@ impl Preparation<'_> {
         Ok(())
     }
 
-    /// The first platform that was named and that C has a compiler for, else linux/amd64: the same on every machine.
+    /// The first platform that some image is made for and that C has a compiler for, else linux/amd64.
     fn first_platform(&self) -> Result<Platform, Error> {
-        let known = self.toolchains.default_platforms(Language::C);
-        let named =
-            self.settings.platforms(&self.settings.file.image_keys())?.into_iter().find_map(|wish| match wish {
-                PlatformWish::One(platform) => known.contains(&platform).then_some(platform),
-                PlatformWish::Host | PlatformWish::All => None,
-            });
-        Ok(named.unwrap_or_else(|| Platform::linux(Architecture::Amd64)))
+        let whole = self.settings.file.image_keys();
+        let wanted = &self.settings.flags.images;
+        let tables = self.settings.file.image.iter().map(toml::Spanned::get_ref);
+        let chosen = tables.filter(|table| wanted.is_empty() || wanted.contains(&table.name.get_ref().0));
+        let mut images: Vec<config::ImageKeys> = chosen.map(|table| table.over(&whole)).collect();
+        if images.is_empty() {
+            images.push(whole);
+        }
+        for keys in &images {
+            for wish in self.settings.platforms(keys)? {
+                let platform = match wish {
+                    PlatformWish::One(platform) => platform,
+                    PlatformWish::Host => host::platform()?,
+                    PlatformWish::All => continue,
+                };
+                if self.toolchains.compiles(Language::C, platform) {
+                    return Ok(platform);
+                }
+            }
+        }
+        Ok(Platform::linux(Architecture::Amd64))
     }
 
     /// What the configuration says of a C program, rendered.

@@ -226,6 +226,24 @@ fn a_configure_script_runs_once_and_is_told_of_the_platform() {
 }
 
 #[test]
+fn a_project_is_only_configured_for_platforms_that_some_image_names() {
+    let refuses = |processor: &str| {
+        format!(
+            "cmake_minimum_required(VERSION 3.13)\nproject(greeting C)\nif(CMAKE_SYSTEM_PROCESSOR MATCHES {processor})\n\
+             message(FATAL_ERROR \"not for this one\")\nendif()\nadd_executable(greet main.c words.c)\n"
+        )
+    };
+    let of_image = "[[image]]\nname = \"greet\"\nplatforms = [\"linux/arm64\"]\n";
+    // The second is no platform that `all` stands for.
+    for (refused, configuration) in
+        [("x86_64", of_image), ("aarch64", "platforms = [\"linux/amd64/v3\", \"linux/arm64\"]\n")]
+    {
+        let project = sources().file("CMakeLists.txt", refuses(refused)).file("anyarch.toml", configuration);
+        project.anyarch().args(["plan"]).run().assert_success();
+    }
+}
+
+#[test]
 fn a_meson_project_needs_no_configuration() {
     let project = sources().file("meson.build", MESON);
     let words = ["hello x86_64 nothing ../../../../../main.c\n", "hello aarch64 nothing ../../../../../main.c\n"];
