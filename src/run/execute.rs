@@ -23,6 +23,7 @@ use super::error::Error;
 use super::event::Event;
 use super::pack;
 use super::prepare::Prepared;
+use super::project_lock;
 use super::publish::{self, Published, Uploads};
 use super::session::Session;
 use super::setup;
@@ -44,6 +45,12 @@ enum Report {
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
     let output = prepared.output.clone();
     make_own_folder(&prepared)?;
+    // Held until all is packed, for what is packed lies in the same folder.
+    let lock = if prepared.plan.jobs.iter().any(|job| !job.setup.is_empty()) {
+        Some(project_lock::lock(&prepared.settings.own_folder(), &*session.watch).await?)
+    } else {
+        None
+    };
     let prepared = Arc::new(prepared);
     let uploads = (output == Output::Registry).then(|| Uploads::new(session, &prepared));
     let fetches = publish::prefetch(session, &prepared, &output);
@@ -59,6 +66,7 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     let mut run = Run::new(session, prepared.clone(), sender, uploads);
     run.start_ready_units();
     run.follow(receiver).await?;
+    drop(lock);
     fetches.finish().await?;
     let bundles = run.bundles();
     let uploads = run.uploads.take();

@@ -16,6 +16,8 @@ use super::detect::{Kind, Program};
 use super::error::Error;
 use super::images;
 use super::prepare::Preparation;
+use super::project_lock;
+use super::session::Session;
 use super::settings::platform_scope;
 use super::sysroot;
 
@@ -37,7 +39,7 @@ impl Preparation<'_> {
     }
 
     /// Asks the build system of a C program what it makes, unless the configuration says so, and calls the program by that.
-    pub(super) async fn find_executables(&mut self, program: &mut Program) -> Result<(), Error> {
+    pub(super) async fn find_executables(&mut self, session: &Session, program: &mut Program) -> Result<(), Error> {
         let Kind::C(folder) = &program.kind else { return Ok(()) };
         let table = program.table.map(|table| self.settings.file.program[table].get_ref());
         let settings = table.map(config::ProgramFile::settings).unwrap_or_default();
@@ -61,7 +63,9 @@ impl Preparation<'_> {
             own_folder: &own_folder,
             platform,
         };
+        let lock = project_lock::lock(&own_folder, &*session.watch).await?;
         let executables = question.ask(&project)?;
+        drop(lock);
         let key = (folder.clone(), program.table);
         if table.is_none_or(|table| table.name.is_none()) {
             let chosen = choose(&folder.display().to_string(), &executables, project.target.as_deref());

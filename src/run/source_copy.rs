@@ -200,9 +200,9 @@ fn time(files: &Files) -> SystemTime {
 /// Whether a line of the preprocessor in `text` ends a quoted path with one of `names`.
 fn names_one(text: &[u8], names: &[&OsStr]) -> bool {
     let directives = text.split(|byte| *byte == b'\n').filter(|line| line.trim_ascii_start().starts_with(b"#"));
-    directives.flat_map(|line| line.split(|byte| matches!(byte, b'"' | b'<' | b'>' | b'/'))).any(|part| {
-        names.iter().any(|name| part == name.as_bytes())
-    })
+    directives
+        .flat_map(|line| line.split(|byte| matches!(byte, b'"' | b'<' | b'>' | b'/')))
+        .any(|part| names.iter().any(|name| part == name.as_bytes()))
 }
 
 fn read_list(list: &Path) -> Option<Files> {
