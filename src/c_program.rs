@@ -29,9 +29,10 @@ use serde::Serialize;
 pub use configure::options_of;
 pub use environment::environment;
 pub use executables::{Executable, ExecutableError, choose, read_reply};
-pub use meson::{read_targets, targets_call};
+pub use meson::{read_targets, set_up_again, targets_call};
 pub use plain::{Plain, PlainError, is_source, sources_of};
 pub use scripts::{Found, scripts};
+pub(crate) use workplace::{key, programs};
 
 use crate::cargo::{Remap, in_order};
 use crate::invocation::{Step, Word};

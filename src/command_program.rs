@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::c_program::{CSettings, Recipe, Setup, Site, environment, scripts};
+use crate::c_program::{CSettings, Recipe, Setup, Site, environment, key, programs, scripts};
 use crate::invocation::{Invocation, Joins, Step, Word};
 use crate::platform::Platform;
 
@@ -78,9 +78,15 @@ pub fn recipe(program: &CommandProgram, site: &Site<'_>) -> Recipe {
     // Where there is no compiler for C, there is none to be told of.
     call.env.extend(program.settings.env.clone());
     call.env.extend(environment(&program.settings, site));
-    let mut setup = vec![Setup::Folder { path: folder }];
-    setup.extend(scripts(&program.settings, site, &[]));
-    Recipe { setup, steps: vec![Step::new(call, Joins::Jobserver)], output, installed: None, tools: Vec::new() }
+    let mut setup = scripts(&program.settings, site, &[]);
+    let steps = vec![Step::new(call, Joins::Jobserver)];
+    setup.push(if program.output.is_some() {
+        Setup::Folder { path: folder }
+    } else {
+        // What another command left there is not what this one makes.
+        Setup::KeyedFolder { path: folder, key: key(&setup, &steps), programs: programs(site) }
+    });
+    Recipe { setup, steps, output, installed: None, tools: Vec::new() }
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub mod pack;
 pub mod prepare;
 mod prepare_c;
 mod prepare_program;
+mod project_lock;
 pub mod provide;
 pub mod publish;
 pub mod row_choice;

@@ -36,5 +36,14 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
 /// The options of ours that a configure script knows, by its text: not every one is autoconf's.
 #[must_use]
 pub fn options_of(script: &str) -> Vec<String> {
-    ["--build", "--host", "--prefix"].into_iter().filter(|option| script.contains(option)).map(str::to_owned).collect()
+    ["--build", "--host", "--prefix"].into_iter().filter(|option| has_word(script, option)).map(str::to_owned).collect()
+}
+
+/// Whether `option` stands in `text` as a whole word: `--host`, and neither `--host-cc` nor `---host`.
+fn has_word(text: &str, option: &str) -> bool {
+    let in_word = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    text.match_indices(option).any(|(position, _)| {
+        let (before, after) = (&text[..position], &text[position + option.len()..]);
+        !before.ends_with(in_word) && !after.starts_with(in_word)
+    })
 }

@@ -83,6 +83,15 @@ fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
+/// The call that reads the project's description again, in a folder that is set up.
+#[must_use]
+pub fn set_up_again(set_up: &Invocation) -> Invocation {
+    let mut again = set_up.clone();
+    // Behind `setup`.
+    again.args.insert(1, "--reconfigure".into());
+    again
+}
+
 /// The call that tells what is built, after the set-up.
 #[must_use]
 pub fn targets_call(set_up: &Invocation, build: &Path) -> Invocation {

@@ -202,7 +202,7 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
     let libs = program.settings.libs.iter().map(|library| Word::from(format!("-l{library}")));
     let mut call = Invocation::new(&name, &program.directory)
         .args(flags.iter().flat_map(|flags| split_words(variable, flags)))
-        .args(program.sources.iter().map(|source| format!("./{source}")))
+        .args(source_words(&program.sources, is_cxx))
         .args(["-o".to_owned(), output.display().to_string()])
         .args(ldflags.iter().flat_map(|flags| split_words("LDFLAGS", flags)))
         .args(libs);
@@ -210,6 +210,17 @@ pub(super) fn recipe(program: &CProgram, site: &Site<'_>) -> Recipe {
     let mut setup = vec![Setup::Folder { path: build }];
     setup.extend(scripts(&program.settings, site, &super::fixed_flags(program, site)));
     Recipe { setup, steps: vec![Step::new(call, Joins::Alone)], output, installed: None, tools: Vec::new() }
+}
+
+/// The sources, those of C before those of C++. The compiler of C++ takes C for its own language unless it is told.
+fn source_words(sources: &[String], is_cxx: bool) -> Vec<String> {
+    let is_c = |name: &&String| extension(name).is_some_and(|name| C.contains(&name));
+    let (c, cxx): (Vec<&String>, Vec<&String>) = sources.iter().partition(is_c);
+    let path = |source: &String| format!("./{source}");
+    let option = |language: &str| vec!["-x".to_owned(), language.to_owned()];
+    let (before, after) =
+        if is_cxx && !c.is_empty() { (option("c"), option("none")) } else { (Vec::new(), Vec::new()) };
+    before.into_iter().chain(c.into_iter().map(path)).chain(after).chain(cxx.into_iter().map(path)).collect()
 }
 
 /// Flags in one variable are words for a shell; here they are words of a call. What is hidden stays hidden, by the name of

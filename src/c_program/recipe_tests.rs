@@ -270,4 +270,6 @@ fn mesons_targets_say_what_is_made_and_where_it_goes() {
 fn a_configure_script_is_told_what_it_knows() {
     assert_eq!(options_of("  --prefix=DIR\n  --static\n"), ["--prefix"]);
     assert_eq!(options_of("--host --build --prefix").len(), 3);
+    assert_eq!(options_of("--host-cc=CC --host_os --build-dir --no--prefix --prefixes"), [""; 0]);
+    assert_eq!(options_of("--host-cc=CC\n--host=*) ;; --build) [--prefix=DIR]"), ["--build", "--host", "--prefix"]);
 }

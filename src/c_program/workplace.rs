@@ -118,7 +118,7 @@ pub(super) fn installed_folder(site: &Site<'_>) -> PathBuf {
 
 /// What tells one way of building from another: all that is called, with all variables but `PATH`, by which the same
 /// tools may be found from different shells.
-fn key(setup: &[Setup], steps: &[Step]) -> String {
+pub(crate) fn key(setup: &[Setup], steps: &[Step]) -> String {
     let described: Vec<_> = steps
         .iter()
         .map(|step| {
@@ -137,7 +137,7 @@ fn key(setup: &[Setup], steps: &[Step]) -> String {
 }
 
 /// The compiler's own files: another one at the same place makes other binaries.
-fn programs(site: &Site<'_>) -> Vec<PathBuf> {
+pub(crate) fn programs(site: &Site<'_>) -> Vec<PathBuf> {
     let commands = site.toolchain.tools.iter().filter_map(|tool| (site.found)(tool));
     commands.filter_map(|command| command.into_iter().next()).map(PathBuf::from).collect()
 }

@@ -223,7 +223,7 @@ pub fn program(
         return Ok(program);
     }
     program.output = match (program.output.take(), executables) {
-        (Some(output), _) => Some(checked_output(&output, program.install)?),
+        (Some(output), _) => Some(checked_output(&output, below(program.install))?),
         (None, Some(executables)) => {
             let chosen = choose(&shown, executables, program.target.as_deref())?;
             let output = place_of(&shown, chosen, program.install)?;
@@ -237,6 +237,9 @@ pub fn program(
     Ok(program)
 }
 
+/// What a program that its project installs is below.
+const INSTALLED: &str = "what is installed";
+
 /// Where an executable is, below the build folder or below what is installed.
 fn place_of(folder: &str, executable: &Executable, install: bool) -> Result<String, ExecutableError> {
     let target = executable.name.clone();
@@ -247,11 +250,18 @@ fn place_of(folder: &str, executable: &Executable, install: bool) -> Result<Stri
     }
 }
 
-/// A path that stays below its folder; what is installed may be written as the image has it.
-fn checked_output(output: &str, install: bool) -> Result<String, CProjectError> {
-    let relative = if install { output.trim_start_matches('/') } else { output };
+/// What the `output` of a program is relative to.
+fn below(install: bool) -> &'static str {
+    if install { INSTALLED } else { "the build folder" }
+}
+
+/// A path that stays `below` its folder; what is installed may be written as the image has it.
+///
+/// # Errors
+/// When it leads out of the folder.
+pub(super) fn checked_output(output: &str, below: &'static str) -> Result<String, CProjectError> {
+    let relative = if below == INSTALLED { output.trim_start_matches('/') } else { output };
     if relative.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        let below = if install { "what is installed" } else { "the build folder" };
         return Err(CProjectError::Output { output: output.to_owned(), below });
     }
     Ok(relative.to_owned())

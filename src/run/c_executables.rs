@@ -68,11 +68,16 @@ impl Question<'_> {
         setup::own_folder(self.own_folder)?;
         setup::prepare(&recipe.setup, self.children)?;
         let Some(configure) = recipe.steps.first() else { return Ok(Vec::new()) };
-        if configure.once.as_ref().is_none_or(|stamp| !stamp.exists()) {
-            self.run(&configure.invocation, &program)?;
-            if let Some(stamp) = &configure.once {
+        match &configure.once {
+            // A build would see by itself that its description changed; an introspection does not.
+            Some(stamp) if stamp.exists() => {
+                self.run(&c_program::set_up_again(&configure.invocation), &program)?;
+            }
+            Some(stamp) => {
+                self.run(&configure.invocation, &program)?;
                 fs::write(stamp, "").map_err(|source| Error::Write { path: stamp.clone(), source })?;
             }
+            None => drop(self.run(&configure.invocation, &program)?),
         }
         let build = site.build_folder();
         match program.build {

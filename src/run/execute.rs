@@ -2,7 +2,7 @@
 //! and what is published comes last.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use super::error::Error;
 use super::event::Event;
 use super::pack;
 use super::prepare::Prepared;
+use super::project_lock;
 use super::publish::{self, Published, Uploads};
 use super::session::Session;
 use super::setup;
@@ -44,6 +45,12 @@ enum Report {
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
     let output = prepared.output.clone();
     make_own_folder(&prepared)?;
+    // Held until all is packed, for what is packed lies in the same folder.
+    let lock = if prepared.plan.jobs.iter().any(|job| !job.setup.is_empty()) {
+        Some(project_lock::lock(&prepared.settings.own_folder(), &*session.watch).await?)
+    } else {
+        None
+    };
     let prepared = Arc::new(prepared);
     let uploads = (output == Output::Registry).then(|| Uploads::new(session, &prepared));
     let fetches = publish::prefetch(session, &prepared, &output);
@@ -59,6 +66,7 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     let mut run = Run::new(session, prepared.clone(), sender, uploads);
     run.start_ready_units();
     run.follow(receiver).await?;
+    drop(lock);
     fetches.finish().await?;
     let bundles = run.bundles();
     let uploads = run.uploads.take();
@@ -77,21 +85,39 @@ fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {
     Ok(())
 }
 
+/// Positions of jobs in the plan, together where one has to end before the next starts: commands of the project's own run
+/// in its folder, where they would write over each other's files.
+fn sequences(jobs: &[Job]) -> Vec<Vec<usize>> {
+    let mut sequences: Vec<Vec<usize>> = Vec::new();
+    let mut commands: BTreeMap<&Path, usize> = BTreeMap::new();
+    for (position, job) in jobs.iter().enumerate() {
+        let step = job.steps.first().filter(|_| job.language == Language::Command);
+        let next = sequences.len();
+        match step.map(|step| *commands.entry(&step.invocation.cwd).or_insert(next)) {
+            Some(known) if known < next => sequences[known].push(position),
+            _ => sequences.push(vec![position]),
+        }
+    }
+    sequences
+}
+
 /// Compiler calls start in the order of the plan, each on a thread of its own, as soon as there is a token for it.
 fn start_jobs(session: &Session, prepared: &Arc<Prepared>, jobs: Jobs, sender: UnboundedSender<Report>) {
     let (session, prepared) = (session.clone(), prepared.clone());
     jobs.announce(prepared.plan.jobs.len());
     std::thread::spawn(move || {
-        for position in 0..prepared.plan.jobs.len() {
-            let place = jobs.place(&session.children);
+        for sequence in sequences(&prepared.plan.jobs) {
+            let mut first = Some(jobs.place(&session.children));
             let (session, prepared, jobs, sender) = (session.clone(), prepared.clone(), jobs.clone(), sender.clone());
             std::thread::spawn(move || {
                 // The receiver is gone only when the run has ended already.
                 let made = |path, elapsed| drop(sender.send(Report::Made { path, elapsed }));
-                let compilation = Compilation { session: &session, jobs: &jobs, position, made: &made };
-                let result = place.map_err(Error::from);
-                let result = result.and_then(|place| compilation.run(&prepared.plan.jobs[position], place));
-                let _ = sender.send(Report::Ended { job: position, result });
+                for position in sequence {
+                    let compilation = Compilation { session: &session, jobs: &jobs, position, made: &made };
+                    let place = first.take().unwrap_or_else(|| jobs.place(&session.children)).map_err(Error::from);
+                    let result = place.and_then(|place| compilation.run(&prepared.plan.jobs[position], place));
+                    let _ = sender.send(Report::Ended { job: position, result });
+                }
             });
         }
     });

@@ -116,7 +116,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         rows: RowChoice::new(&settings, &toolchains),
     };
     for program in &mut programs.programs {
-        preparation.find_executables(program).await?;
+        preparation.find_executables(session, program).await?;
     }
     let groups = images::groups(session, &settings, programs)?;
     let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });

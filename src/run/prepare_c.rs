@@ -5,6 +5,7 @@ use crate::config;
 use crate::config::sysroot::SysrootWish;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
+use crate::host;
 use crate::platform::{Architecture, Platform};
 use crate::sysroot::Sysroot;
 use crate::toolchain::Language;
@@ -15,6 +16,8 @@ use super::detect::{Kind, Program};
 use super::error::Error;
 use super::images;
 use super::prepare::Preparation;
+use super::project_lock;
+use super::session::Session;
 use super::settings::platform_scope;
 use super::sysroot;
 
@@ -36,7 +39,7 @@ impl Preparation<'_> {
     }
 
     /// Asks the build system of a C program what it makes, unless the configuration says so, and calls the program by that.
-    pub(super) async fn find_executables(&mut self, program: &mut Program) -> Result<(), Error> {
+    pub(super) async fn find_executables(&mut self, session: &Session, program: &mut Program) -> Result<(), Error> {
         let Kind::C(folder) = &program.kind else { return Ok(()) };
         let table = program.table.map(|table| self.settings.file.program[table].get_ref());
         let settings = table.map(config::ProgramFile::settings).unwrap_or_default();
@@ -60,7 +63,9 @@ impl Preparation<'_> {
             own_folder: &own_folder,
             platform,
         };
+        let lock = project_lock::lock(&own_folder, &*session.watch).await?;
         let executables = question.ask(&project)?;
+        drop(lock);
         let key = (folder.clone(), program.table);
         if table.is_none_or(|table| table.name.is_none()) {
             let chosen = choose(&folder.display().to_string(), &executables, project.target.as_deref());
@@ -70,15 +75,29 @@ impl Preparation<'_> {
         Ok(())
     }
 
-    /// The first platform that was named and that C has a compiler for, else linux/amd64: the same on every machine.
+    /// The first platform that some image is made for and that C has a compiler for, else linux/amd64.
     fn first_platform(&self) -> Result<Platform, Error> {
-        let known = self.toolchains.default_platforms(Language::C);
-        let named =
-            self.settings.platforms(&self.settings.file.image_keys())?.into_iter().find_map(|wish| match wish {
-                PlatformWish::One(platform) => known.contains(&platform).then_some(platform),
-                PlatformWish::Host | PlatformWish::All => None,
-            });
-        Ok(named.unwrap_or_else(|| Platform::linux(Architecture::Amd64)))
+        let whole = self.settings.file.image_keys();
+        let wanted = &self.settings.flags.images;
+        let tables = self.settings.file.image.iter().map(toml::Spanned::get_ref);
+        let chosen = tables.filter(|table| wanted.is_empty() || wanted.contains(&table.name.get_ref().0));
+        let mut images: Vec<config::ImageKeys> = chosen.map(|table| table.over(&whole)).collect();
+        if images.is_empty() {
+            images.push(whole);
+        }
+        for keys in &images {
+            for wish in self.settings.platforms(keys)? {
+                let platform = match wish {
+                    PlatformWish::One(platform) => platform,
+                    PlatformWish::Host => host::platform()?,
+                    PlatformWish::All => continue,
+                };
+                if self.toolchains.compiles(Language::C, platform) {
+                    return Ok(platform);
+                }
+            }
+        }
+        Ok(Platform::linux(Architecture::Amd64))
     }
 
     /// What the configuration says of a C program, rendered.

@@ -1,7 +1,7 @@
 //! A program that was found, with its settings on one platform, becomes what a plan takes.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
@@ -77,7 +77,7 @@ impl Preparation<'_> {
                 name: program.name.clone(),
                 directory: folder.clone(),
                 command: self.command(program, platform, &settings, &scope)?,
-                output: self.output(&settings, &scope)?.map(|output| self.settings.root.join(output)),
+                output: self.command_output(&settings, &scope)?,
                 settings: self.c_settings(&settings, platform, &scope).await?,
                 languages: self.toolchains.variables(platform, settings.libc.as_ref().map(|libc| libc.get_ref().0)),
                 host: host::machine().map_or_else(host::platform, Ok)?,
@@ -118,6 +118,12 @@ impl Preparation<'_> {
         // These two are Go's own.
         let c = CSettings { ldflags: Vec::new(), strip: false, ..self.c_settings(settings, platform, scope).await? };
         Ok(Some(Cgo { settings: c, user: self.go.variables(folder)? }))
+    }
+
+    /// Where a command makes its binary, when it decides that: somewhere in the project.
+    fn command_output(&self, settings: &ProgramSettings, scope: &Scope) -> Result<Option<PathBuf>, Error> {
+        let Some(output) = self.output(settings, scope)? else { return Ok(None) };
+        Ok(Some(self.settings.root.join(c::checked_output(&output, "the project")?)))
     }
 
     pub(super) fn output(&self, settings: &config::ProgramSettings, scope: &Scope) -> Result<Option<String>, Error> {

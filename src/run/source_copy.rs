@@ -1,8 +1,9 @@
 //! A project that is built beside its sources becomes a copy of it: what belongs to the project, and not what was built there.
 //!
 //! What is copied has one time, whatever it has in the project: git gives files the time of the checkout, in no order, and
-//! make would then run autoconf again for one user and not for the other. A copy into which only changed sources come is gone
-//! on with; any other change (a header, a part of a Makefile) begins a new one, for Makefiles seldom say what depends on it.
+//! make would then run autoconf again for one user and not for the other. A copy into which only changed sources come that
+//! no other file includes is gone on with; any other change (a header, a part of a Makefile) begins a new one, for Makefiles
+//! seldom say what depends on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -14,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
+use crate::blob::Digest;
 use crate::c_program::is_source;
 use crate::config::git::UNSET;
 use crate::exec::Children;
@@ -21,8 +23,8 @@ use crate::invocation::Invocation;
 
 /// What a copy holds, and of which files of the project: beside the copy.
 const LIST: &str = "copied";
-/// 1980-01-01, the oldest time that every archive can hold.
-const TIME: Duration = Duration::from_hours(24 * 3652);
+/// 1980-01-01, the oldest time that every archive can hold, in seconds.
+const TIME: u64 = 3652 * 24 * 60 * 60;
 /// Folders that are no part of a project: git's, ours, and what compilers keep.
 const NEVER: &[&str] = &[".git", ".anyarch", ".libs", ".deps", "autom4te.cache", "CMakeFiles"];
 /// Files that a build leaves behind and that are no ELF.
@@ -61,17 +63,40 @@ impl Copy<'_> {
         let only_sources = |changed: &Vec<PathBuf>| {
             changed.iter().all(|path| files.contains_key(path) && is_source(&path.to_string_lossy()))
         };
-        let known = before.filter(|_| !is_empty()).map(|before| changed(&before)).filter(only_sources);
+        let mut known = before.filter(|_| !is_empty()).map(|before| changed(&before)).filter(only_sources);
+        if let Some(changed) = &known
+            && self.is_included(changed, &files)?
+        {
+            known = None;
+        }
         // Without its list a copy that is not finished does not count.
         remove(&list)?;
         if let Some(changed) = known {
             changed.iter().try_for_each(|path| self.copy_file(path, None))?;
         } else {
             super::setup::empty(self.to)?;
-            let time = SystemTime::UNIX_EPOCH + TIME;
+            let time = time(&files);
             files.keys().try_for_each(|path| self.copy_file(path, Some(time)))?;
         }
-        write_list(&list, &files)
+        fs::write(list, listed(&files))
+    }
+
+    /// True when a file names one of `changed` in a line of the preprocessor: `#include "impl.c"`, or a macro that stands
+    /// for it. What that file is compiled to changes, too.
+    fn is_included(&self, changed: &[PathBuf], files: &Files) -> io::Result<bool> {
+        if changed.is_empty() {
+            return Ok(false);
+        }
+        for path in files.keys() {
+            let others: Vec<&OsStr> =
+                changed.iter().filter(|changed| *changed != path).filter_map(|changed| changed.file_name()).collect();
+            let from = self.from.join(path);
+            // A link that leads nowhere, or to a folder, holds no line.
+            if !others.is_empty() && from.is_file() && names_one(&fs::read(&from)?, &others) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What belongs to the project: with git what it tracks, and what it might; else all. Object files, libraries and
@@ -152,8 +177,8 @@ fn stamp(metadata: &std::fs::Metadata) -> String {
     format!("{} {} {} {:o}", metadata.mtime(), metadata.mtime_nsec(), metadata.len(), metadata.mode())
 }
 
-/// Paths may hold any character but NUL, so that is what stands between.
-fn write_list(list: &Path, files: &Files) -> io::Result<()> {
+/// The text of the list. Paths may hold any character but NUL, so that is what stands between.
+fn listed(files: &Files) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (path, stamp) in files {
         bytes.extend_from_slice(stamp.as_bytes());
@@ -161,7 +186,24 @@ fn write_list(list: &Path, files: &Files) -> io::Result<()> {
         bytes.extend_from_slice(path.as_os_str().as_bytes());
         bytes.push(0);
     }
-    fs::write(list, bytes)
+    bytes
+}
+
+/// The time of everything in a copy of `files`. Its nanoseconds differ from copy to copy: a new file may get the inode of one
+/// that went, and zig takes a file of the same inode, size and time for the one that it knows.
+fn time(files: &Files) -> SystemTime {
+    let hex = Digest::of(&listed(files)).hex();
+    // Fifteen hexadecimal digits always are a number of 64 bits.
+    let nanoseconds = u64::from_str_radix(&hex[..15], 16).unwrap_or_default() % 1_000_000_000;
+    SystemTime::UNIX_EPOCH + Duration::from_secs(TIME) + Duration::from_nanos(nanoseconds)
+}
+
+/// Whether a line of the preprocessor in `text` ends a quoted path with one of `names`.
+fn names_one(text: &[u8], names: &[&OsStr]) -> bool {
+    let directives = text.split(|byte| *byte == b'\n').filter(|line| line.trim_ascii_start().starts_with(b"#"));
+    directives
+        .flat_map(|line| line.split(|byte| matches!(byte, b'"' | b'<' | b'>' | b'/')))
+        .any(|part| names.iter().any(|name| part == name.as_bytes()))
 }
 
 fn read_list(list: &Path) -> Option<Files> {
@@ -248,7 +290,11 @@ mod tests {
         assert_eq!(fs::read_to_string(to.join("outside.h")).unwrap(), "outside");
         assert!(!fs::symlink_metadata(to.join("outside.h")).unwrap().is_symlink());
         assert_eq!(fs::read_link(to.join("inside.h")).unwrap(), Path::new("sub/ok.h"));
-        assert_eq!(fs::metadata(to.join("main.c")).unwrap().mtime(), 315_532_800);
+        let times = ["main.c", "sub/ok.h"].map(|path| {
+            let metadata = fs::metadata(to.join(path)).unwrap();
+            (metadata.mtime(), metadata.mtime_nsec())
+        });
+        assert_eq!((times[0].0, times[0]), (315_532_800, times[1]));
     }
 
     #[test]
@@ -267,7 +313,25 @@ mod tests {
             assert_eq!(to.join("main.o").exists(), kept, "{change:?}");
             assert!(change.is_none_or(|path| fs::read_to_string(to.join(path)).unwrap() == "another text"));
         }
+        let nanoseconds = || fs::metadata(to.join("main.h")).unwrap().mtime_nsec();
+        let before = nanoseconds();
+        put(&from, &[("main.h", "a third text")]);
+        copy(&from, &to);
+        assert_ne!(nanoseconds(), before, "another copy has another time");
+        for include in ["#include \"more.c\"", "  #  include <../src/more.c>", "#define MORE \"more.c\""] {
+            put(&from, &[("main.c", include)]);
+            copy(&from, &to);
+            put(&to, &[("main.o", "built")]);
+            put(&from, &[("more.c", include)]);
+            copy(&from, &to);
+            assert!(!to.join("main.o").exists(), "{include}");
+        }
+        put(&from, &[("main.c", "// more.c\n#include \"more.cc\"\n#include \"evermore.c\"")]);
+        copy(&from, &to);
         put(&to, &[("main.o", "built")]);
+        put(&from, &[("more.c", "#include \"more.c\"")]);
+        copy(&from, &to);
+        assert!(to.join("main.o").exists(), "only itself includes it");
         fs::remove_file(from.join("more.c")).unwrap();
         assert_eq!(copy(&from, &to), ["main.c", "main.h"], "what is gone goes");
         put(&to, &[("main.o", "built")]);

@@ -48,6 +48,12 @@ impl Toolchains {
         Err(ToolchainError::UnknownRow { language, row: row.to_owned(), known })
     }
 
+    /// Whether some compiler of `language` has a name for a platform.
+    #[must_use]
+    pub fn compiles(&self, language: Language, platform: crate::platform::Platform) -> bool {
+        self.platform(platform).is_some_and(|facts| has_names(facts, language))
+    }
+
     /// The other rows that would serve the same request, by name.
     #[must_use]
     pub fn alternatives(&self, request: &Request, chosen: &str) -> Vec<String> {

@@ -166,6 +166,22 @@ fn listing(folder: &Path) -> Vec<String> {
 }
 
 #[test]
+fn each_change_of_a_header_shows_in_the_program() {
+    let mut project = Project::new()
+        .file("Makefile", "app: main.c\n\t$(CC) $(CFLAGS) $(LDFLAGS) -o $@ main.c\n")
+        .file("main.c", "#include <stdio.h>\n#include \"v.h\"\nint main(void) { puts(V); return 0; }\n")
+        .file("anyarch.toml", "[[program]]\nlanguage = \"c\"\noutput = \"app\"\n");
+    // All of one length, so that only the time tells one from another.
+    for version in ["1", "2", "3", "4"] {
+        project = project.file("v.h", &format!("#define V \"{version}\"\n"));
+        let arguments = ["build", "--platform", "linux/amd64", "-o", "type=oci,dest=out,tar=false"];
+        project.anyarch().args(arguments).run().assert_success();
+        let ended = Source::Layout(project.path().join("out")).unpack("linux/amd64").start(&[]);
+        assert_eq!((ended.code, &*ended.stdout), (0, &*format!("{version}\n")));
+    }
+}
+
+#[test]
 fn a_project_that_installs_itself_becomes_a_layer() {
     let configuration = "[[program]]\nname = \"app\"\nlanguage = \"c\"\nbuild = \"make\"\ninstall = true\noutput = \"/opt/app/bin/app\"\n";
     let project = sources().file("Makefile", MAKEFILE).file("anyarch.toml", configuration);
@@ -210,6 +226,24 @@ fn a_configure_script_runs_once_and_is_told_of_the_platform() {
 }
 
 #[test]
+fn a_project_is_only_configured_for_platforms_that_some_image_names() {
+    let refuses = |processor: &str| {
+        format!(
+            "cmake_minimum_required(VERSION 3.13)\nproject(greeting C)\nif(CMAKE_SYSTEM_PROCESSOR MATCHES {processor})\n\
+             message(FATAL_ERROR \"not for this one\")\nendif()\nadd_executable(greet main.c words.c)\n"
+        )
+    };
+    let of_image = "[[image]]\nname = \"greet\"\nplatforms = [\"linux/arm64\"]\n";
+    // The second is no platform that `all` stands for.
+    for (refused, configuration) in
+        [("x86_64", of_image), ("aarch64", "platforms = [\"linux/amd64/v3\", \"linux/arm64\"]\n")]
+    {
+        let project = sources().file("CMakeLists.txt", refuses(refused)).file("anyarch.toml", configuration);
+        project.anyarch().args(["plan"]).run().assert_success();
+    }
+}
+
+#[test]
 fn a_meson_project_needs_no_configuration() {
     let project = sources().file("meson.build", MESON);
     let words = ["hello x86_64 nothing ../../../../../main.c\n", "hello aarch64 nothing ../../../../../main.c\n"];
@@ -218,6 +252,9 @@ fn a_meson_project_needs_no_configuration() {
     let before = (digest(&project), written(&project, object));
     build(&project);
     assert_eq!((digest(&project), written(&project, object)), before, "nothing changed");
+    let project = project.file("meson.build", MESON.replace("'greet'", "'welcome'"));
+    let entrypoint = build(&project).unpack("linux/arm64").config()["Entrypoint"].clone();
+    assert_eq!(entrypoint, serde_json::json!(["/usr/local/bin/welcome"]), "a changed description is read again");
 }
 
 #[test]

@@ -231,6 +231,25 @@ fn a_command_builds_by_the_compiler_that_it_is_told_of() {
 }
 
 #[test]
+fn commands_run_one_after_the_other_in_one_folder() {
+    let line = "'mkdir taken && sleep 0.3 && $CC -O2 -g0 app.c -o \"$ANYARCH_OUTPUT\" && rmdir taken'";
+    let source = build(&with_command(line, ""), "linux/amd64,linux/arm64", &["--jobs", "2"]);
+    for platform in ["linux/amd64", "linux/arm64"] {
+        assert_eq!(source.unpack(platform).start(&[]).stdout, "made by a command\n", "{platform}");
+    }
+}
+
+#[test]
+fn a_changed_command_does_not_find_what_the_one_before_made() {
+    let project = with_command("'$CC -O2 -g0 app.c -o \"$ANYARCH_OUTPUT\"'", "");
+    build(&project, "linux/amd64", &[]);
+    let config = "[[program]]\nname = \"app\"\nlanguage = \"command\"\ncommand = \"true\"\n";
+    let output = project.file("anyarch.toml", config).anyarch().args(["build", "--platform", "linux/amd64"]).run();
+    output.assert_code(4).assert_stdout("");
+    assert!(output.redacted_stderr().contains("hint: let the command write"), "{}", output.redacted_stderr());
+}
+
+#[test]
 fn commands_that_go_wrong() {
     let project = with_command("\"make\"", "output = \"dist/app\"\n");
     project.anyarch().args(["plan"]).run().assert_code(2).assert_stdout("").assert_stderr(
@@ -238,6 +257,14 @@ fn commands_that_go_wrong() {
         error: the command of `app` makes `[CWD]/dist/app` for linux/amd64 and for linux/arm64
 
         hint: output = \"dist/{{platform.os}}_{{platform.arch}}/app\"
+        ",
+    );
+    let project = with_command("\"make\"", "output = \"../../bin/true\"\n");
+    project.anyarch().args(["plan"]).run().assert_code(2).assert_stdout("").assert_stderr(
+        "
+        error: `output = \"../../bin/true\"` should be a path below the project, without `.` and `..`
+
+        hint: output = \"bin/true\"
         ",
     );
     let project = with_command("[]", "");
