@@ -121,7 +121,7 @@ fn c_beside_cpp_stays_c() {
     for (sources, expected) in [
         (vec!["f.c", "g.cpp", "h.c", "main.cc"], "-O2 -x c ./f.c ./h.c -x none ./g.cpp ./main.cc -o"),
         (vec!["f.C", "main.cc"], "-O2 ./f.C ./main.cc -o"),
-        (vec!["f.c", "main.c"], "-O2 \"$CFLAGS\" ./f.c ./main.c -o"),
+        (vec!["f.c", "main.c"], "\"$CFLAGS\" ./f.c ./main.c -o"),
     ] {
         let mut program = program();
         program.sources = sources.into_iter().map(str::to_owned).collect();
