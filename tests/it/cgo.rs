@@ -233,7 +233,8 @@ fn a_command_builds_by_the_compiler_that_it_is_told_of() {
 #[test]
 fn commands_run_one_after_the_other_in_one_folder() {
     let line = "'mkdir taken && sleep 0.3 && $CC -O2 -g0 app.c -o \"$ANYARCH_OUTPUT\" && rmdir taken'";
-    let source = build(&with_command(line, ""), "linux/amd64,linux/arm64", &["--jobs", "2"]);
+    let project = with_command(line, "");
+    let source = build(&project, "linux/amd64,linux/arm64", &["--jobs", "2"]);
     for platform in ["linux/amd64", "linux/arm64"] {
         assert_eq!(source.unpack(platform).start(&[]).stdout, "made by a command\n", "{platform}");
     }
