@@ -57,6 +57,9 @@ pub(super) fn schedule(
     Ok(())
 }
 
+/// How a program is linked on a platform: the libc, the row and the sysroot that were asked for.
+type Way = (Platform, Option<Libc>, Option<String>, Option<Sysroot>);
+
 /// Programs that share settings are built for all their targets by one call; what differs is left to [`CargoJob::split`].
 fn schedule_rust(
     plan: &mut Plan,
@@ -66,7 +69,7 @@ fn schedule_rust(
 ) {
     // A call makes all its programs for all its targets, so what is for other platforms, in another image, is another, and
     // so is what is linked otherwise on one of them.
-    let ways = |wanted: &RustProgram| -> Vec<(Platform, Option<Libc>, Option<String>, Option<Sysroot>)> {
+    let ways = |wanted: &RustProgram| -> Vec<Way> {
         let mut ways = Vec::new();
         for program in pending {
             if let Source::Rust(rust) = &program.source

@@ -235,7 +235,7 @@ fn two_platforms_of_one_rust_target_build_in_folders_of_their_own() {
 
 #[test]
 fn programs_of_one_workspace_that_are_linked_otherwise_are_built_apart() {
-    let plain = rust_program(false);
+    let first = rust_program(false);
     let mut other = rust_program(false);
     other.name = "tool".into();
     other.destination = "/usr/local/bin/tool".into();
@@ -252,7 +252,7 @@ fn programs_of_one_workspace_that_are_linked_otherwise_are_built_apart() {
     }
     let unit = UnitInput {
         platform: platform("linux/arm64"),
-        programs: vec![plain, other, third],
+        programs: vec![first, other, third],
         base: offer(&["linux/arm64"]),
     };
     let settings = ImageSettings::default();
