@@ -173,7 +173,7 @@ fn each_change_of_a_header_shows_in_the_program() {
         .file("anyarch.toml", "[[program]]\nlanguage = \"c\"\noutput = \"app\"\n");
     // All of one length, so that only the time tells one from another.
     for version in ["1", "2", "3", "4"] {
-        project = project.file("v.h", &format!("#define V \"{version}\"\n"));
+        project = project.file("v.h", format!("#define V \"{version}\"\n"));
         let arguments = ["build", "--platform", "linux/amd64", "-o", "type=oci,dest=out,tar=false"];
         project.anyarch().args(arguments).run().assert_success();
         let ended = Source::Layout(project.path().join("out")).unpack("linux/amd64").start(&[]);
