@@ -40,6 +40,14 @@ impl Target {
         Some(Self { platform, triple, toolchain, c, flags, sysroot: None })
     }
 
+    /// True when what is linked for both is linked alike.
+    #[must_use]
+    pub fn links_as(&self, other: &Self) -> bool {
+        self.toolchain.name == other.toolchain.name
+            && self.toolchain.libc == other.toolchain.libc
+            && self.sysroot == other.sysroot
+    }
+
     /// Platforms that differ in the processor alone have one triple, so they build in folders of their own.
     fn needs_folder(&self) -> bool {
         self.toolchain.shares_target

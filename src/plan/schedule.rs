@@ -1,7 +1,7 @@
 //! Groups what has to be compiled into as few compiler calls as share their settings.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::c_program::{self, Site};
 use crate::cargo::{CargoJob, Machine, Target};
@@ -93,6 +93,7 @@ fn schedule_rust(
             None => groups.push(vec![(program, rust)]),
         }
     }
+    let mut built: Vec<(PathBuf, Target)> = Vec::new();
     for group in groups {
         let mut whole = group[0].1.job();
         for (program, rust) in &group {
@@ -113,15 +114,17 @@ fn schedule_rust(
         }
         let machine = machine.with(whole.build_std.as_deref());
         for mut job in whole.split(&machine) {
-            // One target is linked in two ways: each has a folder of its own.
-            let taken = |other: &Job| {
-                let same_target = |target: &Target| other.targets.contains(&target.triple);
-                other.build_directory.as_ref() == Some(&job.build_directory()) && job.targets.iter().any(same_target)
+            // One target that is linked in two ways has a folder for each.
+            let (folder, targets) = (job.build_directory(), job.targets.clone());
+            let differs = |known: &(PathBuf, Target)| {
+                let other = |target: &Target| target.triple == known.1.triple && !target.links_as(&known.1);
+                known.0 == folder && targets.iter().any(other)
             };
-            if plan.jobs.iter().any(taken) {
+            if built.iter().any(differs) {
                 let own = group[0].0.name.clone();
                 job.folder = Some(job.folder.map_or_else(|| own.clone(), |folder| format!("{folder}-{own}")));
             }
+            built.extend(job.targets.iter().map(|target| (job.build_directory(), target.clone())));
             enter_rust(plan, &group, &job, &machine, environment);
         }
     }

@@ -275,7 +275,7 @@ fn a_full_disk_below_the_project_is_said_and_leaves_nothing_half_there() {
     let call = project.anyarch().args(["build", "--platform", "linux/amd64"]).command();
     // The program fits, the image does not.
     let script = "mount -t tmpfs -o size=200k none \"$1\"; shift; \"$@\"; code=$?; \
-                  find .anyarch -path .anyarch/build -prune -o -type f -print; exit $code";
+                  find .anyarch -path .anyarch/build -prune -o -type f -print | sort; exit $code";
     let mut namespace = Command::new("unshare");
     namespace.arg(if process::is_root() { "--mount" } else { "-rm" });
     namespace.args(["/bin/sh", "-c", script, "sh"]).arg(&own).arg(call.get_program()).args(call.get_args());
@@ -284,7 +284,7 @@ fn a_full_disk_below_the_project_is_said_and_leaves_nothing_half_there() {
         .env_clear()
         .envs(call.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let ended = process::within(&mut namespace, std::time::Duration::from_mins(5));
-    assert_eq!((ended.code, &*ended.stdout), (1, ".anyarch/.gitignore\n"), "{}", ended.stderr);
+    assert_eq!((ended.code, &*ended.stdout), (1, ".anyarch/.gitignore\n.anyarch/build.lock\n"), "{}", ended.stderr);
     let (_, error) = ended.stderr.split_once("error: ").expect("it says why");
     assert!(error.contains(".anyarch/out") && error.contains("No space left on device"), "{error}");
 }
