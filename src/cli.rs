@@ -150,7 +150,7 @@ pub struct Request {
     /// Build the package P of a Rust workspace
     #[arg(long, value_name = "P")]
     pub package: Option<String>,
-    /// Build only the image NAME: an [[image]] of anyarch.toml, or one of several programs
+    /// Build only the image NAME: an `[[image]]` of anyarch.toml, or one of several programs
     #[arg(long, value_name = "NAME")]
     pub image: Vec<String>,
     /// Put all programs into one image
