@@ -4,11 +4,10 @@
 mod archive;
 mod error;
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use fs_err as fs;
 
@@ -19,11 +18,8 @@ use crate::exec::{Children, ExecError, Finished};
 use crate::invocation::Invocation;
 use crate::mirror::{self, Mirror};
 use crate::platform::Platform;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::toolchain::{Download, DownloadKind, HostFile, Tool};
-
-/// How often we look whether another process is done.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// How far an installation is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,26 +103,12 @@ impl Installer {
         Ok((program, true))
     }
 
-    /// Waits for the lock of `name`, which goes with the value. It is polled, so that whoever waits can be interrupted.
+    /// Waits for the lock of `name`, which goes with the value.
     async fn lock(&self, name: &str, told: &Told) -> Result<File, InstallError> {
         let path = folder(&self.store).join(format!(".{name}.lock"));
         let failed = |source| InstallError::written(&path, 0, source);
         fs::create_dir_all(folder(&self.store)).map_err(failed)?;
-        let file = fs::File::create(&path).map_err(failed)?.into_parts().0;
-        let mut waited = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) => {
-                    if !waited {
-                        told(Progress::Waiting);
-                    }
-                    waited = true;
-                    tokio::time::sleep(LOOK).await;
-                }
-                Err(TryLockError::Error(source)) => return Err(failed(source)),
-            }
-        }
+        store::lock(&path, || told(Progress::Waiting)).await.map_err(failed)
     }
 
     async fn archive(

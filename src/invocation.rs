@@ -159,7 +159,9 @@ impl Step {
     }
 }
 
-fn quote(text: &str) -> String {
+/// A text as one word of a POSIX shell.
+#[must_use]
+pub fn quote(text: &str) -> String {
     // The only failure is a NUL, which no argument can hold anyway.
     shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
 }

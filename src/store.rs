@@ -2,6 +2,8 @@
 //!
 //! Every file is written beside its place and renamed, so a reader, another process or a kill never sees half of one.
 
+mod lock;
+
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +14,8 @@ use tempfile::NamedTempFile;
 
 use crate::blob::{Descriptor, Digest, Hasher};
 use crate::hint::Hint;
+
+pub use lock::{LOOK, lock};
 
 /// An unfinished file that nobody wrote to for so long belongs to no run that still goes on.
 const ABANDONED: Duration = Duration::from_hours(24);

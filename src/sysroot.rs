@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::invocation::quote;
 use crate::toolchain::Libc;
 
 /// Headers and libraries of a platform.
@@ -35,8 +36,7 @@ fn quoted(flag: &str) -> String {
     if flag.chars().all(plain) {
         return flag.to_owned();
     }
-    // The only failure is a NUL, which no path holds.
-    shlex::try_quote(flag).map_or_else(|_| flag.to_owned(), std::borrow::Cow::into_owned)
+    quote(flag)
 }
 
 impl Sysroot {

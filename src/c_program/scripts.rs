@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{CSettings, Setup, Site};
+use crate::invocation::quote;
 use crate::toolchain::Tool;
 
 /// How a tool is called on this machine; `None` when it is not there.
@@ -113,8 +114,4 @@ fn compiler_script(
     }
     let _ = writeln!(text, "exec {start} \"$@\"{after}");
     text
-}
-
-fn quote(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }

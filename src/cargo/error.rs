@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::hint::Hint;
+use crate::invocation::quote;
 
 /// What can go wrong between a `Cargo.toml` and a call of cargo.
 #[derive(Debug, thiserror::Error)]
@@ -140,8 +141,7 @@ impl Hint for CargoError {
 }
 
 fn manifest_beside(lock_file: &Path) -> String {
-    let manifest = lock_file.with_file_name("Cargo.toml").display().to_string();
-    shlex::try_quote(&manifest).map_or_else(|_| manifest.clone(), std::borrow::Cow::into_owned)
+    quote(&lock_file.with_file_name("Cargo.toml").display().to_string())
 }
 
 fn did_you_mean(nearest: Option<&String>) -> String {

@@ -7,7 +7,7 @@ use super::flags::{c_variables, capitals, in_order, rust_flags_variable, user_c_
 use super::library::pkg_config_variables;
 use super::machine::TOOLCHAIN;
 use super::{Binary, Features, Machine, Remap, UserFlags, Zig};
-use crate::invocation::{Invocation, Word};
+use crate::invocation::{Invocation, Word, quote};
 use crate::platform::Platform;
 use crate::sysroot::Sysroot;
 use crate::toolchain::{Driver, Libc, Toolchain};
@@ -314,9 +314,8 @@ fn c_flags(
     shell_words: bool,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Word {
-    let escape = |flag: &str| shlex::try_quote(flag).map_or_else(|_| flag.to_owned(), std::borrow::Cow::into_owned);
     let join = |flags: &mut dyn Iterator<Item = &str>| -> String {
-        let flags: Vec<String> = flags.map(|flag| if shell_words { escape(flag) } else { flag.to_owned() }).collect();
+        let flags: Vec<String> = flags.map(|flag| if shell_words { quote(flag) } else { flag.to_owned() }).collect();
         flags.join(" ")
     };
     let already_shell_words = environment("CC_SHELL_ESCAPED_FLAGS").is_some();
@@ -328,10 +327,6 @@ fn c_flags(
     Word::join(&user.into_iter().chain([ours]).collect::<Vec<_>>(), " ")
 }
 
-fn quoted(word: &str) -> String {
-    shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
-}
-
 /// pkg-config answers for the sysroot, as the crate `pkg-config` asks it, and bindgen reads its headers.
 fn set_sysroot(target: &Target, call: &mut Invocation) {
     let Some(sysroot) = &target.sysroot else { return };
@@ -339,7 +334,7 @@ fn set_sysroot(target: &Target, call: &mut Invocation) {
     let told = sysroot.pkg_config().into_iter().chain([
         ("PKG_CONFIG_PATH", String::new()),
         ("PKG_CONFIG_ALLOW_CROSS", "1".to_owned()),
-        ("BINDGEN_EXTRA_CLANG_ARGS", quoted(&format!("--sysroot={}", sysroot.folder.display()))),
+        ("BINDGEN_EXTRA_CLANG_ARGS", quote(&format!("--sysroot={}", sysroot.folder.display()))),
     ]);
     for (name, value) in told {
         call.env.insert(format!("{name}_{triple}"), value.into());

@@ -8,6 +8,7 @@ use super::MIRROR_VARIABLE;
 use crate::blob::Digest;
 use crate::debian::{ClosureError, IndexError, ReleaseError, SignatureError};
 use crate::hint::Hint;
+use crate::http::retry::is_transient;
 use crate::store::StoreError;
 
 /// What can go wrong.
@@ -258,7 +259,7 @@ impl DebianError {
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Truncated { .. } => true,
-            Self::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
+            Self::Status { status, .. } => is_transient(*status),
             _ => false,
         }
     }

@@ -1,18 +1,14 @@
 //! Packages in the store become one folder, made beside its place and renamed, by one process at a time.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
-use std::time::Duration;
 
 use fs_err as fs;
 
 use super::{DebianError, RULES, Sysroot, blocking, glibc, package};
 use crate::blob::{Descriptor, Digest};
 use crate::debian::{Chosen, TOP_LINKS};
-use crate::store::Store;
-
-/// How often we look whether another process is done.
-const LOOK: Duration = Duration::from_millis(100);
+use crate::store::{self, Store};
 
 /// The folder of the packages `chosen`, which are all in the store; unpacks them unless that was done before. Whoever
 /// drops this while another process is at it waits no longer.
@@ -43,20 +39,12 @@ pub(super) async fn sysroot(
     .await
 }
 
-/// Waits for the lock of the folder `name`, which goes with the value, at the latest with this process. It is polled, so
-/// that whoever waits can be interrupted.
+/// Waits for the lock of the folder `name`, which goes with the value.
 async fn lock(sysroots: &Path, name: &str) -> Result<File, DebianError> {
     let path = sysroots.join(format!("{name}.lock"));
     let disk = |source| DebianError::Disk { path: sysroots.join(name), source };
     fs::create_dir_all(sysroots).map_err(disk)?;
-    let file = fs::File::create(path).map_err(disk)?.into_parts().0;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK).await,
-            Err(TryLockError::Error(source)) => return Err(disk(source)),
-        }
-    }
+    store::lock(&path, || ()).await.map_err(disk)
 }
 
 /// Unpacks the packages into the folder `name`, unless whoever had the lock before did.

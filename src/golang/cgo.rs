@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::blob::Hasher;
 use crate::c_program::{CSettings, Setup, Site, environment, scripts};
-use crate::invocation::{Invocation, Word};
+use crate::invocation::{Invocation, Word, quote};
 use crate::sysroot::Sysroot;
 use crate::toolchain::Toolchain;
 
@@ -92,13 +92,12 @@ pub struct Compiler {
     pub env: BTreeMap<String, Word>,
 }
 
-/// The same toolchain under a name that says all that decides what it compiles. `project` is the folder that paths of the
-/// sysroot are taken relative to.
+/// The same toolchain under a name that says all that decides what it compiles.
 #[must_use]
-pub fn named(toolchain: &Toolchain, settings: &CSettings, project: &Path) -> Toolchain {
+pub fn named(toolchain: &Toolchain, settings: &CSettings) -> Toolchain {
     let mut named = toolchain.clone();
     if let Some(compiler) = &mut named.c {
-        let sysroot = settings.sysroot.as_ref().map(|sysroot| identity(sysroot, project));
+        let sysroot = settings.sysroot.as_ref().map(identity);
         let mut hasher = Hasher::default();
         let said = format!("{:?} {:?} {:?} {sysroot:?}", compiler.commands, compiler.flags, compiler.ldflags);
         hasher.update(said.as_bytes());
@@ -109,10 +108,7 @@ pub fn named(toolchain: &Toolchain, settings: &CSettings, project: &Path) -> Too
 }
 
 /// What a sysroot holds, without where this machine has it.
-fn identity(sysroot: &Sysroot, project: &Path) -> String {
-    if sysroot.packages.is_empty() {
-        return sysroot.folder.strip_prefix(project).unwrap_or(&sysroot.folder).display().to_string();
-    }
+fn identity(sysroot: &Sysroot) -> String {
     let packages = sysroot.packages.iter().map(|(name, version)| format!("{name}={version}"));
     let triplet = sysroot.triplet.clone().unwrap_or_default();
     format!("{triplet} {}", packages.collect::<Vec<_>>().join(" "))
@@ -161,8 +157,7 @@ fn compiler_scripts(settings: &CSettings, site: &Site<'_>) -> Vec<Setup> {
     let mut after = sysroot.link_flags(site.toolchain.brings_libc());
     // They are there for every call, and most calls link nothing.
     after.push("-Wno-unused-command-line-argument".to_owned());
-    let folder = sysroot.folder.display().to_string();
-    let folder = shlex::try_quote(&folder).map_or_else(|_| folder.clone(), std::borrow::Cow::into_owned);
+    let folder = quote(&sysroot.folder.display().to_string());
     let translate = format!(
         "#!/bin/sh\nfor word do\n  shift\n  case $word in\n    -[IL]{SYSROOT}/*) flag=${{word%%{SYSROOT}/*}}; word=$flag{folder}/${{word#\"$flag\"{SYSROOT}/}} ;;\n  esac\n  set -- \"$@\" \"$word\"\ndone\n"
     );
@@ -213,7 +208,7 @@ mod tests {
     fn compiler_of(platform: &str, cgo: &Cgo, folder: &str) -> Compiler {
         let platform: Platform = platform.parse().unwrap();
         let toolchain = Toolchains::built_in().unwrap().select(&cgo.settings.request(platform)).unwrap();
-        let toolchain = named(&toolchain, &cgo.settings, Path::new(folder));
+        let toolchain = named(&toolchain, &cgo.settings);
         let found = |tool: &Tool| Some(vec![format!("/usr/bin/{}", tool.name)]);
         let site_folder = Path::new(folder).join(".anyarch/build/cgo");
         let environment = |name: &str| (name == "PATH").then(|| "/usr/bin".to_owned());
@@ -286,7 +281,8 @@ mod tests {
         assert_ne!(of("linux/arm/v6", &plain, "/a"), of("linux/arm/v7", &plain, "/a"));
         assert_ne!(of("linux/arm64", &plain, "/a"), of("linux/arm64/v9", &plain, "/a"));
         // Two sysroots.
-        let (one, other) = (with(Some(sysroot("/a/one", &[]))), with(Some(sysroot("/a/two", &[]))));
+        let files = |folder: &str, digest: &str| with(Some(sysroot(folder, &[("files", digest)])));
+        let (one, other) = (files("/a/one", "1"), files("/a/two", "2"));
         assert_ne!(of("linux/arm/v7", &one, "/a"), of("linux/arm/v7", &other, "/a"));
         let newer = with(Some(sysroot("/a/one", &[("libssl-dev", "2")])));
         assert_ne!(
@@ -295,7 +291,7 @@ mod tests {
         );
         // The same in another folder.
         assert_eq!(of("linux/arm/v6", &plain, "/a"), of("linux/arm/v6", &plain, "/b"));
-        assert_eq!(of("linux/arm/v7", &one, "/a"), of("linux/arm/v7", &with(Some(sysroot("/b/one", &[]))), "/b"));
+        assert_eq!(of("linux/arm/v7", &one, "/a"), of("linux/arm/v7", &files("/b/one", "1"), "/b"));
         assert_eq!(
             of("linux/arm/v7", &newer, "/a"),
             of("linux/arm/v7", &with(Some(sysroot("/store/x", &[("libssl-dev", "2")]))), "/b")

@@ -277,7 +277,7 @@ fn schedule_go(plan: &mut Plan, platform: Platform, programs: &[&Pending], build
 
 /// What Go is told of the C compiler. Its scripts lie in a folder that its name tells apart from others.
 fn go_compiler(cgo: &Cgo, c: &Toolchain, program: &GoProgram<'_>, folder: &Path, context: &Context<'_>) -> Compiler {
-    let toolchain = golang::named(c, &cgo.settings, &program.package.module_directory);
+    let toolchain = golang::named(c, &cgo.settings);
     let prefix = toolchain.c.as_ref().map_or_else(String::new, |compiler| compiler.prefix.clone());
     let site = Site {
         platform: program.pending.platform,

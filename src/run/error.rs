@@ -252,11 +252,7 @@ impl From<ExecError> for Error {
     }
 }
 
-/// A text as one word of a shell.
-pub(super) fn quoted(text: &str) -> String {
-    // The only failure is a NUL, which no path holds.
-    shlex::try_quote(text).map_or_else(|_| text.to_owned(), std::borrow::Cow::into_owned)
-}
+pub(super) use crate::invocation::quote as quoted;
 
 fn join(platforms: &[Platform]) -> String {
     platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")

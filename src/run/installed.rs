@@ -5,12 +5,13 @@ use std::path::{Component, Path, PathBuf};
 
 use fs_err as fs;
 
-use crate::elf::{self, ElfFacts, Linkage};
+use crate::elf::{ElfFacts, Linkage};
 use crate::layer_entry::{Contents, Entry, EntryKind, is_whiteout};
 use crate::plan::PlannedProgram;
 use crate::platform::Platform;
 
 use super::error::Error;
+use super::pack;
 
 /// The entries of the tree that `program` installed below `root`. Of folders only the empty ones are among them: the
 /// others come with what they hold.
@@ -97,18 +98,7 @@ fn check(program: &PlannedProgram, name: &str, path: &PathBuf, platform: Platfor
     if !matches!(facts.linkage, Linkage::Static | Linkage::StaticPie | Linkage::Dynamic) {
         return Ok(());
     }
-    let shown = format!("/{name}");
-    elf::check(&facts, platform).map_err(|source| Error::Unfit {
-        program: shown.clone(),
-        platform,
-        path: path.clone(),
-        source: Box::new(source),
-    })?;
-    let static_asked = program.toolchain.as_ref().is_some_and(|toolchain| toolchain.static_binary);
-    if static_asked && facts.linkage == Linkage::Dynamic {
-        return Err(Error::NotStatic { program: shown, platform });
-    }
-    Ok(())
+    pack::fits(program, format!("/{name}"), path, &facts, platform)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::image::{self, Image, OwnLayer};
 use crate::layer::{self, Uncompressed};
 use crate::layer_entry::{Contents, Entry, EntryKind};
 use crate::plan::{ImagePlan, PlannedProgram, Unit};
+use crate::platform::Platform;
 use crate::store::Store;
 use crate::toolchain::Language;
 
@@ -92,10 +93,21 @@ fn check(program: &PlannedProgram, unit: &Unit) -> Result<(), Error> {
         platform,
         source: Box::new(source),
     })?;
-    elf::check(&facts, platform).map_err(|source| Error::Unfit {
+    fits(program, name, path, &facts, platform)
+}
+
+/// Holds the binary at `path`, which people know as `name`, to the platform and to the plan of its program.
+pub(super) fn fits(
+    program: &PlannedProgram,
+    name: String,
+    path: &Path,
+    facts: &ElfFacts,
+    platform: Platform,
+) -> Result<(), Error> {
+    elf::check(facts, platform).map_err(|source| Error::Unfit {
         program: name.clone(),
         platform,
-        path: path.clone(),
+        path: path.to_owned(),
         source: Box::new(source),
     })?;
     let was_to_be_static = program.toolchain.as_ref().is_some_and(|toolchain| toolchain.static_binary);

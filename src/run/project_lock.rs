@@ -1,45 +1,29 @@
 //! One run at a time builds in a project: what one puts into its own folder, another would empty.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
-use std::time::Duration;
 
-use fs_err as fs;
+use crate::store;
 
 use super::error::Error;
 use super::event::{Event, Watch};
 use super::setup;
 
-/// The file that is locked, in the project's `.anyarch`. It stays: who removes it would take it from one who waits.
+/// The file that is locked, in the project's `.anyarch`.
 const FILE: &str = "build.lock";
-/// How often a lock that another run has is tried.
-const LOOK: Duration = Duration::from_millis(100);
 
-/// Waits until no other run builds in the project that `own_folder` is of; the lock goes with the value. It is polled, so
-/// that whoever waits can be interrupted.
+/// Waits until no other run builds in the project that `own_folder` is of; the lock goes with the value.
 ///
 /// # Errors
 /// When the file cannot be made or locked.
 pub(super) async fn lock(own_folder: &Path, watch: &dyn Watch) -> Result<File, Error> {
     setup::own_folder(own_folder)?;
     let path = own_folder.join(FILE);
-    let failed = |source| Error::Write { path: path.clone(), source };
-    let file = fs::File::create(&path).map_err(failed)?.into_parts().0;
-    let mut waited = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {
-                if !waited {
-                    let place = own_folder.display();
-                    watch.event(Event::Note(format!("another anyarch builds in `{place}`: waiting until it is done")));
-                }
-                waited = true;
-                tokio::time::sleep(LOOK).await;
-            }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-    }
+    let waiting = || {
+        let place = own_folder.display();
+        watch.event(Event::Note(format!("another anyarch builds in `{place}`: waiting until it is done")));
+    };
+    store::lock(&path, waiting).await.map_err(|source| Error::Write { path: path.clone(), source })
 }
 
 #[cfg(test)]
@@ -47,6 +31,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::store::LOOK;
 
     #[derive(Default)]
     struct Notes(Mutex<Vec<String>>);
