@@ -1,6 +1,7 @@
 //! What to do about an error of a registry: lines that can be pasted.
 
-use super::error::{Action, Error, Verb};
+use super::action::{Action, Verb};
+use super::error::Error;
 use crate::hint::Hint;
 use crate::reference::DOCKER_HUB;
 

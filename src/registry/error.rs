@@ -1,60 +1,14 @@
 //! What can go wrong with a registry, and what to do about it. No variant holds a secret: URLs are reduced to hosts,
 //! because the queries of signed ones are as good as passwords.
 
-use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::action::Action;
 use super::credentials::CredentialError;
+use super::refusal::{Refusal, TargetKind};
 use crate::blob::Digest;
-use crate::reference::Repository;
 use crate::store::StoreError;
-
-/// What was being done at a registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// GET or HEAD of a manifest
-    ReadManifest,
-    /// HEAD of a manifest at the destination
-    CheckManifest,
-    /// PUT of a manifest
-    PushManifest,
-    /// GET of a blob
-    ReadBlob,
-    /// HEAD of a blob at the destination
-    CheckBlob,
-    /// mounting a blob from another repository
-    MountBlob,
-    /// upload of a blob
-    UploadBlob,
-}
-
-/// What was being done, to what, where; prints as ``reading the manifest `12` of `docker.io/library/debian` ``.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Action {
-    /// what was being done
-    pub verb: Verb,
-    /// where
-    pub repository: Repository,
-    /// the tag or the digest
-    pub subject: String,
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (verb, preposition) = match self.verb {
-            Verb::ReadManifest => ("reading the manifest", "of"),
-            Verb::CheckManifest => ("looking for the manifest", "in"),
-            Verb::PushManifest => ("pushing the manifest", "to"),
-            Verb::ReadBlob => ("reading the blob", "of"),
-            Verb::CheckBlob => ("looking for the blob", "in"),
-            Verb::MountBlob => ("mounting the blob", "in"),
-            Verb::UploadBlob => ("uploading the blob", "to"),
-        };
-        write!(formatter, "{verb} `{}` {preposition} `{}`", self.subject, self.repository)
-    }
-}
 
 /// What can go wrong with a registry.
 #[derive(Debug, thiserror::Error)]
@@ -309,40 +263,6 @@ pub enum Error {
         elapsed: Duration,
         /// the last failure; its own sources follow
         source: Box<Error>,
-    },
-}
-
-/// How a registry names another host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TargetKind {
-    /// the token server
-    Realm,
-    /// a redirect
-    Redirect,
-    /// where an upload goes on
-    Upload,
-}
-
-/// Why a host that a registry names is not talked to.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// A public registry names an address inside our network.
-    #[error("it leads to {address}, which is closer to this machine than the registry itself")]
-    TooClose {
-        /// where it leads
-        address: IpAddr,
-    },
-    /// https would become http.
-    #[error("it is not https")]
-    NotHttps,
-    /// Neither http nor https, or no URL at all.
-    #[error("it is not an http or https URL")]
-    NotHttp,
-    /// Redirects that do not end.
-    #[error("there were {limit} redirects before it")]
-    TooMany {
-        /// how many are followed
-        limit: usize,
     },
 }
 

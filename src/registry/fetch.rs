@@ -12,7 +12,8 @@ use futures_util::StreamExt as _;
 use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Method, Response, StatusCode};
 
-use super::error::{Action, Error, Verb};
+use super::action::{Action, Verb};
+use super::error::Error;
 use super::host::Host;
 use super::manifest::store_error;
 use super::request::Call;

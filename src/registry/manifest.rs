@@ -8,7 +8,8 @@ use bytes::Bytes;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
-use super::error::{Action, Error, Verb};
+use super::action::{Action, Verb};
+use super::error::Error;
 use super::host::Host;
 use super::request::{Answer, Body, Call};
 use super::token::Scopes;

@@ -4,6 +4,7 @@
 //! What is here already is not read, what is there already is not sent. A registry's login goes to it and to its token
 //! server and nowhere else, and where it sends us is held to rules (`target`).
 
+mod action;
 mod address;
 mod advice;
 mod answer;
@@ -16,6 +17,7 @@ mod flight;
 mod host;
 mod manifest;
 mod reader;
+mod refusal;
 mod request;
 mod retry;
 mod target;
@@ -33,9 +35,11 @@ use flight::Flights;
 use host::Host;
 use transport::Transport;
 
+pub use action::{Action, Verb};
 pub use credentials::{CredentialEnvironment, CredentialError, Secret};
-pub use error::{Action, Error, Refusal, TargetKind, Verb};
+pub use error::Error;
 pub use manifest::LONGEST_MANIFEST;
+pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
 
 use crate::blob::Digest;

@@ -13,7 +13,8 @@ use oci_client::token_cache::{RegistryToken, RegistryTokenType};
 use std::sync::PoisonError;
 
 use super::Inner;
-use super::error::{Action, Error};
+use super::action::Action;
+use super::error::Error;
 use super::host::{Host, Line};
 use super::token::{Authorization, Scopes};
 use super::transport::{CONNECT_TIMEOUT, READ_TIMEOUT, Scheme};

@@ -11,8 +11,10 @@ use tokio::io::AsyncReadExt as _;
 use tokio::sync::watch;
 use url::Url;
 
-use super::error::{Action, Error, Refusal, TargetKind, Verb};
+use super::action::{Action, Verb};
+use super::error::Error;
 use super::host::{Host, Line};
+use super::refusal::{Refusal, TargetKind};
 use super::target::{MOST_REDIRECTS, Target, admit, refused, unreachable};
 use super::token::{Authorization, Scopes};
 use super::transport::READ_TIMEOUT;
@@ -98,17 +100,6 @@ impl Answer {
     /// A header's text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
-    }
-}
-
-impl Action {
-    pub(super) fn new(verb: Verb, repository: &Repository, subject: &impl ToString) -> Self {
-        Self { verb, repository: repository.clone(), subject: subject.to_string() }
-    }
-
-    /// The same request for another reason.
-    pub(super) fn but(&self, verb: Verb) -> Self {
-        Self { verb, ..self.clone() }
     }
 }
 

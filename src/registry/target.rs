@@ -6,8 +6,9 @@
 use url::Url;
 
 use super::address::{Closeness, check_literal};
-use super::error::{Error, Refusal, TargetKind};
+use super::error::Error;
 use super::host::{Host, Line};
+use super::refusal::{Refusal, TargetKind};
 use super::transport::{Scheme, Transport, connect_error, too_close};
 
 /// Redirects that are followed for one request.

@@ -14,8 +14,9 @@ use url::Url;
 
 use super::challenge::Challenge;
 use super::credentials::{Credential, Secret};
-use super::error::{Error, Refusal, TargetKind};
+use super::error::Error;
 use super::host::{Host, Line};
+use super::refusal::{Refusal, TargetKind};
 use super::target::{admit, shown, unreachable};
 use super::transport::READ_TIMEOUT;
 use super::{Inner, answer};

@@ -14,9 +14,11 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::watch;
 use url::Url;
 
-use super::error::{Action, Error, Refusal, TargetKind, Verb};
+use super::action::{Action, Verb};
+use super::error::Error;
 use super::host::Host;
 use super::manifest::check_stored;
+use super::refusal::{Refusal, TargetKind};
 use super::request::{Answer, Body, Call};
 use super::token::Scopes;
 use super::{Client, Inner, PushedHow, retry};
