@@ -192,7 +192,7 @@ async fn read_body(action: &Action, mut response: Response) -> Result<Vec<u8>, E
 pub(super) fn store_error(action: &Action, source: StoreError) -> Error {
     match source {
         StoreError::WrongDigest { .. } => Error::WrongContent { action: Box::new(action.clone()), source },
-        StoreError::Io { .. } => Error::Store { action: Box::new(action.clone()), source },
+        _ => Error::Store { action: Box::new(action.clone()), source },
     }
 }
 
