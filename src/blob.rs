@@ -70,6 +70,12 @@ impl Hasher {
         self.size += bytes.len() as u64;
     }
 
+    /// The length of all pieces so far, in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The digest of all pieces, and their length in bytes.
     #[must_use]
     pub fn finish(self) -> (Digest, u64) {

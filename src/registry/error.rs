@@ -133,6 +133,16 @@ pub enum Error {
         /// how long was waited
         after: Duration,
     },
+    /// Too little moved for too long.
+    #[error("{action} failed: fewer than {least} bytes came in {} s", window.as_secs())]
+    TooSlow {
+        /// what was being done
+        action: Box<Action>,
+        /// the least that should have come, in bytes
+        least: u64,
+        /// in that time
+        window: Duration,
+    },
     /// The token server refused.
     #[error(
         "the token server `{realm}` of the registry `{registry}` answered {status}{}",
@@ -281,7 +291,7 @@ impl Error {
             Self::Status { status, .. } | Self::Token { status, .. } | Self::Busy { status, .. } => {
                 super::retry::is_transient(status.as_u16())
             }
-            Self::Interrupted { .. } | Self::Stalled { .. } | Self::Truncated { .. } => true,
+            Self::Interrupted { .. } | Self::Stalled { .. } | Self::TooSlow { .. } | Self::Truncated { .. } => true,
             Self::Unreachable { source, .. } | Self::TargetUnreachable { source, .. } => {
                 super::transport::is_reset(source)
             }

@@ -16,10 +16,12 @@ mod fetch;
 mod flight;
 mod host;
 mod manifest;
+mod patience;
 mod reader;
 mod refusal;
 mod request;
 mod retry;
+mod stream;
 mod target;
 mod token;
 mod transport;
@@ -39,8 +41,10 @@ pub use action::{Action, Verb};
 pub use credentials::{CredentialEnvironment, CredentialError, Secret};
 pub use error::Error;
 pub use manifest::LONGEST_MANIFEST;
+pub use patience::Patience;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
+pub use stream::{BlobStream, Source, SourceFailure};
 
 use crate::blob::Digest;
 use crate::reference::Repository;
@@ -63,6 +67,8 @@ pub struct Options {
     pub proxied: bool,
     /// how often passing failures are tried again
     pub retry: RetryPolicy,
+    /// how long servers may take
+    pub patience: Patience,
 }
 
 impl Options {
@@ -81,6 +87,7 @@ impl Options {
                 !value.is_empty() && names.iter().any(|known| name.eq_ignore_ascii_case(known))
             }),
             retry: RetryPolicy::default(),
+            patience: Patience::default(),
         }
     }
 }
@@ -118,6 +125,7 @@ struct Inner {
     credentials: credentials::Credentials,
     store: Store,
     policy: RetryPolicy,
+    patience: Patience,
     proxied: bool,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     flights: Flights,
@@ -136,6 +144,7 @@ impl Client {
             credentials: credentials::Credentials::new(options.environment),
             store: options.store,
             policy: options.retry,
+            patience: options.patience,
             proxied: options.proxied,
             hosts: Mutex::default(),
             flights: Flights::default(),
