@@ -3,6 +3,7 @@
 
 use std::io::{self, SeekFrom};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -23,7 +24,7 @@ const PIECE: u64 = 256 * 1024;
 pub(super) enum Body {
     Empty,
     Bytes(Bytes),
-    Blob(BlobBody),
+    Blob(Box<BlobBody>),
 }
 
 impl Body {
@@ -98,6 +99,9 @@ impl BodyFailure {
     }
 }
 
+/// A body that is being opened.
+type Opening<'open> = Pin<Box<dyn Future<Output = Result<reqwest::Body, Error>> + Send + 'open>>;
+
 impl BlobBody {
     fn new(origin: Origin, descriptor: &Descriptor, length: u64, sent: watch::Sender<u64>) -> Self {
         Self { origin, descriptor: descriptor.clone(), length, sent, failure: BodyFailure::default() }
@@ -130,7 +134,12 @@ impl BlobBody {
         self.failure.clone()
     }
 
-    async fn open(&self, action: &Action) -> Result<reqwest::Body, Error> {
+    /// Boxed: a source is opened by a request within the request that has this body, so the type would have no end.
+    fn open<'open>(&'open self, action: &'open Action) -> Opening<'open> {
+        Box::pin(self.opened(action))
+    }
+
+    async fn opened(&self, action: &Action) -> Result<reqwest::Body, Error> {
         self.failure.set(Failed::No);
         self.sent.send_replace(0);
         match &self.origin {
@@ -141,15 +150,13 @@ impl BlobBody {
                 Ok(self.watched(store.blob_path(&self.descriptor.digest), chunks))
             }
             Origin::Part { path, first } => {
-                let failed =
-                    |source| Error::File { action: Box::new(action.clone()), path: path.clone(), source };
+                let failed = |source| Error::File { action: Box::new(action.clone()), path: path.clone(), source };
                 let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
                 file.seek(SeekFrom::Start(*first)).await.map_err(failed)?;
                 Ok(self.watched(path.clone(), Box::pin(pieces(file, self.length))))
             }
             Origin::Elsewhere(source) => {
-                let opened = source.open().await;
-                let opened = opened.map_err(|source| {
+                let opened = source.open().await.map_err(|source| {
                     let action = Box::new(action.clone());
                     Error::Source { action, source: Box::new(source) }
                 })?;

@@ -8,6 +8,7 @@ mod action;
 mod address;
 mod advice;
 mod answer;
+mod body;
 mod challenge;
 mod credential_file;
 mod credentials;
@@ -16,6 +17,8 @@ mod fetch;
 mod flight;
 mod host;
 mod manifest;
+mod part_sizes;
+mod parts;
 mod patience;
 mod reader;
 mod refusal;
@@ -26,6 +29,7 @@ mod target;
 mod token;
 mod transport;
 mod upload;
+mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,6 +49,7 @@ pub use patience::Patience;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
 pub use stream::{BlobStream, Source, SourceFailure};
+pub use upload::{Begun, Placement, Supply};
 
 use crate::blob::Digest;
 use crate::reference::Repository;
@@ -129,7 +134,8 @@ struct Inner {
     proxied: bool,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     flights: Flights,
-    begun: upload::Begun,
+    part_sizes: part_sizes::PartSizes,
+    whereabouts: whereabouts::Whereabouts,
 }
 
 impl Client {
@@ -148,7 +154,8 @@ impl Client {
             proxied: options.proxied,
             hosts: Mutex::default(),
             flights: Flights::default(),
-            begun: upload::Begun::default(),
+            part_sizes: part_sizes::PartSizes::default(),
+            whereabouts: whereabouts::Whereabouts::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
