@@ -84,14 +84,14 @@ async fn a_registry_that_asks_for_parts_gets_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_broken_part_the_registry_is_asked_how_far_it_got() {
+    // This registry does not go on with an upload of which it got half of a part: the names of its uploads hold their size.
     for (after, begun) in [(0, 1), (100_000, 2)] {
         let setting = Setting::new();
         setting.proxy.fault(On::put_blob(), Fault::TooLarge(MEBIBYTE));
-        setting.proxy.fault(patch().nth(3), Fault::CutRequest(after, Cut::Reset));
+        setting.proxy.fault(patch().nth(2), Fault::CutRequest(after, Cut::Reset));
         let requests = setting.push(&setting.blob(b'a', 8 * MEBIBYTE)).await;
         let asked = requests.iter().filter(|request| request.method == "GET" && request.path.contains("/uploads/"));
         assert_eq!(asked.count(), 1, "{requests:#?}");
-        println!("{after}: {requests:#?}");
         assert_eq!(of(&requests, "POST").len(), 1 + begun, "{after}: {requests:#?}");
     }
 }
