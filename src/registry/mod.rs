@@ -24,6 +24,7 @@ mod retry;
 mod stream;
 mod target;
 mod token;
+mod told;
 mod transport;
 mod upload;
 
@@ -45,6 +46,7 @@ pub use patience::Patience;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
 pub use stream::{BlobStream, Source, SourceFailure};
+pub use told::Told;
 
 use crate::blob::Digest;
 use crate::reference::Repository;
@@ -69,6 +71,8 @@ pub struct Options {
     pub retry: RetryPolicy,
     /// how long servers may take
     pub patience: Patience,
+    /// who is told what a person should know
+    pub told: Told,
 }
 
 impl Options {
@@ -88,6 +92,7 @@ impl Options {
             }),
             retry: RetryPolicy::default(),
             patience: Patience::default(),
+            told: Told::default(),
         }
     }
 }
@@ -126,6 +131,7 @@ struct Inner {
     store: Store,
     policy: RetryPolicy,
     patience: Patience,
+    told: Told,
     proxied: bool,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     flights: Flights,
@@ -145,6 +151,7 @@ impl Client {
             store: options.store,
             policy: options.retry,
             patience: options.patience,
+            told: options.told,
             proxied: options.proxied,
             hosts: Mutex::default(),
             flights: Flights::default(),
