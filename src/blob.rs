@@ -57,7 +57,7 @@ impl Digest {
 }
 
 /// Computes a [`Digest`] over bytes that arrive in pieces.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hasher {
     state: Sha256,
     size: u64,

@@ -3,6 +3,7 @@
 //! Every file is written beside its place and renamed, so a reader, another process or a kill never sees half of one.
 
 mod lock;
+mod partial;
 mod verified;
 
 use std::io::{self, Write};
@@ -18,6 +19,7 @@ use crate::full_disk;
 use crate::hint::Hint;
 
 pub use lock::{LOOK, lock};
+pub use partial::{Claim, Partial};
 pub use verified::VerifiedBlob;
 
 /// An unfinished file that nobody wrote to for so long belongs to no run that still goes on.
@@ -116,6 +118,7 @@ impl Store {
 
     /// Removes what runs that were killed left unfinished. Nothing depends on it, so what cannot be removed stays.
     fn sweep(&self) {
+        self.sweep_partials(ABANDONED);
         for entry in fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
             let age =
                 entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());

@@ -1,15 +1,12 @@
-//! Reads blobs into the store, a chunk at a time, each verified and never longer than announced.
-//!
-//! Two ways lead there. Registries that send us elsewhere for their blobs, which is most of the public ones, are read by
-//! our own client, which holds redirects to our rules. A registry that has served a blob itself is read through
-//! oci-client ([`super::reader`]) from then on. When that fails, our own client asks again: it alone can tell a person
-//! what the registry said.
+//! Reads blobs into the store: what a run that failed left of them is gone on with, and what another process reads is
+//! waited for.
 
-use std::io::Write as _;
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::Response;
 use reqwest::header::CONTENT_LENGTH;
+use tokio::time::Instant;
 
 use super::action::{Action, Verb};
 use super::error::Error;
@@ -18,9 +15,12 @@ use super::stream::Source;
 use super::token::Scopes;
 use super::transport::READ_TIMEOUT;
 use super::{Client, Inner};
-use crate::blob::Descriptor;
+use crate::blob::{Descriptor, Hasher};
 use crate::reference::Repository;
-use crate::store::StoreError;
+use crate::store::{Claim, LOOK, Partial, Store, StoreError};
+
+/// How long another process is waited for in silence.
+const NOTE_AFTER: Duration = Duration::from_secs(2);
 
 impl Client {
     /// Brings a blob into the store, unless it is there.
@@ -28,7 +28,8 @@ impl Client {
     /// `progress` is told how many bytes of the blob are there by now; the number falls when an attempt begins anew.
     ///
     /// # Errors
-    /// When the registry cannot be asked, has no such blob, or sends something else.
+    /// When the registry cannot be asked, has no such blob, or sends something else. What came of a large blob is kept:
+    /// the next call, of this process or another, for this repository or another, goes on from there.
     pub async fn fetch_blob(
         &self,
         repository: &Repository,
@@ -36,32 +37,57 @@ impl Client {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), Error> {
         let _turn = self.inner.flights.turn(&descriptor.digest).await;
-        if self.inner.store.has(&descriptor.digest, descriptor.size) {
+        let source = self.source(repository, descriptor);
+        let Some(mut partial) = self.claim(&source).await? else {
             progress(descriptor.size);
             return Ok(());
-        }
-        let source = self.source(repository, descriptor);
-        match self.keep(&source, progress).await {
-            // Bytes go wrong on the way, too.
-            Err(Error::WrongContent { .. }) => self.keep(&source, progress).await,
-            kept => kept,
-        }
+        };
+        let all = match fill(&source, &mut partial, progress).await {
+            // Bytes go wrong on the way, and on disks.
+            Err(Error::WrongContent { .. }) => {
+                partial.begin_anew().map_err(|error| store_error(&source.action(), error))?;
+                fill(&source, &mut partial, progress).await
+            }
+            filled => filled,
+        };
+        let all = match all {
+            Err(error @ Error::WrongContent { .. }) => {
+                partial.begin_anew().map_err(|error| store_error(&source.action(), error))?;
+                return Err(error);
+            }
+            all => all?,
+        };
+        partial.finish_as(descriptor, all).map_err(|error| store_error(&source.action(), error))
     }
 
-    /// Reads the blob into the store.
-    async fn keep(&self, source: &Source, progress: &(dyn Fn(u64) + Sync)) -> Result<(), Error> {
-        let (action, store) = (source.action(), &self.inner.store);
-        let mut stream = source.open().await?;
-        let mut writer = store.writer().map_err(|error| store_error(&action, error))?;
-        progress(0);
-        while let Some(piece) = stream.next().await? {
-            let path = || store.root().to_owned();
-            writer
-                .write_all(&piece)
-                .map_err(|error| store_error(&action, StoreError::Io { path: path(), source: error }))?;
-            progress(stream.position());
+    /// What there is of the blob, to go on with; `None` when it is in the store.
+    ///
+    /// Another process that reads the same is waited for, as long as it gets on.
+    async fn claim(&self, source: &Source) -> Result<Option<Partial>, Error> {
+        let (store, digest, action) = (&self.inner.store, source.descriptor().digest, source.action());
+        let there = || store.has(&digest, source.descriptor().size);
+        let begin = Instant::now();
+        let (mut told, mut others, mut moved) = (false, 0, begin);
+        loop {
+            if there() {
+                return Ok(None);
+            }
+            match off_the_runtime(&action, store.clone(), move |store| store.claim(&digest)).await? {
+                // It may have come since.
+                Claim::Ours(partial) => return Ok((!there()).then_some(partial)),
+                Claim::Others(bytes) if bytes != others => (others, moved) = (bytes, Instant::now()),
+                // It may be waiting for a server itself, so it gets twice as long as one.
+                Claim::Others(_) if moved.elapsed() > 2 * self.inner.patience.silence => {
+                    return off_the_runtime(&action, store.clone(), |store| store.claim_own()).await.map(Some);
+                }
+                Claim::Others(_) => {}
+            }
+            if !told && begin.elapsed() > NOTE_AFTER {
+                told = true;
+                self.inner.told.tell(format!("another anyarch is {action}: waiting until it is done"));
+            }
+            tokio::time::sleep(LOOK).await;
         }
-        writer.finish_as(source.descriptor()).map_err(|error| store_error(&action, error))
     }
 
     /// True when the repository has that blob. A registry that does not answer HEAD counts as not having it.
@@ -89,6 +115,33 @@ impl Inner {
         let size = answer.header(CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<u64>().ok());
         Ok(size.is_none_or(|size| size == descriptor.size))
     }
+}
+
+/// Adds to `partial` what is missing; what all of it went through.
+async fn fill(source: &Source, partial: &mut Partial, progress: &(dyn Fn(u64) + Sync)) -> Result<Hasher, Error> {
+    let kept = |error| store_error(&source.action(), error);
+    if partial.before().size() > source.descriptor().size {
+        partial.begin_anew().map_err(kept)?;
+    }
+    let mut stream = source.open_after(partial.before().clone()).await?;
+    progress(stream.position());
+    while let Some(piece) = stream.next().await? {
+        partial.add(&piece).map_err(kept)?;
+        progress(stream.position());
+    }
+    Ok(stream.into_hasher().unwrap_or_default())
+}
+
+/// Reads and hashes large files where nobody waits for it.
+async fn off_the_runtime<T: Send + 'static>(
+    action: &Action,
+    store: Store,
+    work: impl FnOnce(Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Error> {
+    let path = store.root().to_owned();
+    let done = tokio::task::spawn_blocking(move || work(store)).await;
+    done.unwrap_or_else(|error| Err(StoreError::Io { path, source: std::io::Error::other(error) }))
+        .map_err(|error| store_error(action, error))
 }
 
 /// The next piece of a body.

@@ -27,6 +27,7 @@ mod retry;
 mod stream;
 mod target;
 mod token;
+mod told;
 mod transport;
 mod upload;
 mod whereabouts;
@@ -49,6 +50,7 @@ pub use patience::Patience;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
 pub use stream::{BlobStream, Source, SourceFailure};
+pub use told::Told;
 pub use upload::{Begun, Placement, Supply};
 
 use crate::blob::Digest;
@@ -74,6 +76,8 @@ pub struct Options {
     pub retry: RetryPolicy,
     /// how long servers may take
     pub patience: Patience,
+    /// who is told what a person should know
+    pub told: Told,
 }
 
 impl Options {
@@ -93,6 +97,7 @@ impl Options {
             }),
             retry: RetryPolicy::default(),
             patience: Patience::default(),
+            told: Told::default(),
         }
     }
 }
@@ -131,6 +136,7 @@ struct Inner {
     store: Store,
     policy: RetryPolicy,
     patience: Patience,
+    told: Told,
     proxied: bool,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     flights: Flights,
@@ -151,6 +157,7 @@ impl Client {
             store: options.store,
             policy: options.retry,
             patience: options.patience,
+            told: options.told,
             proxied: options.proxied,
             hosts: Mutex::default(),
             flights: Flights::default(),

@@ -175,6 +175,12 @@ impl BlobStream {
         self.position
     }
 
+    /// What all bytes up to [`Self::position`] went through; none after [`Source::open_at`].
+    #[must_use]
+    pub fn into_hasher(self) -> Option<Hasher> {
+        self.hasher
+    }
+
     /// The next piece, never an empty one; `None` at the end, when the digest was right.
     ///
     /// # Errors

@@ -36,6 +36,7 @@ mod real_programs;
 mod registry;
 mod registry_answers;
 mod registry_children;
+mod registry_reads;
 mod rings;
 mod rust_builds;
 mod same_digest;

@@ -47,11 +47,12 @@ impl Party {
     pub fn with(change: impl FnOnce(&mut Options)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let mut options = Options::new(store.clone(), CredentialEnvironment::default());
-        options.proxied = false;
-        options.retry.first_wait = Duration::from_millis(5);
-        change(&mut options);
-        Self { client: Client::new(options).unwrap(), store, _folder: folder }
+        Self { client: client(&store, change), store, _folder: folder }
+    }
+
+    /// Another client, as another process would have, of the same store.
+    pub fn beside(&self, change: impl FnOnce(&mut Options)) -> Client {
+        client(&self.store, change)
     }
 
     /// Pushes a blob of the store.
@@ -63,6 +64,14 @@ impl Party {
     ) -> Result<PushedHow, Error> {
         self.client.push_blob(repository, blob, Supply::Store, from, &|_| ()).await
     }
+}
+
+fn client(store: &Store, change: impl FnOnce(&mut Options)) -> Client {
+    let mut options = Options::new(store.clone(), CredentialEnvironment::default());
+    options.proxied = false;
+    options.retry.first_wait = Duration::from_millis(5);
+    change(&mut options);
+    Client::new(options).unwrap()
 }
 
 /// An image of three layers; its blobs are in the store.
