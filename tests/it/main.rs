@@ -15,6 +15,7 @@ mod debian_mirrors;
 mod debian_packages;
 mod elf;
 mod examples;
+mod fault_matrix;
 mod fault_proxy;
 mod folders;
 mod images;

@@ -80,7 +80,7 @@ pub struct Proxy {
 type Entry = Arc<Mutex<Request>>;
 
 struct State {
-    upstream: String,
+    upstream: Mutex<String>,
     seen: Mutex<Vec<Entry>>,
     rules: Mutex<Vec<Rule>>,
     connections: AtomicU64,
@@ -101,7 +101,7 @@ impl Proxy {
         let socket = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let port = socket.local_addr().expect("a socket has an address").port();
         let state = Arc::new(State {
-            upstream: upstream.address().replace("localhost", "127.0.0.1"),
+            upstream: Mutex::new(upstream.address().replace("localhost", "127.0.0.1")),
             seen: Mutex::default(),
             rules: Mutex::default(),
             connections: AtomicU64::new(0),
@@ -126,6 +126,12 @@ impl Proxy {
     /// `localhost:PORT`
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// From now on stands before another registry.
+    pub fn stand_before(&self, upstream: &impl Upstream) {
+        let address = upstream.address().replace("localhost", "127.0.0.1");
+        *self.state.upstream.lock().expect("no thread panics with the address") = address;
     }
 
     /// Has a fault happen to the requests that fit, from now on. A request may meet several.
@@ -166,9 +172,9 @@ impl Drop for Proxy {
 
 impl State {
     /// What is to go wrong with a request that just came.
-    fn faults(&self, method: &str, path: &str) -> Vec<Fault> {
+    fn faults(&self, method: &str, path: &str, length: u64) -> Vec<Fault> {
         let mut rules = self.rules.lock().expect("no thread panics with the rules");
-        let fitting = rules.iter_mut().filter(|rule| rule.on.fits(method, path));
+        let fitting = rules.iter_mut().filter(|rule| rule.on.fits(method, path, length));
         let due = fitting.filter_map(|rule| {
             rule.met += 1;
             rule.on.is_due(rule.met).then(|| rule.fault.clone())
