@@ -25,6 +25,7 @@ mod install_refused;
 mod install_rust;
 mod interrupt;
 mod jobs;
+mod kill;
 mod licences;
 mod memory;
 mod push;

@@ -9,6 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 pub use fault::{Cut, Fault, Gate, On, Reply};
 
@@ -85,6 +86,7 @@ struct State {
     rules: Mutex<Vec<Rule>>,
     connections: AtomicU64,
     uploads: Gauge,
+    exchanges: Gauge,
     over: AtomicBool,
 }
 
@@ -106,6 +108,7 @@ impl Proxy {
             rules: Mutex::default(),
             connections: AtomicU64::new(0),
             uploads: Gauge::default(),
+            exchanges: Gauge::default(),
             over: AtomicBool::new(false),
         });
         let shared = state.clone();
@@ -149,6 +152,18 @@ impl Proxy {
     pub fn take(&self) -> Vec<Request> {
         let taken = std::mem::take(&mut *self.state.seen.lock().expect("no thread panics with the list"));
         taken.iter().map(|entry| entry.lock().expect("no thread panics with a request").clone()).collect()
+    }
+
+    /// Waits until no request is under way: a client that was killed leaves some.
+    ///
+    /// # Panics
+    /// When they do not end.
+    pub fn settle(&self) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while self.state.exchanges.now.load(Ordering::SeqCst) > 0 {
+            assert!(Instant::now() < end, "requests do not end");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// How many connections there were so far.

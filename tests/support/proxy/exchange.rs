@@ -21,6 +21,7 @@ pub(super) fn serve(state: &State, client: &TcpStream) -> io::Result<()> {
     client.set_nodelay(true)?;
     let mut reader = BufReader::with_capacity(PIECE, client.try_clone()?);
     while let Some(head) = Head::read(&mut reader)? {
+        let _open = state.exchanges.open();
         match Exchange::new(state, client, head)?.run(&mut reader) {
             Ok(End::Next) => {}
             Ok(End::Cut(Cut::Reset)) => return SockRef::from(client).set_linger(Some(Duration::ZERO)),

@@ -204,12 +204,6 @@ impl On {
         self
     }
 
-    /// Only the nth, from 1, and all that follow.
-    pub fn from(mut self, time: u64) -> Self {
-        self.times = (time, u64::MAX);
-        self
-    }
-
     /// True for such a request, whichever time it is.
     pub fn fits(&self, method: &str, path: &str, length: u64) -> bool {
         length >= self.larger
