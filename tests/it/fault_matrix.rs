@@ -1,12 +1,12 @@
 //! Whatever goes wrong with whichever request: what passes leaves the image that an undisturbed run makes, and what lasts
 //! ends with an error that says what was tried where, with the old tag in its place, and in a next run that is right.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::support::program::redact;
 use crate::support::proxy::{Cut, Fault, On, Proxy, Reply};
 use crate::support::scene::{Implementation, Scene, Where};
+use crate::support::trials::Trials;
 
 /// A request of a push.
 #[derive(Clone)]
@@ -101,21 +101,12 @@ fn steps(scene: &Scene) -> Vec<Step> {
 /// Runs cells one after the other and tells of all that failed.
 struct Matrix {
     scene: Scene,
-    ran: usize,
-    failed: Vec<String>,
+    trials: Trials,
 }
 
 impl Matrix {
     fn new(scene: Scene) -> Self {
-        Self { scene, ran: 0, failed: Vec::new() }
-    }
-
-    fn proxy(&self, side: Side) -> &Proxy {
-        match side {
-            Side::Base => self.scene.base_proxy(),
-            Side::Target => &self.scene.target,
-            Side::Tokens => self.scene.tokens.as_ref().expect("a step of tokens is one of a scene with tokens"),
-        }
+        Self { scene, trials: Trials::default() }
     }
 
     fn steps(&self) -> Vec<Step> {
@@ -129,38 +120,8 @@ impl Matrix {
 
     /// One cell: the faults happen to the requests that fit, and this is what comes of it.
     fn cell(&mut self, step: &Step, on: &On, faults: &[Fault], outcome: Outcome) {
-        self.ran += 1;
-        let tried = catch_unwind(AssertUnwindSafe(|| self.try_cell(step, on, faults, outcome)));
-        if let Err(panic) = tried {
-            let text = panic.downcast_ref::<String>().cloned();
-            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default();
-            self.failed.push(format!("{}: {faults:?} {on:?}\n{text}\n", step.name));
-        }
-    }
-
-    fn try_cell(&self, step: &Step, on: &On, faults: &[Fault], outcome: Outcome) {
-        let (scene, proxy) = (&self.scene, self.proxy(step.side));
-        let attempt = scene.attempt();
-        let old = if matches!(outcome, Wrong(_)) { Some(attempt.put_old()) } else { None };
-        for fault in faults {
-            proxy.fault(on.clone(), fault.clone());
-        }
-        let ended = attempt.run();
-        assert!(proxy.take().iter().any(|request| request.faulty), "no such request was made\n{}", ended.stderr);
-        let Wrong(words) = outcome else { return attempt.assert_right(&ended) };
-        let stderr = redact(&ended.stderr, &[]);
-        assert_eq!((ended.code, &*ended.stdout), (6, ""), "{stderr}");
-        let (base, target) = (scene.base_name(), format!("{}/{}", scene.target.host(), attempt.repository));
-        let own = step.words.replace("BASE", base.trim_end_matches(":1")).replace("TARGET", &target);
-        let own =
-            own.replace("TOKENS", scene.tokens.as_ref().map_or("", Proxy::host)).replace("HOST", scene.target.host());
-        for words in words.iter().copied().chain([&*redact(&own, &[])]) {
-            assert!(stderr.contains(words), "it does not say `{words}`:\n{stderr}");
-        }
-        assert_eq!(attempt.tag("new"), old, "the tag was moved");
-        assert_eq!(attempt.half_done(), [""; 0], "something is left half done");
-        proxy.heal();
-        attempt.assert_right(&attempt.run());
+        let name = format!("{}: {faults:?} {on:?}", step.name);
+        self.trials.run(&name, || try_cell(&self.scene, step, on, faults, outcome));
     }
 
     /// What fails the first time and not the second.
@@ -176,12 +137,36 @@ impl Matrix {
     }
 }
 
-impl Drop for Matrix {
-    fn drop(&mut self) {
-        let (ran, failed) = (self.ran, self.failed.len());
-        assert!(std::thread::panicking() || failed == 0, "{failed} of {ran}:\n\n{}", self.failed.join("\n"));
-        assert!(std::thread::panicking() || ran > 0, "nothing was tried");
+fn proxy_of(scene: &Scene, side: Side) -> &Proxy {
+    match side {
+        Side::Base => scene.base_proxy(),
+        Side::Target => &scene.target,
+        Side::Tokens => scene.tokens.as_ref().expect("a step of tokens is one of a scene with tokens"),
     }
+}
+
+fn try_cell(scene: &Scene, step: &Step, on: &On, faults: &[Fault], outcome: Outcome) {
+    let proxy = proxy_of(scene, step.side);
+    let attempt = scene.attempt();
+    let old = if matches!(outcome, Wrong(_)) { Some(attempt.put_old()) } else { None };
+    for fault in faults {
+        proxy.fault(on.clone(), fault.clone());
+    }
+    let ended = attempt.run();
+    assert!(proxy.take().iter().any(|request| request.faulty), "no such request was made\n{}", ended.stderr);
+    let Wrong(words) = outcome else { return attempt.assert_right(&ended) };
+    let stderr = redact(&ended.stderr, &[]);
+    assert_eq!((ended.code, &*ended.stdout), (6, ""), "{stderr}");
+    let (base, target) = (scene.base_name(), format!("{}/{}", scene.target.host(), attempt.repository));
+    let own = step.words.replace("BASE", base.trim_end_matches(":1")).replace("TARGET", &target);
+    let own = own.replace("TOKENS", scene.tokens.as_ref().map_or("", Proxy::host)).replace("HOST", scene.target.host());
+    for words in words.iter().copied().chain([&*redact(&own, &[])]) {
+        assert!(stderr.contains(words), "it does not say `{words}`:\n{stderr}");
+    }
+    assert_eq!(attempt.tag("new"), old, "the tag was moved");
+    assert_eq!(attempt.half_done(), [""; 0], "something is left half done");
+    proxy.heal();
+    attempt.assert_right(&attempt.run());
 }
 
 /// A date in the near future, as `Retry-After` may have it.

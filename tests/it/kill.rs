@@ -14,6 +14,7 @@ use crate::support::prebuilt::Noise;
 use crate::support::process::{Ended, exit_code};
 use crate::support::proxy::{Fault, Gate, On, Request};
 use crate::support::scene::{Attempt, Implementation, Scene, Where};
+use crate::support::trials::Trials;
 
 /// Which points are tried: another number tries others.
 const SEED: u64 = 20_261_121;
@@ -124,16 +125,13 @@ fn try_point(scene: &Scene, point: &Point, signal: Signal) {
     let again: Vec<String> = scene.target.take().iter().filter(|it| it.uploads()).filter_map(digest).collect();
     let twice: Vec<&String> = again.iter().filter(|digest| arrived.contains(*digest)).collect();
     assert!(twice.is_empty(), "these had arrived and were uploaded again: {twice:?}");
-    println!("{} of {} uploads had arrived", arrived.len(), arrived.len() + again.len());
 }
 
 fn try_points(scene: &Scene, count: usize, signal: Signal) {
-    let mut noise = Noise::new(SEED);
+    let (mut noise, mut trials) = (Noise::new(SEED), Trials::default());
     for number in 1..=count {
         let point = point(scene, &mut noise);
-        // Shown when it fails.
-        println!("{signal} {number}: {point:?}");
-        try_point(scene, &point, signal);
+        trials.run(&format!("{signal} {number}: {point:?}"), || try_point(scene, &point, signal));
     }
 }
 

@@ -22,6 +22,7 @@ pub mod server;
 pub mod shims;
 pub mod source;
 pub mod start;
+pub mod trials;
 
 pub use program::anyarch;
 

@@ -1,10 +1,14 @@
-//! A project whose program is there already, so that a test of pushes compiles nothing, and a small base for it.
+//! A project whose program is there already, so that a test of pushes compiles nothing, and bases for it, small ones and
+//! one as large as a test wants.
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use anyarch::blob::{self, Descriptor, Digest, Hasher};
+use flate2::{Compression, GzBuilder};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -125,9 +129,108 @@ impl Base {
 }
 
 /// Copies what a layout holds under the tag `1` to a reference, plain http.
-pub fn copy_layout(layout: &std::path::Path, reference: &str) {
+pub fn copy_layout(layout: &Path, reference: &str) {
     let source = format!("oci:{}:1", layout.display());
     let mut skopeo = Command::new("skopeo");
     skopeo.args(["copy", "--quiet", "--all", "--dest-tls-verify=false", &source]);
     process::succeed(skopeo.arg(format!("docker://{reference}")));
+}
+
+/// A base for linux/amd64 whose one layer is as large as a test wants, made without ever being in memory.
+pub struct LargeBase {
+    layout: TempDir,
+    /// the layer
+    pub layer: Descriptor,
+}
+
+impl LargeBase {
+    /// Writes it; the layer is about that many bytes, which no compressor made smaller.
+    pub fn new(size: u64) -> Self {
+        let layout = tempfile::tempdir().expect("a temporary folder can be made");
+        let (layer, diff_id) = write_layer(&layout.path().join("layer"), size);
+        let blobs = layout.path().join("blobs/sha256");
+        fs::create_dir_all(&blobs).expect("the layout's folder can be made");
+        fs::rename(layout.path().join("layer"), blobs.join(layer.digest.hex())).expect("a file can be moved");
+        let put = |media_type: &str, document: &serde_json::Value| {
+            let bytes = blob::canonical_json(document);
+            let descriptor = Descriptor::of(media_type, &bytes);
+            fs::write(blobs.join(descriptor.digest.hex()), bytes).expect("a blob can be written");
+            descriptor
+        };
+        let rootfs = json!({"type": "layers", "diff_ids": [diff_id]});
+        let config = json!({"architecture": "amd64", "os": "linux", "config": {}, "rootfs": rootfs});
+        let config = put(blob::MEDIA_TYPE_CONFIG, &config);
+        let (version, kind) = (2, blob::MEDIA_TYPE_MANIFEST);
+        let manifest = json!({"schemaVersion": version, "mediaType": kind, "config": config, "layers": [layer]});
+        let mut manifest = put(kind, &manifest);
+        manifest.annotations.insert("org.opencontainers.image.ref.name".into(), "1".into());
+        let index = json!({"schemaVersion": version, "manifests": [manifest]});
+        fs::write(layout.path().join("index.json"), blob::canonical_json(&index)).expect("index.json can be written");
+        let version = r#"{"imageLayoutVersion":"1.0.0"}"#;
+        fs::write(layout.path().join("oci-layout"), version).expect("oci-layout can be written");
+        Self { layout, layer }
+    }
+
+    /// The layout's folder, where the base has the tag `1`.
+    pub fn layout(&self) -> &Path {
+        self.layout.path()
+    }
+}
+
+/// Writes a layer of one file; its descriptor and the digest of its tar.
+fn write_layer(path: &Path, size: u64) -> (Descriptor, Digest) {
+    let file = Hashed::new(File::create(path).expect("a file can be made"));
+    // Stored, not squeezed: it would take minutes for nothing.
+    let packed = GzBuilder::new().mtime(0).operating_system(255).write(file, Compression::none());
+    let mut tar = tar::Builder::new(Hashed::new(packed));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(size);
+    header.set_mode(0o644);
+    let content = Repeated { block: Noise::new(1).bytes(1 << 20), at: 0 };
+    tar.append_data(&mut header, "large", content.take(size)).expect("a tar can be written");
+    let tar = tar.into_inner().expect("a tar can be written");
+    let (packed, (diff_id, _)) = (tar.inner, tar.hasher.finish());
+    let file = packed.finish().expect("what was packed can be written");
+    let (digest, size) = file.hasher.finish();
+    (Descriptor::new(blob::MEDIA_TYPE_LAYER_GZIP, digest, size), diff_id)
+}
+
+/// A writer that knows the digest of what passed.
+struct Hashed<W> {
+    inner: W,
+    hasher: Hasher,
+}
+
+impl<W> Hashed<W> {
+    fn new(inner: W) -> Self {
+        Self { inner, hasher: Hasher::default() }
+    }
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// The same block without end.
+struct Repeated {
+    block: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Repeated {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.block[self.at..];
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.at = (self.at + count) % self.block.len();
+        Ok(count)
+    }
 }
