@@ -9,6 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 pub use fault::{Cut, Fault, Gate, On, Reply};
 
@@ -80,11 +81,12 @@ pub struct Proxy {
 type Entry = Arc<Mutex<Request>>;
 
 struct State {
-    upstream: String,
+    upstream: Mutex<String>,
     seen: Mutex<Vec<Entry>>,
     rules: Mutex<Vec<Rule>>,
     connections: AtomicU64,
     uploads: Gauge,
+    exchanges: Gauge,
     over: AtomicBool,
 }
 
@@ -101,11 +103,12 @@ impl Proxy {
         let socket = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let port = socket.local_addr().expect("a socket has an address").port();
         let state = Arc::new(State {
-            upstream: upstream.address().replace("localhost", "127.0.0.1"),
+            upstream: Mutex::new(upstream.address().replace("localhost", "127.0.0.1")),
             seen: Mutex::default(),
             rules: Mutex::default(),
             connections: AtomicU64::new(0),
             uploads: Gauge::default(),
+            exchanges: Gauge::default(),
             over: AtomicBool::new(false),
         });
         let shared = state.clone();
@@ -128,6 +131,12 @@ impl Proxy {
         &self.host
     }
 
+    /// From now on stands before another registry.
+    pub fn stand_before(&self, upstream: &impl Upstream) {
+        let address = upstream.address().replace("localhost", "127.0.0.1");
+        *self.state.upstream.lock().expect("no thread panics with the address") = address;
+    }
+
     /// Has a fault happen to the requests that fit, from now on. A request may meet several.
     pub fn fault(&self, on: On, fault: Fault) -> &Self {
         self.state.rules.lock().expect("no thread panics with the rules").push(Rule { on, fault, met: 0 });
@@ -143,6 +152,18 @@ impl Proxy {
     pub fn take(&self) -> Vec<Request> {
         let taken = std::mem::take(&mut *self.state.seen.lock().expect("no thread panics with the list"));
         taken.iter().map(|entry| entry.lock().expect("no thread panics with a request").clone()).collect()
+    }
+
+    /// Waits until no request is under way: a client that was killed leaves some.
+    ///
+    /// # Panics
+    /// When they do not end.
+    pub fn settle(&self) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while self.state.exchanges.now.load(Ordering::SeqCst) > 0 {
+            assert!(Instant::now() < end, "requests do not end");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// How many connections there were so far.
@@ -166,9 +187,9 @@ impl Drop for Proxy {
 
 impl State {
     /// What is to go wrong with a request that just came.
-    fn faults(&self, method: &str, path: &str) -> Vec<Fault> {
+    fn faults(&self, method: &str, path: &str, length: u64) -> Vec<Fault> {
         let mut rules = self.rules.lock().expect("no thread panics with the rules");
-        let fitting = rules.iter_mut().filter(|rule| rule.on.fits(method, path));
+        let fitting = rules.iter_mut().filter(|rule| rule.on.fits(method, path, length));
         let due = fitting.filter_map(|rule| {
             rule.met += 1;
             rule.on.is_due(rule.met).then(|| rule.fault.clone())

@@ -21,6 +21,7 @@ pub(super) fn serve(state: &State, client: &TcpStream) -> io::Result<()> {
     client.set_nodelay(true)?;
     let mut reader = BufReader::with_capacity(PIECE, client.try_clone()?);
     while let Some(head) = Head::read(&mut reader)? {
+        let _open = state.exchanges.open();
         match Exchange::new(state, client, head)?.run(&mut reader) {
             Ok(End::Next) => {}
             Ok(End::Cut(Cut::Reset)) => return SockRef::from(client).set_linger(Some(Duration::ZERO)),
@@ -110,8 +111,8 @@ impl<'serve> Exchange<'serve> {
     fn new(state: &'serve State, client: &'serve TcpStream, head: Head) -> io::Result<Self> {
         let (method, path) = (head.word(0).to_owned(), head.word(1).to_owned());
         let framing = head.framing()?.unwrap_or(Framing::Length(0));
-        let faults = state.faults(&method, &path);
         let length = if let Framing::Length(length) = framing { length } else { 0 };
+        let faults = state.faults(&method, &path, length);
         let entry =
             state.enter(Request { method, path, length, sent: 0, received: 0, status: 0, faulty: !faults.is_empty() });
         Ok(Self { state, client, head, framing, entry, plan: Plan::of(faults) })
@@ -151,7 +152,8 @@ impl<'serve> Exchange<'serve> {
         if self.plan.request.hold.as_ref().is_some_and(|(after, gate)| *after == 0 && !gate.pass()) {
             return Ok(End::Cut(Cut::Close));
         }
-        let server = TcpStream::connect(&self.state.upstream)?;
+        let upstream = self.state.upstream.lock().expect("no thread panics with the address").clone();
+        let server = TcpStream::connect(upstream)?;
         server.set_nodelay(true)?;
         (&server).write_all(&self.forwarded().bytes())?;
         let (answered, relayed) = thread::scope(|scope| {

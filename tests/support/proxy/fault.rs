@@ -1,5 +1,6 @@
 //! What can go wrong with a request, and with which ones it does.
 
+use std::fmt;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -72,7 +73,7 @@ impl Fault {
 }
 
 /// An answer of the proxy's own.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(String, String)>,
@@ -104,12 +105,20 @@ impl Reply {
     }
 }
 
+impl fmt::Debug for Reply {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {:?} {}", self.status, self.headers, String::from_utf8_lossy(&self.body))
+    }
+}
+
 /// Which requests a fault happens to.
 #[derive(Debug, Clone)]
 pub struct On {
     method: &'static str,
     path: String,
     without: Option<&'static str>,
+    /// the least announced length of the body
+    larger: u64,
     /// the first and the last, counted from 1 over those that fit
     times: (u64, u64),
 }
@@ -118,7 +127,7 @@ impl On {
     /// Requests of that method (`*` is any) whose path with its query is `path`, in which `*` stands for any text; all of
     /// them, until one of the following says otherwise.
     pub fn new(method: &'static str, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), without: None, times: (1, u64::MAX) }
+        Self { method, path: path.into(), without: None, larger: 0, times: (1, u64::MAX) }
     }
 
     /// HEAD of a blob.
@@ -177,6 +186,12 @@ impl On {
         self
     }
 
+    /// Only with a body that is announced to have at least so many bytes.
+    pub fn larger(mut self, length: u64) -> Self {
+        self.larger = length;
+        self
+    }
+
     /// Only the nth of them, from 1.
     pub fn nth(mut self, time: u64) -> Self {
         self.times = (time, time);
@@ -189,14 +204,10 @@ impl On {
         self
     }
 
-    /// Only the nth, from 1, and all that follow.
-    pub fn from(mut self, time: u64) -> Self {
-        self.times = (time, u64::MAX);
-        self
-    }
-
-    pub(super) fn fits(&self, method: &str, path: &str) -> bool {
-        (self.method == "*" || self.method == method)
+    /// True for such a request, whichever time it is.
+    pub fn fits(&self, method: &str, path: &str, length: u64) -> bool {
+        length >= self.larger
+            && (self.method == "*" || self.method == method)
             && fits(&self.path, path)
             && self.without.is_none_or(|text| !path.contains(text))
     }
