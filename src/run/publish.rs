@@ -2,7 +2,6 @@
 //! user can pull has changed.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,17 +15,16 @@ use crate::output_spec::Output;
 use crate::plan::Unit;
 use crate::reference::{Reference, Repository};
 use crate::registry::{self, PushedHow};
-use crate::sink::{self, Bundle, SinkError};
+use crate::sink::{self, Bundle};
 
 use super::error::Error;
 use super::prepare::Prepared;
+use super::renew;
 use super::session::Session;
 use super::transfer::Transfer;
 
 /// How many blobs move at once.
 const TRANSFERS: usize = 4;
-/// An archive goes to stdout in pieces of this many bytes: stdout itself would cut it at each newline.
-const STDOUT: usize = 1 << 17;
 
 /// An image that is where it should be.
 #[derive(Clone, Debug)]
@@ -104,7 +102,12 @@ pub fn prefetch(session: &Session, prepared: &Arc<Prepared>, output: &Output) ->
     Fetches(set)
 }
 
-async fn fetch(session: &Session, prepared: &Prepared, name: &BaseName, layer: &Descriptor) -> Result<(), Error> {
+pub(super) async fn fetch(
+    session: &Session,
+    prepared: &Prepared,
+    name: &BaseName,
+    layer: &Descriptor,
+) -> Result<(), Error> {
     if session.store.has(&layer.digest, layer.size) {
         return Ok(());
     }
@@ -290,21 +293,22 @@ pub async fn publish(
             }
             Output::Default => {
                 let path = prepared.settings.own_folder().join("out").join(&plan.name);
-                sink::layout::write(&bundle, &tag, store, &path)?;
+                renew::whole(session, prepared, || sink::layout::write(&bundle, &tag, store, &path)).await?;
                 Place::Folder { path, tag }
             }
             Output::Folder(path) => {
-                sink::layout::write(&bundle, &tag, store, &session.directory.join(path))?;
+                let folder = session.directory.join(path);
+                renew::whole(session, prepared, || sink::layout::write(&bundle, &tag, store, &folder)).await?;
                 Place::Folder { path: path.clone(), tag }
             }
             Output::Archive(path) => {
-                sink::archive::write(&bundle, &tag, store, &session.directory.join(path))?;
+                let file = session.directory.join(path);
+                renew::whole(session, prepared, || sink::archive::write(&bundle, &tag, store, &file)).await?;
                 Place::Archive { path: path.clone(), tag }
             }
             Output::Stdout => {
-                let stdout = io::BufWriter::with_capacity(STDOUT, io::stdout().lock());
-                sink::archive::stream(&bundle, &tag, store, stdout)
-                    .map_err(|source| SinkError::Write { path: "stdout".into(), source })?;
+                renew::whole(session, prepared, || sink::archive::prove(&bundle, store)).await?;
+                sink::archive::write_to_stdout(&bundle, &tag, store)?;
                 Place::Stdout
             }
         };

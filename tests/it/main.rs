@@ -6,6 +6,7 @@ mod support;
 
 mod annotations;
 mod c_builds;
+mod cache;
 mod cgo;
 mod command_line;
 mod configuration;
@@ -16,6 +17,7 @@ mod debian_packages;
 mod elf;
 mod examples;
 mod folders;
+mod full_disk;
 mod images;
 mod init;
 mod install;
