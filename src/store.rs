@@ -125,9 +125,10 @@ impl Store {
     /// True when the blob is there in its full length. It counts as used then.
     #[must_use]
     pub fn has(&self, digest: &Digest, size: u64) -> bool {
-        let there = fs::metadata(self.blob_path(digest)).is_ok_and(|metadata| metadata.len() == size);
+        let path = self.blob_path(digest);
+        let there = fs::metadata(&path).is_ok_and(|metadata| metadata.len() == size);
         if there {
-            self.used(digest);
+            self.used(&path);
         }
         there
     }
@@ -152,13 +153,14 @@ impl Store {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        match fs::read(self.blob_path(digest)) {
+        let path = self.blob_path(digest);
+        match fs::read(&path) {
             Ok(bytes) if Digest::of(&bytes) == *digest => {
-                self.used(digest);
+                self.used(&path);
                 Ok(Some(bytes))
             }
             Ok(_) => {
-                fs::remove_file(self.blob_path(digest)).map_err(|source| self.failed(source))?;
+                fs::remove_file(&path).map_err(|source| self.failed(source))?;
                 Ok(None)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

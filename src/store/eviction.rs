@@ -66,8 +66,7 @@ impl Store {
             Ok(())
         };
         let entries = self.entries()?;
-        let in_use = |entry: &Entry| entry.digest.is_some_and(|digest| self.is_in_use(&digest));
-        let oldest = oldest(entries, limit, &in_use);
+        let oldest = oldest(entries, limit, &|entry| self.is_in_use(&entry.path));
         if oldest.is_empty() {
             return Ok(evicted);
         }

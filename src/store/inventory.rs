@@ -51,6 +51,7 @@ impl Store {
             ("sysroots", Kind::Sysroot),
             ("zigbuild", Kind::Wrapper),
             ("downloads", Kind::Download),
+            ("partial", Kind::Download),
             ("tmp", Kind::Unfinished),
         ] {
             items.extend(things_in(&self.root().join(folder), kind).map_err(|source| self.failed(source))?);

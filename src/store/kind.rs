@@ -29,7 +29,7 @@ pub enum Kind {
     Sysroot,
     /// the scripts by which cargo calls zig
     Wrapper,
-    /// an archive of a compiler, whole or in part
+    /// an archive of a compiler, and what there is of a blob that is not whole yet
     Download,
     /// what a run has not finished, or never will
     Unfinished,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tempfile::NamedTempFile;
 
-use super::{Store, StoreError, usage};
+use super::{Store, StoreError};
 use crate::blob::{Digest, canonical_json};
 
 /// Kinds of records that are worth nothing without the blob that they name first.
@@ -42,7 +42,7 @@ impl Store {
     pub fn record<T: DeserializeOwned>(&self, kind: &str, key: &Digest) -> Option<T> {
         let path = self.record_path(kind, key);
         let value = serde_json::from_value(open(&path)?).ok()?;
-        usage::touch(&path);
+        self.used(&path);
         Some(value)
     }
 
@@ -63,7 +63,9 @@ impl Store {
             file.persist(&path).map_err(|error| error.error)?;
             Ok(())
         };
-        write().map_err(|source| self.failed(source))
+        write().map_err(|source| self.failed(source))?;
+        self.stored(path, sealed.len() as u64);
+        Ok(())
     }
 
     /// Remembers that what has the digest `digest` is of the base `name`: for people who look into the cache.

@@ -1,20 +1,19 @@
 //! What of a store this process used, and when anybody did last: the time of a file's change is that of its last use,
-//! for no blob ever changes.
+//! for what a file holds never changes.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, utimensat};
 
 use super::Store;
-use crate::blob::Digest;
 
 /// What this process did with a store.
 #[derive(Debug, Default)]
 pub(super) struct Usage {
-    used: Mutex<BTreeSet<Digest>>,
+    used: Mutex<BTreeSet<PathBuf>>,
     stored: AtomicU64,
 }
 
@@ -26,26 +25,27 @@ impl Usage {
 }
 
 impl Store {
-    /// Marks a blob as used: on disk once a run.
-    pub(super) fn used(&self, digest: &Digest) {
+    /// Marks a blob or a record as used: on disk once a run.
+    pub(super) fn used(&self, path: &Path) {
         let mut used = self.usage.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.insert(*digest) {
-            touch(&self.blob_path(digest));
+        if !used.contains(path) {
+            used.insert(path.to_owned());
+            touch(path);
         }
     }
 
-    /// Marks a blob that was just put in place.
-    pub(super) fn stored(&self, digest: &Digest, size: u64) {
-        self.usage.used.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+    /// Marks a file of `size` bytes that was just put in place.
+    pub(super) fn stored(&self, path: PathBuf, size: u64) {
+        self.usage.used.lock().unwrap_or_else(PoisonError::into_inner).insert(path);
         self.usage.stored.fetch_add(size, Ordering::Relaxed);
     }
 
-    /// True when this process used the blob.
-    pub(super) fn is_in_use(&self, digest: &Digest) -> bool {
-        self.usage.used.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    /// True when this process used the blob or the record.
+    pub(super) fn is_in_use(&self, path: &Path) -> bool {
+        self.usage.used.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
     }
 
-    /// How many bytes of blobs this process put into the store.
+    /// How many bytes this process put into the store.
     pub(super) fn bytes_stored(&self) -> u64 {
         self.usage.stored.load(Ordering::Relaxed)
     }

@@ -124,7 +124,7 @@ impl Store {
         let path = self.blob_path(&descriptor.digest);
         match VerifiedBlob::of_file(&path, descriptor) {
             Ok(Some(blob)) => {
-                self.used(&descriptor.digest);
+                self.used(&path);
                 Ok(VerifiedBlob { owned: true, ..blob })
             }
             Ok(None) => {

@@ -34,8 +34,9 @@ impl BlobWriter<'_> {
     /// When it cannot be renamed into place.
     pub fn finish(self) -> Result<(Digest, u64), StoreError> {
         let (digest, size) = self.hasher.finish();
-        self.file.persist(self.store.blob_path(&digest)).map_err(|error| self.store.failed(error.error))?;
-        self.store.stored(&digest, size);
+        let path = self.store.blob_path(&digest);
+        self.file.persist(&path).map_err(|error| self.store.failed(error.error))?;
+        self.store.stored(path, size);
         Ok((digest, size))
     }
 
