@@ -26,6 +26,7 @@ mod prepare_program;
 mod project_lock;
 pub mod provide;
 pub mod publish;
+pub mod push;
 mod renew;
 pub mod row_choice;
 pub mod rows;

@@ -8,6 +8,7 @@ mod hold;
 mod inventory;
 mod kind;
 mod lock;
+mod partial;
 mod prune;
 mod record;
 mod usage;
@@ -30,6 +31,7 @@ pub use eviction::Evicted;
 pub use inventory::Item;
 pub use kind::Kind;
 pub use lock::{LOOK, lock};
+pub use partial::{Claim, Partial};
 pub use prune::Selection;
 pub use record::{OWN_LAYER, STATIC_LAYER};
 pub use verified::VerifiedBlob;
@@ -87,6 +89,7 @@ impl Store {
 
     /// Removes what runs that were killed left unfinished. Nothing depends on it, so what cannot be removed stays.
     fn sweep(&self) {
+        self.sweep_partials(ABANDONED);
         for entry in fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
             let age =
                 entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());

@@ -195,7 +195,10 @@ impl Known {
             layers.iter().filter_map(digest_of).chain(config).for_each(|part| self.name(part, name));
         }
         self.names.insert(digest, names);
-        self.kinds.extend(layers.iter().filter_map(digest_of).map(|layer| (layer, Kind::BaseLayer)));
+        for layer in layers.iter().filter_map(digest_of) {
+            // A layer of ours is known as such.
+            self.kinds.entry(layer).or_insert(Kind::BaseLayer);
+        }
     }
 
     fn item(&self, entry: Entry) -> Item {

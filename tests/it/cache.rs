@@ -16,6 +16,7 @@ use crate::support::process;
 use crate::support::program::{Home, Output};
 use crate::support::project::Project;
 use crate::support::read_back::Image;
+use crate::support::registry::{Options, Registry};
 
 /// Bytes that no compressor makes smaller, others for each `seed`.
 pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
@@ -190,6 +191,26 @@ fn a_layer_that_was_damaged_in_the_cache_is_made_or_fetched_anew() {
     let layout = project.path().join(".anyarch/out/site");
     build(&project, &home, &[]);
     assert_eq!(Image::read(&format!("oci:{}:latest", layout.display()), "linux/amd64").layers.len(), 2);
+}
+
+#[test]
+fn a_push_sends_nothing_that_is_damaged() {
+    let (project, home, registry) = (site(&noise(2, 300_000)), Home::new(), Registry::start(&Options::default()));
+    build(&project, &home, &[]);
+    let layers = ["own-layer", "base-layer"].map(|kind| only(&home, kind));
+    layers.iter().for_each(|path| flip(path));
+    let tag = format!("{}/site:1", registry.host());
+    let output = build(&project, &home, &["--push", "-t", &tag]);
+    for (path, how) in layers.iter().zip(["made", "fetched"]) {
+        let note = format!(
+            "note: `{}` in the cache is damaged: its contents do not have the digest sha256:{}; it is {how} anew",
+            path.display(),
+            name(path)
+        );
+        assert_eq!(output.stderr.lines().filter(|line| *line == note).count(), 1, "{note}\n{}", output.stderr);
+    }
+    assert_eq!(Image::read(&format!("docker://{tag}"), "linux/amd64").layers.len(), 2);
+    assert_whole(&home.cache().join("blobs/sha256"));
 }
 
 #[test]
