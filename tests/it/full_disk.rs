@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use super::cache::{noise, site};
+use crate::support::cache::{noise, site};
 use crate::support::process::{self, Ended};
 use crate::support::program::Home;
 use crate::support::project::Project;

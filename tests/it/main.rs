@@ -7,6 +7,8 @@ mod support;
 mod annotations;
 mod c_builds;
 mod cache;
+mod cache_damage;
+mod cache_processes;
 mod cgo;
 mod command_line;
 mod configuration;
