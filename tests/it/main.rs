@@ -6,6 +6,9 @@ mod support;
 
 mod annotations;
 mod c_builds;
+mod cache;
+mod cache_damage;
+mod cache_processes;
 mod cgo;
 mod command_line;
 mod configuration;
@@ -18,6 +21,7 @@ mod examples;
 mod fault_matrix;
 mod fault_proxy;
 mod folders;
+mod full_disk;
 mod images;
 mod init;
 mod install;

@@ -5,12 +5,13 @@ use crate::blob::{Descriptor, Digest};
 use crate::image::Image;
 use crate::plan::Unit;
 use crate::reference::Repository;
-use crate::registry::{Placement, Supply};
+use crate::registry::{Begun, Placement, Supply};
 
 use super::target::Target;
 use super::{Turn, Work, push_error};
 use crate::run::error::Error;
 use crate::run::publish::fetch;
+use crate::run::renew;
 use crate::run::transfer::Transfer;
 
 impl Work {
@@ -67,14 +68,37 @@ impl Work {
         match client.place_blob(repository, blob, source).await.map_err(failed)? {
             Placement::Existed | Placement::Mounted => {}
             Placement::Missing(begun) => {
-                let supply = self.supply(base, blob).await?;
-                let transfer = Transfer::start(&self.session, format!("push {repository}"), blob.size);
-                let sent = client.send_blob(repository, blob, begun, supply, &|bytes| transfer.moved(bytes)).await;
-                sent.map_err(failed)?;
+                if let Err(error) = self.send(repository, base, blob, begun).await {
+                    // What was damaged in the store is sent once it is whole again.
+                    if !renew::renewed(&self.session, &self.prepared, &error).await? {
+                        return Err(error);
+                    }
+                    self.send(repository, base, blob, Begun::default()).await?;
+                }
             }
         }
         self.with_known(repository, |known| known.blobs.insert(blob.digest));
         Ok(())
+    }
+
+    /// Sends a blob, by an upload that the registry may have begun already.
+    async fn send(
+        &self,
+        repository: &Repository,
+        base: Option<&BaseName>,
+        blob: &Descriptor,
+        begun: Begun,
+    ) -> Result<(), Error> {
+        let missing = base.filter(|_| !self.session.store.has(&blob.digest, blob.size));
+        let file = missing.and_then(|base| self.prepared.bases.layer_file(base, blob));
+        let supply = match &file {
+            Some(file) => Supply::File(file),
+            None => self.supply(missing, blob).await?,
+        };
+        let transfer = Transfer::start(&self.session, format!("push {repository}"), blob.size);
+        let sent =
+            self.prepared.client.send_blob(repository, blob, begun, supply, &|bytes| transfer.moved(bytes)).await;
+        sent.map_err(|source| push_error(repository, source))
     }
 
     fn turn(&self, repository: &Repository, digest: &Digest) -> Turn {
@@ -82,12 +106,10 @@ impl Work {
         turns.entry((repository.registry.clone(), *digest)).or_default().clone()
     }
 
-    /// Where the bytes come from: the store; for a layer of a base that it has not, straight from the base's registry,
+    /// Where the bytes come from: the store; for a layer of a base that is `missing` there, straight from the base's registry,
     /// unless several registries want it.
-    async fn supply<'base>(&self, base: Option<&'base BaseName>, blob: &Descriptor) -> Result<Supply<'base>, Error> {
-        let Some(base) = base.filter(|_| !self.session.store.has(&blob.digest, blob.size)) else {
-            return Ok(Supply::Store);
-        };
+    async fn supply<'base>(&self, missing: Option<&'base BaseName>, blob: &Descriptor) -> Result<Supply<'base>, Error> {
+        let Some(base) = missing else { return Ok(Supply::Store) };
         match repository_of(base) {
             Some(repository) if self.one_registry => Ok(Supply::Registry(repository)),
             _ => {
