@@ -14,14 +14,16 @@ use crate::blob::{Descriptor, Digest, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
 use crate::image::Image;
 use crate::output_spec::Output;
 use crate::plan::Unit;
+use crate::platform::Platform;
 use crate::reference::{Reference, Repository};
 use crate::registry::{self, PushedHow};
 use crate::sink::{self, Bundle, SinkError};
 
 use super::error::Error;
+use super::event::TransferEnd;
 use super::prepare::Prepared;
 use super::session::Session;
-use super::transfer::Transfer;
+use super::transfer::{self, Transfer};
 
 /// How many blobs move at once.
 const TRANSFERS: usize = 4;
@@ -87,29 +89,40 @@ pub fn prefetch(session: &Session, prepared: &Arc<Prepared>, output: &Output) ->
         return Fetches(set);
     }
     let limit = Arc::new(Semaphore::new(TRANSFERS));
-    let mut wanted: BTreeMap<Digest, (BaseName, Descriptor)> = BTreeMap::new();
+    let mut wanted: BTreeMap<Digest, (BaseName, Platform, Descriptor)> = BTreeMap::new();
     for unit in prepared.plan.images.iter().flat_map(|image| &image.units) {
         let Some(name) = prepared.base_names.get(&unit.base.name) else { continue };
         for layer in &unit.base.image.layers {
-            wanted.entry(layer.digest).or_insert_with(|| (name.clone(), layer.clone()));
+            wanted.entry(layer.digest).or_insert_with(|| (name.clone(), unit.platform, layer.clone()));
         }
     }
-    for (name, layer) in wanted.into_values() {
+    for (name, platform, layer) in wanted.into_values() {
         let (session, prepared, limit) = (session.clone(), prepared.clone(), limit.clone());
         set.spawn(async move {
             let _permit = limit.acquire().await.map_err(|_| Error::Thread)?;
-            fetch(&session, &prepared, &name, &layer).await
+            fetch(&session, &prepared, &name, platform, &layer).await
         });
     }
     Fetches(set)
 }
 
-async fn fetch(session: &Session, prepared: &Prepared, name: &BaseName, layer: &Descriptor) -> Result<(), Error> {
+async fn fetch(
+    session: &Session,
+    prepared: &Prepared,
+    name: &BaseName,
+    platform: Platform,
+    layer: &Descriptor,
+) -> Result<(), Error> {
     if session.store.has(&layer.digest, layer.size) {
         return Ok(());
     }
-    let transfer = Transfer::start(session, format!("base {name}"), layer.size);
-    Ok(prepared.bases.fetch_layer(name, layer, &|bytes| transfer.moved(bytes)).await?)
+    let transfer = Transfer::start(session, transfer::of_base(name, platform), layer.size);
+    prepared.bases.fetch_layer(name, layer, &|bytes| transfer.moved(bytes)).await?;
+    transfer.end(TransferEnd::Done);
+    if let BaseName::Registry(reference) = name {
+        session.moved.fetched(&reference.repository, layer);
+    }
+    Ok(())
 }
 
 /// Blobs on their way to registries, started as soon as a unit is packed.
@@ -139,6 +152,7 @@ impl Uploads {
             ways: self.ways.clone(),
             repositories: repositories(&self.prepared.references[image]),
             base: self.prepared.base_names.get(&unit.base.name).cloned(),
+            platform: unit.platform,
             base_layers: unit.base.image.layers.iter().map(|layer| layer.digest).collect(),
             image: made.clone(),
         };
@@ -184,6 +198,7 @@ struct Upload {
     ways: Ways,
     repositories: Vec<Repository>,
     base: Option<BaseName>,
+    platform: Platform,
     base_layers: Vec<Digest>,
     image: Image,
 }
@@ -211,6 +226,9 @@ impl Upload {
         // A manifest that is there proves that all its blobs are.
         let digest = self.image.descriptor().digest;
         if self.prepared.client.has_manifest(repository, &digest).await.map_err(failed)? {
+            for blob in self.image.layers.iter().chain([config]) {
+                self.session.moved.pushed(repository, blob, PushedHow::Existed);
+            }
             return Ok(());
         }
         let all = self.image.layers.iter().chain([config]).map(|blob| async move {
@@ -235,19 +253,23 @@ impl Upload {
             && !self.session.store.has(&blob.digest, blob.size)
         {
             if client.has_blob(repository, blob).await.map_err(failed)? {
+                self.session.moved.pushed(repository, blob, PushedHow::Existed);
                 return Ok(());
             }
             if let Some(from) = from
                 && client.mount_blob(repository, blob, from).await.map_err(failed)?
             {
+                self.session.moved.pushed(repository, blob, PushedHow::Mounted);
                 return Ok(());
             }
-            fetch(&self.session, &self.prepared, base, blob).await?;
+            fetch(&self.session, &self.prepared, base, self.platform, blob).await?;
         }
         let path = self.session.store.blob_path(&blob.digest);
-        let transfer = Transfer::start(&self.session, format!("push {repository}"), blob.size);
+        let transfer = Transfer::start(&self.session, transfer::of_push(repository), blob.size);
         let pushed = client.push_blob(repository, blob, &path, from, &|bytes| transfer.moved(bytes)).await;
-        let _: PushedHow = pushed.map_err(failed)?;
+        let how = pushed.map_err(failed)?;
+        transfer.pushed(how);
+        self.session.moved.pushed(repository, blob, how);
         Ok(())
     }
 }

@@ -25,6 +25,7 @@ mod interrupt;
 mod jobs;
 mod licences;
 mod memory;
+mod progress;
 mod push;
 mod readme;
 mod real_c_programs;

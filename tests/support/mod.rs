@@ -17,8 +17,10 @@ pub mod read_back;
 pub mod registry;
 pub mod server;
 pub mod shims;
+pub mod slow;
 pub mod source;
 pub mod start;
+pub mod terminal;
 
 pub use program::anyarch;
 
