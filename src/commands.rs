@@ -91,6 +91,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         insecure_registries: request.insecure_registry,
         tags: destination.tag,
         push: destination.push,
+        push_jobs: destination.push_jobs.map(std::num::NonZeroUsize::get),
         output: destination.output,
         install_missing: request.install_missing,
         single_manifest: destination.single_manifest,

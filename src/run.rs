@@ -27,6 +27,7 @@ mod prepare_program;
 mod project_lock;
 pub mod provide;
 pub mod publish;
+pub mod push;
 pub mod row_choice;
 pub mod rows;
 pub mod rust;

@@ -114,8 +114,6 @@ pub enum Event {
 pub enum TransferEnd {
     /// all bytes moved
     Done,
-    /// none had to: they were there already, or the registry took them from elsewhere
-    Needless,
     /// it failed, which is told elsewhere
     Failed,
 }

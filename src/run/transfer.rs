@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::base_name::BaseName;
 use crate::platform::Platform;
 use crate::reference::Repository;
-use crate::registry::PushedHow;
 
 use super::event::{Event, TransferEnd};
 use super::session::Session;
@@ -38,14 +37,6 @@ impl Transfer {
     /// It is over.
     pub(super) fn end(mut self, end: TransferEnd) {
         self.end = end;
-    }
-
-    /// A push is over.
-    pub(super) fn pushed(self, how: PushedHow) {
-        self.end(match how {
-            PushedHow::Uploaded => TransferEnd::Done,
-            PushedHow::Existed | PushedHow::Mounted => TransferEnd::Needless,
-        });
     }
 }
 

@@ -36,9 +36,9 @@ fn push<'home>(project: &Project, home: &'home Home, repository: &str) -> Progra
 
 /// The lines that tell of a transfer, redacted and with single blanks; none tells of one that took less than a second.
 fn told(output: &Output) -> Vec<String> {
-    let transfers = output.stderr.lines().filter(|line| line.starts_with("push ") || line.starts_with("base "));
-    let told = transfers.map(|line| {
-        let (_, numbers) = line.split_once(" done ").expect("it tells of the end");
+    let ended = output.stderr.lines().filter_map(|line| Some((line, line.split_once(" done ")?.1)));
+    let transfers = ended.filter(|(line, _)| line.starts_with("push ") || line.starts_with("base "));
+    let told = transfers.map(|(line, numbers)| {
         let seconds: f64 = numbers.trim_start().split(' ').next().unwrap().parse().expect("the time is first");
         assert!(seconds >= 1.0, "{line}");
         redact(line, &[]).split_whitespace().collect::<Vec<_>>().join(" ")
