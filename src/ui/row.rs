@@ -12,8 +12,8 @@ const FRAME: u128 = 120;
 
 /// Widest speed: `999.99 MB/s`.
 const SPEED: usize = 11;
-/// Widest time: `100 min left`.
-const LEFT: usize = 12;
+/// Widest time: `90 min left`.
+const LEFT: usize = 11;
 /// Between columns.
 const GAP: usize = 2;
 /// A name is not cut shorter than this for the sake of other columns.
@@ -149,11 +149,11 @@ mod tests {
         let (some, most, all) = (4_560_000, 14_400_000, 45_600_000);
         for (what, at, again, width, name, rest) in [
             (short, most, false, 120, short, "  [======>                 ]  14.40 of 45.60 MB    3.60 MB/s  9 s left"),
-            (short, most, false, 80, short, "  [=>      ]  14.40 of 45.60 MB    3.60 MB/s  9 s left"),
-            (short, most, true, 80, "push gh…/me/app again", "  [>     ]  14.40 of 45.60 MB    3.60 MB/s  9 s left"),
-            (long, all, false, 120, long, "  [==========]  45.60 of 45.60 MB    finishing"),
-            (long, 0, false, 80, "base regis…inux/arm64", "  [      ]   0.00 of 45.60 MB        0 B/s"),
-            (long, some, false, 68, "base regi…nux/arm64", "   4.56 of 45.60 MB    1.14 MB/s  36 s left"),
+            (short, most, false, 80, short, "  [=>       ]  14.40 of 45.60 MB    3.60 MB/s  9 s left"),
+            (short, most, true, 80, "push ghc…/me/app again", "  [>     ]  14.40 of 45.60 MB    3.60 MB/s  9 s left"),
+            (long, all, false, 120, long, "  [===========]  45.60 of 45.60 MB    finishing"),
+            (long, 0, false, 80, "base regist…inux/arm64", "  [      ]   0.00 of 45.60 MB        0 B/s"),
+            (long, some, false, 68, "base regis…nux/arm64", "   4.56 of 45.60 MB    1.14 MB/s  36 s left"),
             (long, some, false, 50, "base re…x/arm64", "   4.56 of 45.60 MB    1.14 MB/s"),
             (long, some, false, 40, "base regi…ux/arm64", "   4.56 of 45.60 MB"),
             (long, some, false, 20, "base reg…ux/arm64", ""),

@@ -44,7 +44,7 @@ pub(super) fn speed(bytes_per_second: u64) -> String {
 pub(super) fn left(seconds: u64) -> String {
     match seconds {
         0..100 => format!("{seconds} s left"),
-        100..6_000 => format!("{} min left", seconds.div_ceil(60)),
+        100..5_400 => format!("{} min left", seconds.div_ceil(60)),
         _ => format!("{} h left", seconds.div_ceil(3600)),
     }
 }
@@ -147,8 +147,8 @@ mod tests {
             (99, "99 s left"),
             (100, "2 min left"),
             (121, "3 min left"),
-            (5_999, "100 min left"),
-            (6_000, "2 h left"),
+            (5_399, "90 min left"),
+            (5_400, "2 h left"),
             (7_201, "3 h left"),
         ] {
             assert_eq!(left(seconds), expected, "{seconds}");
