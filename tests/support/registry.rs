@@ -25,6 +25,8 @@ pub struct Options<'options> {
     pub tokens: Option<&'options TokenServer>,
     /// the certificate to show
     pub certificate: Option<&'options Certificate>,
+    /// where readers of blobs are sent: `http://HOST/`
+    pub blobs: Option<&'options str>,
 }
 
 /// A running registry; it ends with the value.
@@ -136,6 +138,10 @@ fn configure(folder: &Path, options: &Options<'_>) -> String {
             TokenServer::ISSUER,
             tokens.certificate.display()
         );
+    }
+    if let Some(blobs) = options.blobs {
+        let _ =
+            write!(text, "middleware:\n  storage:\n    - name: redirect\n      options:\n        baseurl: {blobs}\n");
     }
     text
 }
