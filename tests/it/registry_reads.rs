@@ -92,13 +92,14 @@ async fn a_body_that_drips_is_given_up_for_another_connection() {
     let (bytes, blob) = layer();
     let slow = open(move |request| Answer::range(request, &bytes).drip(Duration::from_millis(20)));
     let party = Party::with(|options| {
-        options.patience.window = Duration::from_secs(1);
+        options.patience.window = Duration::from_millis(400);
         options.patience.least = 1000;
         options.retry.attempts = 2;
     });
     let error = party.client.fetch_blob(&app(&slow), &blob, &|_| ()).await.unwrap_err();
     let begin = format!("reading the blob `{}` of `{}` failed: ", blob.digest, app(&slow));
-    assert_eq!(error.to_string(), format!("{begin}fewer than 1000 bytes came in 1 s (tried 2 times in 2 s)"));
+    let said = error.to_string();
+    assert!(said.starts_with(&format!("{begin}fewer than 1000 bytes came in 0 s (tried 2 times in ")), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,7 +173,7 @@ async fn the_two_halves_have_to_be_of_one_blob() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_gets_on_is_not_given_up_and_what_hardly_does_is() {
     for (piece, attempts) in [(3 * MIB / 2, None), (MIB / 10, Some(5))] {
-        let (bytes, blob) = sized(12 * MIB);
+        let (bytes, blob) = sized(9 * MIB);
         let server = open(move |request| {
             let answer = Answer::range(request, &bytes);
             let length = answer.bytes().len();
@@ -182,7 +183,7 @@ async fn what_gets_on_is_not_given_up_and_what_hardly_does_is() {
         let fetched = party.client.fetch_blob(&app(&server), &blob, &|_| ()).await;
         match (fetched, attempts) {
             (Ok(()), None) => {
-                assert_eq!(ranges(&server).len(), 8);
+                assert_eq!(ranges(&server).len(), 6);
                 assert!(party.store.verify(&blob).unwrap());
             }
             (Err(error), Some(attempts)) => {
