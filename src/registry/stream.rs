@@ -120,7 +120,8 @@ impl BlobStream {
         self.position
     }
 
-    /// What all bytes up to [`Self::position`] went through; none after [`Source::open_at`].
+    /// What all bytes up to [`Self::position`] went through; none after
+    /// [`Source::open_at`](super::Source::open_at).
     #[must_use]
     pub fn into_hasher(self) -> Option<Hasher> {
         self.hasher
