@@ -14,7 +14,8 @@ use tokio::sync::watch;
 
 use super::action::Action;
 use super::error::Error;
-use super::stream::{Source, SourceFailure};
+use super::source::Source;
+use super::stream::SourceFailure;
 use crate::blob::{Descriptor, Digest};
 use crate::store::{Store, StoreError, VerifiedBlob};
 

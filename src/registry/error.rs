@@ -143,6 +143,22 @@ pub enum Error {
         /// in that time
         window: Duration,
     },
+    /// A document that took too long to come, or that we were sent about for too long.
+    #[error("{action} failed: it was not there after {} s", after.as_secs())]
+    TooLong {
+        /// what was being done
+        action: Box<Action>,
+        /// how long was waited
+        after: Duration,
+    },
+    /// A token that took too long to come.
+    #[error("the token server of the registry `{registry}` gave no token in {} s", after.as_secs())]
+    TokenTooLong {
+        /// the registry
+        registry: String,
+        /// how long was waited
+        after: Duration,
+    },
     /// The token server refused.
     #[error(
         "the token server `{realm}` of the registry `{registry}` answered {status}{}",
@@ -265,6 +281,14 @@ pub enum Error {
         expected: Digest,
         /// what the registry says
         actual: String,
+    },
+    /// A manifest that was packed on the way, against what was asked for.
+    #[error("{action} failed: the registry sent it packed as `{encoding}`, which was not asked for")]
+    Encoded {
+        /// what was being done
+        action: Box<Action>,
+        /// `gzip`
+        encoding: String,
     },
     /// The manifest is none that we can use.
     #[error("{action} failed: {reason}")]

@@ -103,8 +103,12 @@ async fn liars_are_refused_within_bounds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_passes_by_itself_is_tried_again() {
-    let troubles: [(&str, Decide); 5] = [
+    let troubles: [(&str, Decide); 9] = [
+        ("408", |_| Answer::status(408)),
+        ("500", |_| Answer::status(500)),
+        ("502", |_| Answer::status(502)),
         ("503", |_| Answer::status(503)),
+        ("504", |_| Answer::status(504)),
         ("429", |_| Answer::status(429).with("Retry-After", "0")),
         ("hangup", |_| Answer::hangup()),
         ("cut", |_| Answer::ok("content").cut(3)),

@@ -27,6 +27,8 @@ pub struct Options<'options> {
     pub realm: Option<&'options str>,
     /// the certificate to show
     pub certificate: Option<&'options Certificate>,
+    /// where readers of blobs are sent: `http://HOST/`
+    pub blobs: Option<&'options str>,
 }
 
 /// A running registry; it ends with the value.
@@ -138,6 +140,10 @@ fn configure(folder: &Path, options: &Options<'_>) -> String {
             TokenServer::ISSUER,
             tokens.certificate.display()
         );
+    }
+    if let Some(blobs) = options.blobs {
+        let _ =
+            write!(text, "middleware:\n  storage:\n    - name: redirect\n      options:\n        baseurl: {blobs}\n");
     }
     text
 }
