@@ -16,6 +16,7 @@ mod fetch;
 mod flight;
 mod host;
 mod manifest;
+mod note;
 mod patience;
 mod range;
 mod reader;
@@ -26,7 +27,6 @@ mod source;
 mod stream;
 mod target;
 mod token;
-mod told;
 mod transport;
 mod upload;
 
@@ -44,12 +44,12 @@ pub use action::{Action, Verb};
 pub use credentials::{CredentialEnvironment, CredentialError, Secret};
 pub use error::Error;
 pub use manifest::LONGEST_MANIFEST;
+pub use note::Notes;
 pub use patience::Patience;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
 pub use source::Source;
 pub use stream::{BlobStream, SourceFailure};
-pub use told::Told;
 
 use crate::blob::Digest;
 use crate::reference::Repository;
@@ -74,8 +74,8 @@ pub struct Options {
     pub retry: RetryPolicy,
     /// how long servers may take
     pub patience: Patience,
-    /// who is told what a person should know
-    pub told: Told,
+    /// is told what a person should know and what changes nothing
+    pub notes: Notes,
 }
 
 impl Options {
@@ -95,7 +95,7 @@ impl Options {
             }),
             retry: RetryPolicy::default(),
             patience: Patience::default(),
-            told: Told::default(),
+            notes: Notes::default(),
         }
     }
 }
@@ -134,7 +134,7 @@ struct Inner {
     store: Store,
     policy: RetryPolicy,
     patience: Patience,
-    told: Told,
+    notes: Notes,
     proxied: bool,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     flights: Flights,
@@ -154,7 +154,7 @@ impl Client {
             store: options.store,
             policy: options.retry,
             patience: options.patience,
-            told: options.told,
+            notes: options.notes,
             proxied: options.proxied,
             hosts: Mutex::default(),
             flights: Flights::default(),
