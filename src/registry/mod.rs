@@ -17,6 +17,7 @@ mod fetch;
 mod flight;
 mod host;
 mod manifest;
+mod note;
 mod part_sizes;
 mod parts;
 mod patience;
@@ -29,7 +30,6 @@ mod source;
 mod stream;
 mod target;
 mod token;
-mod told;
 mod transport;
 mod upload;
 mod whereabouts;
@@ -48,12 +48,12 @@ pub use action::{Action, Verb};
 pub use credentials::{CredentialEnvironment, CredentialError, Secret};
 pub use error::Error;
 pub use manifest::LONGEST_MANIFEST;
+pub use note::Notes;
 pub use patience::Patience;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
 pub use source::Source;
 pub use stream::{BlobStream, SourceFailure};
-pub use told::Told;
 pub use upload::{Begun, Placement, Supply};
 
 use crate::blob::Digest;
@@ -79,8 +79,8 @@ pub struct Options {
     pub retry: RetryPolicy,
     /// how long servers may take
     pub patience: Patience,
-    /// who is told what a person should know
-    pub told: Told,
+    /// is told what a person should know and what changes nothing
+    pub notes: Notes,
 }
 
 impl Options {
@@ -100,7 +100,7 @@ impl Options {
             }),
             retry: RetryPolicy::default(),
             patience: Patience::default(),
-            told: Told::default(),
+            notes: Notes::default(),
         }
     }
 }
@@ -139,7 +139,7 @@ struct Inner {
     store: Store,
     policy: RetryPolicy,
     patience: Patience,
-    told: Told,
+    notes: Notes,
     proxied: bool,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     flights: Flights,
@@ -160,7 +160,7 @@ impl Client {
             store: options.store,
             policy: options.retry,
             patience: options.patience,
-            told: options.told,
+            notes: options.notes,
             proxied: options.proxied,
             hosts: Mutex::default(),
             flights: Flights::default(),
