@@ -5,6 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod login;
+
+pub use login::{Login, Logout, Unseen};
+
 /// Build a Go, Rust or C project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
 ///
 /// Every platform's binary is compiled natively on this machine, checked against its platform, layered on that
@@ -31,6 +35,10 @@ pub enum Command {
     /// Look for compilers, linkers and Rust targets, or install those that need no root
     #[command(subcommand)]
     Toolchain(Toolchain),
+    /// Log in to a registry, for this program, docker, podman and all others that read docker's file
+    Login(Login),
+    /// Forget the login of a registry
+    Logout(Logout),
 }
 
 /// `anyarch init`
