@@ -98,12 +98,11 @@ async fn attempt(ui: &Ui, session: &Session, namespace: &Namespace, arguments: &
 
 /// Who logs in, and by what.
 async fn ask(ui: &Ui, arguments: &Login) -> Result<(String, Secret), LoginError> {
-    let user = match &arguments.username {
-        Some(user) => user.clone(),
-        None => {
-            let registry = arguments.registry.as_deref().unwrap_or(DOCKER_HUB);
-            input::line(ui, &format!("user name at {registry}: ")).await?
-        }
+    let user = if let Some(user) = &arguments.username {
+        user.clone()
+    } else {
+        let registry = arguments.registry.as_deref().unwrap_or(DOCKER_HUB);
+        input::line(ui, &format!("user name at {registry}: ")).await?
     };
     if user.is_empty() {
         return Err(LoginError::NoUser);

@@ -8,7 +8,6 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::credentials::{Credential, Secret};
 use crate::reference::{DOCKER_HUB, Repository};
@@ -76,7 +75,7 @@ impl CredentialFile {
             return Ok(Self::default());
         }
         // A struct would also be read from a list.
-        serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(bytes)?;
+        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes)?;
         serde_json::from_slice(bytes)
     }
 

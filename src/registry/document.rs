@@ -1,10 +1,6 @@
 //! A JSON file that is changed in one place: everything else keeps its order, its numbers and its escapes as they were
 //! written. Printed as docker and podman do, with tabs.
 
-use std::collections::BTreeMap;
-
-use serde::de::IgnoredAny;
-
 /// What an entry of `auths` holds of a login; what else is in it stays.
 const LOGIN_KEYS: [&str; 5] = ["auth", "username", "password", "identitytoken", "registrytoken"];
 const AUTHS: &str = "auths";
@@ -35,7 +31,7 @@ impl Document {
             return Ok(Self { entries: Vec::new(), end });
         }
         // All that is wrong is found here, nesting without end included; the reader below meets valid JSON alone.
-        serde_json::from_str::<BTreeMap<String, IgnoredAny>>(text)?;
+        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)?;
         let entries = match (Reader { text, at: 0 }).value() {
             Value::Object(entries) => entries,
             Value::Scalar(_) | Value::List(_) => Vec::new(),

@@ -36,7 +36,7 @@ pub enum Error {
         registry: String,
         /// what is wrong
         #[source]
-        source: CredentialError,
+        source: Box<CredentialError>,
     },
     /// No connection.
     #[error("the registry `{registry}` cannot be reached")]

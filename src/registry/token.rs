@@ -135,7 +135,7 @@ impl Inner {
             .credentials
             .find(repository)
             .await
-            .map_err(|source| Error::Credentials { registry: host.registry.clone(), source })?;
+            .map_err(|source| Error::Credentials { registry: host.registry.clone(), source: Box::new(source) })?;
         let anonymous = credential.is_none();
         let authorization = match (challenge, credential) {
             (Challenge::Basic, Some(Credential::Password { user, password })) => {

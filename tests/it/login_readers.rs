@@ -18,9 +18,13 @@ fn filled() -> Registry {
     process::succeed(Command::new("umoci").args(["init", "--layout"]).arg(folder.path().join("layout")));
     process::succeed(Command::new("umoci").args(["new", "--image"]).arg(layout.trim_start_matches("oci:")));
     let target = format!("docker://{}/team/app:v1", registry.host());
-    process::succeed(
-        Command::new("skopeo").args(["copy", "--dest-tls-verify=false", "--dest-creds=me:hunter2", &layout, &target]),
-    );
+    process::succeed(Command::new("skopeo").args([
+        "copy",
+        "--dest-tls-verify=false",
+        "--dest-creds=me:hunter2",
+        &layout,
+        &target,
+    ]));
     registry
 }
 
@@ -103,7 +107,9 @@ fn keys(folder: &Path) -> [(&'static str, std::path::PathBuf); 2] {
     fs::create_dir(&variables[0].1).unwrap();
     fs::set_permissions(&variables[0].1, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let run = |program: &str, arguments: &[&str]| {
-        process::succeed(Command::new(program).args(arguments).envs(variables.iter().map(|(name, value)| (name, value))));
+        process::succeed(
+            Command::new(program).args(arguments).envs(variables.iter().map(|(name, value)| (name, value))),
+        );
     };
     let unlocked = ["--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", ""];
     run("gpg", &[&unlocked[..], &["--quick-gen-key", "test@example.com", "default", "default", "never"]].concat());

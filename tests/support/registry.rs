@@ -231,13 +231,13 @@ impl TokenServer {
         let lives = Arc::<Mutex<Vec<i64>>>::default();
         let next_lives = Arc::clone(&lives);
         let withheld = Arc::<Mutex<Vec<String>>>::default();
-        let withhold = Arc::clone(&withheld);
+        let not_given = Arc::clone(&withheld);
         let server = Server::start(move |request| {
             if request.header("authorization") != Some(&accepted) {
                 return Answer::status(401).body(r#"{"details":"incorrect username or password"}"#);
             }
             let life = next_lives.lock().unwrap().pop().unwrap_or(300);
-            let token = sign(&key, &der, &claims(request, life, &withhold.lock().unwrap()));
+            let token = sign(&key, &der, &claims(request, life, &not_given.lock().unwrap()));
             // What it says of the life of the token is not what the token says.
             Answer::ok(json!({"token": token, "expires_in": 300}).to_string())
         });
