@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+mod login;
+
 use crate::quantity;
 use crate::store::Kind;
+
+pub use login::{Login, Logout, Unseen};
 
 /// Build a Go, Rust or C project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
 ///
@@ -38,6 +42,10 @@ pub enum Command {
     /// See what the cache folder holds, or remove some of it
     #[command(subcommand)]
     Cache(Cache),
+    /// Log in to a registry, for this program, docker, podman and all others that read docker's file
+    Login(Login),
+    /// Forget the login of a registry
+    Logout(Logout),
 }
 
 /// `anyarch init`

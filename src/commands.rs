@@ -3,6 +3,8 @@
 pub mod build;
 pub mod cache;
 pub mod init;
+pub mod login;
+pub mod logout;
 pub mod plan;
 pub mod platforms;
 pub mod toolchain;
@@ -21,7 +23,7 @@ use crate::image::ImageError;
 use crate::install::InstallError;
 use crate::plan::PlanError;
 use crate::quantity;
-use crate::registry::CredentialEnvironment;
+use crate::registry::{CredentialEnvironment, LoginError};
 use crate::run::error::Error;
 use crate::run::event::{Event, Watch as _};
 use crate::run::files::FileError;
@@ -98,6 +100,7 @@ fn credentials() -> CredentialEnvironment {
         docker_config: path("DOCKER_CONFIG"),
         registry_auth_file: path("REGISTRY_AUTH_FILE"),
         xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
+        ..CredentialEnvironment::default()
     }
 }
 
@@ -163,8 +166,15 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Layer(_)
         | Error::Sink(_)
         | Error::Image(_)
+        | Error::Login(
+            LoginError::Input(_) | LoginError::NoHome | LoginError::Credentials(_) | LoginError::Write { .. },
+        )
         | Error::CrateRows(_) => Exit::Failure,
-        Error::Base(_) | Error::BaseImage { .. } | Error::Push { .. } | Error::Client(_) => Exit::Registry,
+        Error::Base(_)
+        | Error::BaseImage { .. }
+        | Error::Push { .. }
+        | Error::Client(_)
+        | Error::Login(LoginError::Registry(_)) => Exit::Registry,
         _ => Exit::Usage,
     }
 }

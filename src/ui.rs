@@ -65,6 +65,12 @@ impl Ui {
         self.screen.above(|| screen::say(line));
     }
 
+    /// Asks a person for something: words to stderr, behind which the answer is typed.
+    pub fn ask(&self, words: &str) {
+        let mut stderr = io::stderr().lock();
+        let _ = write!(stderr, "{words}").and_then(|()| stderr.flush());
+    }
+
     /// Prints an error with what caused it, then its hints after a blank line.
     pub fn error<E: std::error::Error + Hint>(&self, error: &E) {
         self.screen.clear();

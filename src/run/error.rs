@@ -204,6 +204,8 @@ pub enum Error {
     #[error("registries cannot be spoken to")]
     Client(#[source] Box<registry::Error>),
     #[error(transparent)]
+    Login(#[from] registry::LoginError),
+    #[error(transparent)]
     Go(#[from] GoError),
     #[error(transparent)]
     Cargo(#[from] CargoError),

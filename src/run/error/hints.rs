@@ -168,6 +168,7 @@ impl Error {
             Self::Output { source, .. } => Some(source),
             Self::BaseImage { source, .. } => Some(source),
             Self::Push { source, .. } | Self::Client(source) => Some(source),
+            Self::Login(error) => Some(error),
             Self::Go(error) => Some(error),
             Self::Cargo(error) => Some(error),
             Self::MissingLibrary(error) => Some(error),
