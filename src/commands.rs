@@ -26,6 +26,7 @@ use crate::run::error::Error;
 use crate::run::event::{Event, Watch as _};
 use crate::run::files::FileError;
 use crate::run::flags::Flags;
+use crate::run::moved::Moved;
 use crate::run::session::Session;
 use crate::store::Store;
 use crate::ui::Ui;
@@ -57,6 +58,7 @@ fn session(ui: &Arc<Ui>) -> Result<Session, Error> {
         store: Store::open_waiting(&cache, waiting)?,
         children: Children::default(),
         watch: ui.clone(),
+        moved: Moved::default(),
         epoch: std::env::var("SOURCE_DATE_EPOCH").ok(),
         configuration_folder: folder(&directory, CONFIG_DIR, strategy.as_ref().map(BaseStrategy::config_dir)),
         credentials: credentials(),

@@ -19,6 +19,7 @@ pub mod init;
 mod installed;
 pub mod interrupt;
 pub mod locate;
+pub mod moved;
 pub mod pack;
 pub mod prepare;
 mod prepare_c;

@@ -10,15 +10,17 @@ use tokio::task::JoinSet;
 use crate::base_name::BaseName;
 use crate::blob::{Descriptor, Digest};
 use crate::output_spec::Output;
+use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::sink::{self, Bundle};
 
 use super::error::Error;
+use super::event::TransferEnd;
 use super::prepare::Prepared;
 use super::push::Push;
 use super::renew;
 use super::session::Session;
-use super::transfer::Transfer;
+use super::transfer::{self, Transfer};
 
 /// How many layers of bases come at once.
 const TRANSFERS: usize = 4;
@@ -82,18 +84,18 @@ pub fn prefetch(session: &Session, prepared: &Arc<Prepared>, output: &Output) ->
         return Fetches(set);
     }
     let limit = Arc::new(Semaphore::new(TRANSFERS));
-    let mut wanted: BTreeMap<Digest, (BaseName, Descriptor)> = BTreeMap::new();
+    let mut wanted: BTreeMap<Digest, (BaseName, Platform, Descriptor)> = BTreeMap::new();
     for unit in prepared.plan.images.iter().flat_map(|image| &image.units) {
         let Some(name) = prepared.base_names.get(&unit.base.name) else { continue };
         for layer in &unit.base.image.layers {
-            wanted.entry(layer.digest).or_insert_with(|| (name.clone(), layer.clone()));
+            wanted.entry(layer.digest).or_insert_with(|| (name.clone(), unit.platform, layer.clone()));
         }
     }
-    for (name, layer) in wanted.into_values() {
+    for (name, platform, layer) in wanted.into_values() {
         let (session, prepared, limit) = (session.clone(), prepared.clone(), limit.clone());
         set.spawn(async move {
             let _permit = limit.acquire().await.map_err(|_| Error::Thread)?;
-            fetch(&session, &prepared, &name, &layer).await
+            fetch(&session, &prepared, &name, platform, &layer).await
         });
     }
     Fetches(set)
@@ -104,13 +106,19 @@ pub(super) async fn fetch(
     session: &Session,
     prepared: &Prepared,
     name: &BaseName,
+    platform: Platform,
     layer: &Descriptor,
 ) -> Result<(), Error> {
     if session.store.has(&layer.digest, layer.size) {
         return Ok(());
     }
-    let transfer = Transfer::start(session, format!("base {name}"), layer.size);
-    Ok(prepared.bases.fetch_layer(name, layer, &|bytes| transfer.moved(bytes)).await?)
+    let transfer = Transfer::start(session, transfer::of_base(name, platform), layer.size);
+    prepared.bases.fetch_layer(name, layer, &|bytes| transfer.moved(bytes)).await?;
+    transfer.end(TransferEnd::Done);
+    if let BaseName::Registry(reference) = name {
+        session.moved.fetched(&reference.repository, layer);
+    }
+    Ok(())
 }
 
 /// Publishes every image.

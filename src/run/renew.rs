@@ -49,7 +49,7 @@ pub(super) async fn renewed(session: &Session, prepared: &Prepared, error: &Erro
                 // The layer of `static` is made, those of others are fetched.
                 Some((name, _)) if prepared.bases.built_in(name, times.mtime)?.is_some() => "made",
                 Some((name, layer)) => {
-                    publish::fetch(session, prepared, name, layer).await?;
+                    publish::fetch(session, prepared, name, unit.platform, layer).await?;
                     "fetched"
                 }
                 // Its other layers are there, and only named again.

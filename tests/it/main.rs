@@ -32,6 +32,7 @@ mod jobs;
 mod kill;
 mod licences;
 mod memory;
+mod progress;
 mod push;
 mod push_bytes;
 mod push_chunks;

@@ -4,15 +4,17 @@ use crate::base_name::BaseName;
 use crate::blob::{Descriptor, Digest};
 use crate::image::Image;
 use crate::plan::Unit;
+use crate::platform::Platform;
 use crate::reference::Repository;
-use crate::registry::{Begun, Placement, Supply};
+use crate::registry::{Begun, Placement, PushedHow, Supply};
 
 use super::target::Target;
 use super::{Turn, Work, push_error};
 use crate::run::error::Error;
+use crate::run::event::TransferEnd;
 use crate::run::publish::fetch;
 use crate::run::renew;
-use crate::run::transfer::Transfer;
+use crate::run::transfer::{self, Transfer};
 
 impl Work {
     /// Sees to it that all blobs of a unit are in a repository.
@@ -23,13 +25,16 @@ impl Work {
         let all: Vec<&Descriptor> = made.layers.iter().chain([&config]).collect();
         // A manifest that is there proves that all its blobs are.
         if self.has_manifest(repository, &made.descriptor().digest).await? {
+            for blob in &all {
+                self.session.moved.pushed(repository, blob, PushedHow::Existed);
+            }
             self.prepared.client.saw_blobs(repository, all);
             return Ok(());
         }
         let base = self.prepared.base_names.get(&unit.base.name);
         let moving = all.into_iter().map(|blob| {
             let base = base.filter(|_| unit.base.image.layers.iter().any(|layer| layer.digest == blob.digest));
-            self.bring_blob(repository, base, blob)
+            self.bring_blob(repository, base, unit.platform, blob)
         });
         futures_util::future::try_join_all(moving).await.map(drop)
     }
@@ -52,6 +57,7 @@ impl Work {
         &self,
         repository: &Repository,
         base: Option<&BaseName>,
+        platform: Platform,
         blob: &Descriptor,
     ) -> Result<(), Error> {
         // What one repository of a registry has by then, the next is given.
@@ -59,24 +65,28 @@ impl Work {
         let _turn = turn.lock().await;
         if self.with_known(repository, |known| known.blobs.contains(&blob.digest)) {
             self.prepared.client.saw_blobs(repository, [blob]);
+            self.session.moved.pushed(repository, blob, PushedHow::Existed);
             return Ok(());
         }
         let _permit = self.permit().await?;
         let client = &self.prepared.client;
         let failed = |source| push_error(repository, source);
         let source = base.and_then(repository_of);
-        match client.place_blob(repository, blob, source).await.map_err(failed)? {
-            Placement::Existed | Placement::Mounted => {}
+        let how = match client.place_blob(repository, blob, source).await.map_err(failed)? {
+            Placement::Existed => PushedHow::Existed,
+            Placement::Mounted => PushedHow::Mounted,
             Placement::Missing(begun) => {
-                if let Err(error) = self.send(repository, base, blob, begun).await {
+                if let Err(error) = self.send(repository, base, platform, blob, begun).await {
                     // What was damaged in the store is sent once it is whole again.
                     if !renew::renewed(&self.session, &self.prepared, &error).await? {
                         return Err(error);
                     }
-                    self.send(repository, base, blob, Begun::default()).await?;
+                    self.send(repository, base, platform, blob, Begun::default()).await?;
                 }
+                PushedHow::Uploaded
             }
-        }
+        };
+        self.session.moved.pushed(repository, blob, how);
         self.with_known(repository, |known| known.blobs.insert(blob.digest));
         Ok(())
     }
@@ -86,14 +96,20 @@ impl Work {
         &self,
         repository: &Repository,
         base: Option<&BaseName>,
+        platform: Platform,
         blob: &Descriptor,
         begun: Begun,
     ) -> Result<(), Error> {
-        let supply = self.supply(base, blob).await?;
-        let transfer = Transfer::start(&self.session, format!("push {repository}"), blob.size);
-        let sent =
-            self.prepared.client.send_blob(repository, blob, begun, supply, &|bytes| transfer.moved(bytes)).await;
-        sent.map_err(|source| push_error(repository, source))
+        let supply = self.supply(base, platform, blob).await?;
+        let transfer = Transfer::start(&self.session, transfer::of_push(repository), blob.size);
+        let client = &self.prepared.client;
+        let sent = client.send_blob(repository, blob, begun, supply, &|bytes| transfer.moved(bytes)).await;
+        sent.map_err(|source| push_error(repository, source))?;
+        transfer.end(TransferEnd::Done);
+        if let Supply::Registry(from) = supply {
+            self.session.moved.fetched(from, blob);
+        }
+        Ok(())
     }
 
     fn turn(&self, repository: &Repository, digest: &Digest) -> Turn {
@@ -103,14 +119,19 @@ impl Work {
 
     /// Where the bytes come from: the store; for a layer of a base that it has not, straight from the base's registry,
     /// unless several registries want it.
-    async fn supply<'base>(&self, base: Option<&'base BaseName>, blob: &Descriptor) -> Result<Supply<'base>, Error> {
+    async fn supply<'base>(
+        &self,
+        base: Option<&'base BaseName>,
+        platform: Platform,
+        blob: &Descriptor,
+    ) -> Result<Supply<'base>, Error> {
         let Some(base) = base.filter(|_| !self.session.store.has(&blob.digest, blob.size)) else {
             return Ok(Supply::Store);
         };
         match repository_of(base) {
             Some(repository) if self.one_registry => Ok(Supply::Registry(repository)),
             _ => {
-                fetch(&self.session, &self.prepared, base, blob).await?;
+                fetch(&self.session, &self.prepared, base, platform, blob).await?;
                 Ok(Supply::Store)
             }
         }
