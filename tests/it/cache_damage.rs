@@ -47,7 +47,9 @@ fn a_push_sends_nothing_that_is_damaged() {
     let (project, home, registry) = (site(&noise(2, 300_000)), Home::new(), Registry::start(&Options::default()));
     build(&project, &home, &[]);
     let layers = ["own-layer", "base-layer"].map(|kind| only(&home, kind));
-    layers.iter().for_each(|path| flip(path));
+    for path in &layers {
+        flip(path);
+    }
     let tag = format!("{}/site:1", registry.host());
     let output = build(&project, &home, &["--push", "-t", &tag]);
     for (path, how) in layers.iter().zip(["made", "fetched"]) {
