@@ -21,6 +21,7 @@ use crate::registry::CredentialEnvironment;
 use crate::run::error::Error;
 use crate::run::files::FileError;
 use crate::run::flags::Flags;
+use crate::run::moved::Moved;
 use crate::run::session::Session;
 use crate::store::Store;
 use crate::ui::Ui;
@@ -49,6 +50,7 @@ fn session(ui: &Arc<Ui>) -> Result<Session, Error> {
         store: Store::open(cache)?,
         children: Children::default(),
         watch: ui.clone(),
+        moved: Moved::default(),
         epoch: std::env::var("SOURCE_DATE_EPOCH").ok(),
         configuration_folder: folder(CONFIG_DIR, strategy.as_ref().map(etcetera::BaseStrategy::config_dir)),
         credentials: credentials(),
@@ -89,6 +91,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         insecure_registries: request.insecure_registry,
         tags: destination.tag,
         push: destination.push,
+        push_jobs: destination.push_jobs.map(std::num::NonZeroUsize::get),
         output: destination.output,
         install_missing: request.install_missing,
         single_manifest: destination.single_manifest,

@@ -67,8 +67,11 @@ impl Hint for Error {
                 _ => Vec::new(),
             },
             Self::Busy { registry, status, .. } if status.as_u16() == 429 => rate_limited(registry),
+            Self::PartRefused { .. } => {
+                vec!["a proxy before the registry may limit the size of requests: raise its limit to 1 MB or more".to_owned()]
+            }
             Self::Store { source, .. } => source.hints(),
-            Self::GaveUp { source, .. } => source.hints(),
+            Self::GaveUp { source, .. } | Self::Source { source, .. } => source.hints(),
             _ => Vec::new(),
         }
     }

@@ -9,9 +9,10 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 
 use super::action::{Action, Verb};
+use super::body::Body;
 use super::error::Error;
 use super::host::Host;
-use super::request::{Answer, Body, Call};
+use super::request::{Answer, Call};
 use super::token::Scopes;
 use super::{Client, Fetched, Inner, retry};
 use crate::blob::{
@@ -67,6 +68,17 @@ impl Client {
         let scopes = Scopes::push(repository);
         let path = format!("manifests/{digest}");
         Ok(self.inner.look(&action, &scopes, &path).await?.is_some())
+    }
+
+    /// The digest that a tag of a destination has; `None` when there is no such tag, or the registry does not tell.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked.
+    pub async fn digest_of_tag(&self, reference: &Reference) -> Result<Option<Digest>, Error> {
+        let (repository, tag) = (&reference.repository, reference.tag_or_latest());
+        let action = Action::new(Verb::CheckManifest, repository, &tag);
+        let answer = self.inner.look(&action, &Scopes::push(repository), &format!("manifests/{tag}")).await?;
+        Ok(answer.and_then(|answer| answer.header(CONTENT_DIGEST).and_then(|digest| digest.parse().ok())))
     }
 
     /// Pushes `bytes` under a tag or a digest.
@@ -192,7 +204,7 @@ async fn read_body(action: &Action, mut response: Response) -> Result<Vec<u8>, E
 pub(super) fn store_error(action: &Action, source: StoreError) -> Error {
     match source {
         StoreError::WrongDigest { .. } => Error::WrongContent { action: Box::new(action.clone()), source },
-        StoreError::Io { .. } => Error::Store { action: Box::new(action.clone()), source },
+        _ => Error::Store { action: Box::new(action.clone()), source },
     }
 }
 

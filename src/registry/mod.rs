@@ -8,6 +8,7 @@ mod action;
 mod address;
 mod advice;
 mod answer;
+mod body;
 mod challenge;
 mod credential_file;
 mod credentials;
@@ -16,14 +17,20 @@ mod fetch;
 mod flight;
 mod host;
 mod manifest;
+mod part_sizes;
+mod parts;
+mod patience;
 mod reader;
 mod refusal;
 mod request;
 mod retry;
+mod stream;
 mod target;
 mod token;
+mod told;
 mod transport;
 mod upload;
+mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,8 +46,12 @@ pub use action::{Action, Verb};
 pub use credentials::{CredentialEnvironment, CredentialError, Secret};
 pub use error::Error;
 pub use manifest::LONGEST_MANIFEST;
+pub use patience::Patience;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
+pub use stream::{BlobStream, Source, SourceFailure};
+pub use told::Told;
+pub use upload::{Begun, Placement, Supply};
 
 use crate::blob::Digest;
 use crate::reference::Repository;
@@ -63,6 +74,10 @@ pub struct Options {
     pub proxied: bool,
     /// how often passing failures are tried again
     pub retry: RetryPolicy,
+    /// how long servers may take
+    pub patience: Patience,
+    /// who is told what a person should know
+    pub told: Told,
 }
 
 impl Options {
@@ -81,6 +96,8 @@ impl Options {
                 !value.is_empty() && names.iter().any(|known| name.eq_ignore_ascii_case(known))
             }),
             retry: RetryPolicy::default(),
+            patience: Patience::default(),
+            told: Told::default(),
         }
     }
 }
@@ -118,10 +135,13 @@ struct Inner {
     credentials: credentials::Credentials,
     store: Store,
     policy: RetryPolicy,
+    patience: Patience,
+    told: Told,
     proxied: bool,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     flights: Flights,
-    begun: upload::Begun,
+    part_sizes: part_sizes::PartSizes,
+    whereabouts: whereabouts::Whereabouts,
 }
 
 impl Client {
@@ -136,10 +156,13 @@ impl Client {
             credentials: credentials::Credentials::new(options.environment),
             store: options.store,
             policy: options.retry,
+            patience: options.patience,
+            told: options.told,
             proxied: options.proxied,
             hosts: Mutex::default(),
             flights: Flights::default(),
-            begun: upload::Begun::default(),
+            part_sizes: part_sizes::PartSizes::default(),
+            whereabouts: whereabouts::Whereabouts::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -20,8 +20,10 @@ pub mod registry;
 pub mod scene;
 pub mod server;
 pub mod shims;
+pub mod slow;
 pub mod source;
 pub mod start;
+pub mod terminal;
 pub mod trials;
 
 pub use program::anyarch;
