@@ -122,7 +122,13 @@ impl Client {
             let begun = begun.lock().unwrap_or_else(PoisonError::into_inner).take();
             upload.attempt(begun, supply, progress).await
         };
-        retry::run(&self.inner.policy, attempt).await?;
+        match retry::run(&self.inner.policy, &attempt).await {
+            // Bytes go wrong on the way, too.
+            Err(Error::Source { source, .. }) if matches!(*source, Error::WrongContent { .. }) => {
+                retry::run(&self.inner.policy, &attempt).await?;
+            }
+            sent => sent?,
+        }
         progress(descriptor.size);
         upload.is_there();
         Ok(())
@@ -225,7 +231,11 @@ impl<'push> Upload<'push> {
                 check_stored(&action, &answer, &self.descriptor.digest)?;
                 Ok(Mount::Done)
             }
-            StatusCode::ACCEPTED => self.begun(&answer).map(Mount::Upload),
+            // An upload that nobody can find is as good as none.
+            StatusCode::ACCEPTED => match self.begun(&answer) {
+                Err(Error::NoLocation { .. }) => Ok(Mount::Refused),
+                begun => begun.map(Mount::Upload),
+            },
             status if retry::is_transient(status.as_u16()) => Err(answer.into_error(&action).await),
             // Registries without mounts answer this and that.
             _ => Ok(Mount::Refused),
