@@ -27,7 +27,10 @@ fn hints_of_status(action: &Action, status: u16, anonymous: bool) -> Vec<String>
             format!("registries say so of what does not exist, too: check the name `{}`", action.repository),
         ],
         401 | 403 => vec![denied(registry, anonymous)],
-        404 if reads => vec![format!("check the name and the tag: `{}:{}`", action.repository, action.subject)],
+        404 if reads => {
+            let mark = if action.subject.contains(':') { '@' } else { ':' };
+            vec![format!("check the name and the tag: `{}{mark}{}`", action.repository, action.subject)]
+        }
         404 => vec![format!("some registries want `{}` to be created before the first push", action.repository)],
         429 => rate_limited(registry),
         413 => vec!["the registry, or a proxy before it, limits the size of uploads".to_owned()],
