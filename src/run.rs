@@ -28,6 +28,7 @@ mod project_lock;
 pub mod provide;
 pub mod publish;
 pub mod push;
+mod renew;
 pub mod row_choice;
 pub mod rows;
 pub mod rust;

@@ -27,6 +27,7 @@ pub fn run(arguments: Build) -> Exit {
 
 fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     let start = Instant::now();
+    let limit = super::cache_limit()?;
     let session = super::session(ui)?;
     let as_json = arguments.request.json;
     let flags = super::flags(arguments.request, arguments.destination);
@@ -56,6 +57,7 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     } else {
         published.iter().flat_map(|image| lines(image, &session.directory)).for_each(|line| ui.data(&line));
     }
+    super::cache::keep_within(ui, &session.store, limit);
     Ok(())
 }
 

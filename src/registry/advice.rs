@@ -7,7 +7,7 @@ use crate::reference::DOCKER_HUB;
 
 /// The line that logs in where `registry` finds it.
 fn login(registry: &str) -> String {
-    if registry == DOCKER_HUB { "docker login".to_owned() } else { format!("docker login {registry}") }
+    if registry == DOCKER_HUB { "anyarch login".to_owned() } else { format!("anyarch login {registry}") }
 }
 
 fn denied(registry: &str, anonymous: bool) -> String {
@@ -69,6 +69,10 @@ impl Hint for Error {
                 429 => rate_limited(registry),
                 _ => Vec::new(),
             },
+            Self::LoginRefused { .. } => vec![
+                "check the user name and the password; many registries want an access token in place of the password"
+                    .to_owned(),
+            ],
             Self::Busy { registry, status, .. } if status.as_u16() == 429 => rate_limited(registry),
             Self::PartRefused { .. } => {
                 vec!["a proxy before the registry may limit the size of requests: raise its limit to 1 MB or more".to_owned()]

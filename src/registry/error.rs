@@ -36,7 +36,7 @@ pub enum Error {
         registry: String,
         /// what is wrong
         #[source]
-        source: CredentialError,
+        source: Box<CredentialError>,
     },
     /// No connection.
     #[error("the registry `{registry}` cannot be reached")]
@@ -143,6 +143,22 @@ pub enum Error {
         /// in that time
         window: Duration,
     },
+    /// A document that took too long to come, or that we were sent about for too long.
+    #[error("{action} failed: it was not there after {} s", after.as_secs())]
+    TooLong {
+        /// what was being done
+        action: Box<Action>,
+        /// how long was waited
+        after: Duration,
+    },
+    /// A token that took too long to come.
+    #[error("the token server of the registry `{registry}` gave no token in {} s", after.as_secs())]
+    TokenTooLong {
+        /// the registry
+        registry: String,
+        /// how long was waited
+        after: Duration,
+    },
     /// The token server refused.
     #[error(
         "the token server `{realm}` of the registry `{registry}` answered {status}{}",
@@ -161,6 +177,24 @@ pub enum Error {
         wait: Option<Duration>,
         /// true when no login was known for the registry
         anonymous: bool,
+    },
+    /// A login that is being tried is wrong.
+    #[error(
+        "the registry `{registry}` does not accept the login of `{user}`: {} answered {status}{}",
+        realm.as_ref().map_or_else(|| "it".to_owned(), |realm| format!("its token server `{realm}`")),
+        said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default()
+    )]
+    LoginRefused {
+        /// the registry
+        registry: String,
+        /// who wants to log in
+        user: String,
+        /// the host of the token server, when that is who said so
+        realm: Option<String>,
+        /// the HTTP status
+        status: reqwest::StatusCode,
+        /// the codes and messages in the answer
+        said: Option<String>,
     },
     /// The token server's answer holds no token.
     #[error("the token server `{realm}` of the registry `{registry}` answered without a token")]
@@ -266,6 +300,14 @@ pub enum Error {
         /// what the registry says
         actual: String,
     },
+    /// A manifest that was packed on the way, against what was asked for.
+    #[error("{action} failed: the registry sent it packed as `{encoding}`, which was not asked for")]
+    Encoded {
+        /// what was being done
+        action: Box<Action>,
+        /// `gzip`
+        encoding: String,
+    },
     /// The manifest is none that we can use.
     #[error("{action} failed: {reason}")]
     Manifest {
@@ -345,10 +387,11 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Status { status, .. } | Self::Token { status, .. } | Self::Busy { status, .. } => {
-                Some(status.as_u16())
-            }
-            Self::Forgotten { status, .. } => Some(status.as_u16()),
+            Self::Status { status, .. }
+            | Self::Token { status, .. }
+            | Self::Busy { status, .. }
+            | Self::Forgotten { status, .. }
+            | Self::LoginRefused { status, .. } => Some(status.as_u16()),
             Self::GaveUp { source, .. } => source.status(),
             _ => None,
         }

@@ -3,17 +3,14 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use reqwest::Response;
 use reqwest::header::CONTENT_LENGTH;
 use tokio::time::Instant;
 
 use super::action::{Action, Verb};
 use super::error::Error;
 use super::manifest::store_error;
-use super::stream::Source;
+use super::source::Source;
 use super::token::Scopes;
-use super::transport::READ_TIMEOUT;
 use super::{Client, Inner};
 use crate::blob::{Descriptor, Hasher};
 use crate::reference::Repository;
@@ -67,7 +64,7 @@ impl Client {
         let (store, digest, action) = (&self.inner.store, source.descriptor().digest, source.action());
         let there = || store.has(&digest, source.descriptor().size);
         let begin = Instant::now();
-        let (mut told, mut others, mut moved) = (false, 0, begin);
+        let (mut others, mut moved) = (0, begin);
         loop {
             if there() {
                 return Ok(None);
@@ -82,9 +79,9 @@ impl Client {
                 }
                 Claim::Others(_) => {}
             }
-            if !told && begin.elapsed() > NOTE_AFTER {
-                told = true;
-                self.inner.told.tell(format!("another anyarch is {action}: waiting until it is done"));
+            if begin.elapsed() > NOTE_AFTER {
+                let note = || format!("another anyarch is {action}: waiting until it is done");
+                self.inner.notes.once(&digest.to_string(), note);
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -142,13 +139,4 @@ async fn off_the_runtime<T: Send + 'static>(
     let done = tokio::task::spawn_blocking(move || work(store)).await;
     done.unwrap_or_else(|error| Err(StoreError::Io { path, source: std::io::Error::other(error) }))
         .map_err(|error| store_error(action, error))
-}
-
-/// The next piece of a body.
-pub(super) async fn next_chunk(action: &Action, response: &mut Response) -> Result<Option<Bytes>, Error> {
-    match tokio::time::timeout(READ_TIMEOUT, response.chunk()).await {
-        Err(_) => Err(Error::Stalled { action: Box::new(action.clone()), after: READ_TIMEOUT }),
-        Ok(Err(error)) => Err(Error::Interrupted { action: Box::new(action.clone()), source: error.without_url() }),
-        Ok(Ok(chunk)) => Ok(chunk),
-    }
 }

@@ -12,22 +12,28 @@ mod body;
 mod challenge;
 mod credential_file;
 mod credentials;
+mod document;
 mod error;
 mod fetch;
 mod flight;
+mod helper;
 mod host;
+mod login;
+mod login_file;
 mod manifest;
+mod note;
 mod part_sizes;
 mod parts;
 mod patience;
+mod range;
 mod reader;
 mod refusal;
 mod request;
 mod retry;
+mod source;
 mod stream;
 mod target;
 mod token;
-mod told;
 mod transport;
 mod upload;
 mod whereabouts;
@@ -45,12 +51,14 @@ use transport::Transport;
 pub use action::{Action, Verb};
 pub use credentials::{CredentialEnvironment, CredentialError, Secret};
 pub use error::Error;
+pub use login::{Forgotten, Kept, LoginError, Tried};
 pub use manifest::LONGEST_MANIFEST;
+pub use note::Notes;
 pub use patience::Patience;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
-pub use stream::{BlobStream, Source, SourceFailure};
-pub use told::Told;
+pub use source::Source;
+pub use stream::{BlobStream, SourceFailure};
 pub use upload::{Begun, Placement, Supply};
 
 use crate::blob::Digest;
@@ -76,8 +84,8 @@ pub struct Options {
     pub retry: RetryPolicy,
     /// how long servers may take
     pub patience: Patience,
-    /// who is told what a person should know
-    pub told: Told,
+    /// is told what a person should know and what changes nothing
+    pub notes: Notes,
 }
 
 impl Options {
@@ -97,7 +105,7 @@ impl Options {
             }),
             retry: RetryPolicy::default(),
             patience: Patience::default(),
-            told: Told::default(),
+            notes: Notes::default(),
         }
     }
 }
@@ -136,7 +144,7 @@ struct Inner {
     store: Store,
     policy: RetryPolicy,
     patience: Patience,
-    told: Told,
+    notes: Notes,
     proxied: bool,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     flights: Flights,
@@ -157,7 +165,7 @@ impl Client {
             store: options.store,
             policy: options.retry,
             patience: options.patience,
-            told: options.told,
+            notes: options.notes,
             proxied: options.proxied,
             hosts: Mutex::default(),
             flights: Flights::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub struct Patience {
     /// how long nothing may arrive
     pub silence: Duration,
-    /// how long a document (a manifest, a token) may take, from its first byte to its last
+    /// how long a document (a manifest, a token) may take, and how long it may take until one is sent to us at all
     pub document: Duration,
     /// the fewest bytes of a blob in `window`, as curl's `--speed-limit` and `--speed-time` have it
     pub least: u64,
@@ -20,7 +20,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             silence: crate::http::READ_TIMEOUT,
-            document: Duration::from_mins(2),
+            document: Duration::from_mins(1),
             least: 60 * 1024,
             window: Duration::from_mins(1),
         }

@@ -1,7 +1,9 @@
 //! Sends one request to a registry: authorized, followed through redirects by our rules, and once more with a new login
 //! when the registry says 401. Trying again after passing failures is the caller's, for it knows what has to begin anew.
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+};
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
@@ -12,7 +14,6 @@ use super::host::{Host, Line};
 use super::refusal::{Refusal, TargetKind};
 use super::target::{MOST_REDIRECTS, Target, admit, refused, unreachable};
 use super::token::{Authorization, Scopes};
-use super::transport::READ_TIMEOUT;
 use super::{Inner, answer};
 use crate::blob::{MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
 use crate::reference::Repository;
@@ -51,6 +52,12 @@ impl<'call> Call<'call> {
         if let Ok(value) = HeaderValue::try_from(kinds.join(", ")) {
             self.headers.insert(ACCEPT, value);
         }
+        self.identity()
+    }
+
+    /// Asks for the bytes that have the digest, not for a packed form of them.
+    pub(super) fn identity(mut self) -> Self {
+        self.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         self
     }
 
@@ -104,7 +111,16 @@ impl Inner {
         let mut again = false;
         loop {
             let authorized = self.authorize(host, repository, call.scopes).await?;
-            let mut answer = self.follow(host, call, &authorized.authorization).await?;
+            let following = self.follow(host, call, &authorized.authorization);
+            let mut answer = match call.body {
+                Body::Blob(_) => following.await?,
+                // Each step has its own patience; a registry that sends us in circles must not add them up.
+                Body::Empty | Body::Bytes(_) => {
+                    let after = self.patience.document;
+                    let late = |_| Error::TooLong { action: Box::new(call.action.clone()), after };
+                    tokio::time::timeout(after, following).await.map_err(late)??
+                }
+            };
             answer.anonymous = authorized.anonymous;
             if answer.response.status() != StatusCode::UNAUTHORIZED || !answer.own || again {
                 return Ok(answer);
@@ -178,8 +194,9 @@ impl Inner {
             // Blobs take as long as they take; whoever sends one watches its progress.
             sending.await
         } else {
-            let stalled = |_| Error::Stalled { action: Box::new(call.action.clone()), after: READ_TIMEOUT };
-            tokio::time::timeout(READ_TIMEOUT, sending).await.map_err(stalled)?
+            let after = self.patience.silence;
+            let stalled = |_| Error::Stalled { action: Box::new(call.action.clone()), after };
+            tokio::time::timeout(after, sending).await.map_err(stalled)?
         };
         sent.map_err(|error| {
             if error.is_connect() {

@@ -14,19 +14,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use oci_client::client::SizedStream;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderValue, RANGE};
+use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::Inner;
 use super::action::{Action, Verb};
 use super::error::Error;
 use super::host::Host;
 use super::patience::Pace;
+use super::range::content_range;
 use super::request::{Answer, Call};
 use super::retry::Failures;
 use super::token::Scopes;
-use super::{Client, Inner};
 use crate::blob::{Descriptor, Hasher};
 use crate::reference::Repository;
 use crate::store::StoreError;
@@ -34,87 +35,6 @@ use crate::store::StoreError;
 /// How much has to arrive between two failures for the second to count as the first: a registry that cuts every
 /// connection after a few bytes is given up like one that cuts it at once.
 const GAIN: u64 = 1 << 20;
-
-/// A blob at a repository, to be read as often as it takes.
-#[derive(Clone)]
-pub struct Source {
-    inner: Arc<Inner>,
-    repository: Repository,
-    descriptor: Descriptor,
-}
-
-impl Client {
-    /// The blob as a source of bytes; nothing is asked for yet.
-    #[must_use]
-    pub fn source(&self, repository: &Repository, descriptor: &Descriptor) -> Source {
-        let (inner, repository) = (Arc::clone(&self.inner), repository.clone());
-        Source { inner, repository, descriptor: descriptor.clone() }
-    }
-}
-
-impl Source {
-    /// What it is that is read.
-    #[must_use]
-    pub fn descriptor(&self) -> &Descriptor {
-        &self.descriptor
-    }
-
-    /// What is done when it is read.
-    #[must_use]
-    pub fn action(&self) -> Action {
-        Action::new(Verb::ReadBlob, &self.repository, &self.descriptor.digest)
-    }
-
-    /// Opens the blob from its first byte; the registry has answered by then.
-    ///
-    /// # Errors
-    /// When the registry cannot be asked or has no such blob.
-    pub async fn open(&self) -> Result<BlobStream, Error> {
-        self.open_after(Hasher::default()).await
-    }
-
-    /// Opens what follows the bytes that went into `before`, of which the digest at the end tells whether they were right.
-    ///
-    /// # Errors
-    /// When the registry cannot be asked or has no such blob.
-    pub async fn open_after(&self, before: Hasher) -> Result<BlobStream, Error> {
-        let position = before.size();
-        self.open_with(Some(before), position).await
-    }
-
-    /// Opens what follows the first `position` bytes, for a destination that has them and checks the whole itself: these
-    /// bytes are counted, and cannot be verified.
-    ///
-    /// # Errors
-    /// When the registry cannot be asked or has no such blob.
-    pub async fn open_at(&self, position: u64) -> Result<BlobStream, Error> {
-        self.open_with((position == 0).then(Hasher::default), position).await
-    }
-
-    async fn open_with(&self, hasher: Option<Hasher>, position: u64) -> Result<BlobStream, Error> {
-        let mut stream = BlobStream {
-            inner: Arc::clone(&self.inner),
-            host: self.inner.host(&self.repository),
-            action: self.action(),
-            scopes: Scopes::pull(&self.repository),
-            descriptor: self.descriptor.clone(),
-            hasher,
-            position,
-            feed: Feed::Closed,
-            skip: None,
-            ranges: true,
-            by_oci_client: position == 0,
-            own: false,
-            failures: Failures::new(),
-            gained_at: position,
-            pace: Pace::default(),
-        };
-        if position < stream.descriptor.size {
-            stream.connect().await?;
-        }
-        Ok(stream)
-    }
-}
 
 /// Where bytes come from at the moment.
 enum Feed {
@@ -152,12 +72,6 @@ pub struct BlobStream {
     pace: Pace,
 }
 
-impl fmt::Debug for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Source").field(&self.action()).finish()
-    }
-}
-
 impl fmt::Debug for BlobStream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -169,13 +83,45 @@ impl fmt::Debug for BlobStream {
 }
 
 impl BlobStream {
+    /// Opens what follows the first `position` bytes, which `hasher` took in, or which nobody will verify.
+    pub(super) async fn open(
+        inner: Arc<Inner>,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        hasher: Option<Hasher>,
+        position: u64,
+    ) -> Result<Self, Error> {
+        let mut stream = Self {
+            host: inner.host(repository),
+            inner,
+            action: Action::new(Verb::ReadBlob, repository, &descriptor.digest),
+            scopes: Scopes::pull(repository),
+            descriptor: descriptor.clone(),
+            hasher,
+            position,
+            feed: Feed::Closed,
+            skip: None,
+            ranges: true,
+            by_oci_client: position == 0,
+            own: false,
+            failures: Failures::new(),
+            gained_at: position,
+            pace: Pace::default(),
+        };
+        if position < stream.descriptor.size {
+            stream.connect().await?;
+        }
+        Ok(stream)
+    }
+
     /// How many bytes of the blob were handed on, those before an opening in the middle included.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// What all bytes up to [`Self::position`] went through; none after [`Source::open_at`].
+    /// What all bytes up to [`Self::position`] went through; none after
+    /// [`Source::open_at`](super::Source::open_at).
     #[must_use]
     pub fn into_hasher(self) -> Option<Hasher> {
         self.hasher
@@ -381,9 +327,7 @@ impl BlobStream {
         let inner = Arc::clone(&self.inner);
         let path = format!("blobs/{}", self.descriptor.digest);
         let url = inner.url(&self.host, &self.action.repository, &path).await?;
-        let mut call = Call::new(&self.action, Method::GET, url, &self.scopes);
-        // We want the bytes that have the digest, not a packed form of them.
-        call.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut call = Call::new(&self.action, Method::GET, url, &self.scopes).identity();
         let ranged = self.position > 0 && self.ranges;
         if ranged && let Ok(range) = HeaderValue::try_from(format!("bytes={}-", self.position)) {
             call.headers.insert(RANGE, range);
@@ -431,45 +375,9 @@ impl SourceFailure {
     }
 }
 
-/// What a `Content-Range` says: <https://www.rfc-editor.org/rfc/rfc9110#section-14.4>.
-#[derive(Debug, PartialEq, Eq)]
-struct ContentRange {
-    first: u64,
-    last: u64,
-    /// the size of the whole, unless it is `*`
-    whole: Option<u64>,
-}
-
-fn content_range(text: &str) -> Option<ContentRange> {
-    let (range, whole) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
-    let (first, last) = range.trim().split_once('-')?;
-    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
-    let whole = if whole == "*" { None } else { Some(whole.parse().ok()?) };
-    (first <= last).then_some(ContentRange { first, last, whole })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_content_range_is_read_or_not_believed() {
-        let range = |first, last, whole| Some(ContentRange { first, last, whole });
-        for (text, expected) in [
-            ("bytes 0-0/1", range(0, 0, Some(1))),
-            ("bytes 7-99/100", range(7, 99, Some(100))),
-            ("bytes 7-99/*", range(7, 99, None)),
-            ("bytes */100", None),
-            ("bytes 9-7/100", None),
-            ("bytes 7-/100", None),
-            ("bytes -7/100", None),
-            ("lines 1-2/3", None),
-            ("bytes 1-99999999999999999999/3", None),
-            ("", None),
-        ] {
-            assert_eq!(content_range(text), expected, "{text}");
-        }
-    }
 
     #[test]
     fn a_stream_can_be_a_body() {

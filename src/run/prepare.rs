@@ -99,7 +99,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let client = registry::Client::new(registry::Options {
         insecure_hosts: settings.insecure_registries(),
         proxied: session.proxied,
-        told: registry::Told::new(move |note| watch.event(Event::Note(note))),
+        notes: registry::Notes::new(move |note| watch.event(Event::Note(note))),
         ..registry::Options::new(session.store.clone(), session.credentials.clone())
     })
     .map_err(|error| Error::Client(Box::new(error)))?;

@@ -262,8 +262,10 @@ fn whatever_is_done_without(scene: Scene) {
     }
     matrix.lasts("base layer", &[Fault::SlowAnswer(200_000)], Right);
     matrix.lasts("upload", &[Fault::SlowRequest(400_000)], Right);
-    // What does not go in one piece goes in parts.
-    matrix.lasts("upload", &[Fault::TooLarge(100_000)], Right);
+    // What is too large whole goes up in parts.
+    for fault in [Fault::TooLarge(100_000), Fault::AnswerEarly(Reply::new(413)), Fault::status(413)] {
+        matrix.lasts("upload", &[fault], Right);
+    }
     // An upload that the registry forgets, and a body that it cuts, are begun anew.
     if let Some(step) = matrix.named("upload") {
         matrix.passes(&step, Fault::forget_upload());

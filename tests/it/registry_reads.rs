@@ -1,14 +1,13 @@
-//! Blobs whose reading is cut: they are gone on with, in the same run, in the next one, and on their way to another
-//! registry.
+//! Blobs whose reading is cut: they are gone on with, in the same run and in the next one.
 
 use std::io::Write as _;
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyarch::blob::{Descriptor, MEDIA_TYPE_LAYER};
-use anyarch::registry::{Error, Options, Told};
+use anyarch::registry::{Error, Notes, Options};
 use anyarch::store::{Claim, Store};
 use tokio::sync::watch;
 
@@ -16,27 +15,25 @@ use crate::registry::Party;
 use crate::registry_answers::{app, counting, open};
 use crate::support::server::{Answer, Request, Server};
 
-const MIB: usize = 1 << 20;
+pub const MIB: usize = 1 << 20;
 
 /// A layer of 3 MiB.
-fn layer() -> (Vec<u8>, Descriptor) {
+pub fn layer() -> (Vec<u8>, Descriptor) {
     sized(3 * MIB)
 }
 
 fn sized(size: usize) -> (Vec<u8>, Descriptor) {
-    let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+    let bytes: Vec<u8> = (0..=250).cycle().take(size).collect();
     let blob = Descriptor::of(MEDIA_TYPE_LAYER, &bytes);
     (bytes, blob)
 }
 
-/// The `Range` of each request for a blob.
-fn ranges(server: &Server) -> Vec<Option<String>> {
-    let blobs = server.requests().into_iter().filter(|request| request.target.contains("/blobs/"));
-    blobs.map(|request| request.header("range").map(str::to_owned)).collect()
-}
-
-fn from(first: usize) -> Option<String> {
-    Some(format!("bytes={first}-"))
+/// The first byte that each request for a blob names in its `Range`.
+pub fn ranges(server: &Server) -> Vec<Option<usize>> {
+    let requests = server.requests();
+    let blobs = requests.iter().filter(|request| request.target.contains("/blobs/"));
+    let first = |range: &str| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok();
+    blobs.map(|request| request.header("range").map(|range| first(range).expect("a range to the end"))).collect()
 }
 
 /// What is kept of unfinished blobs.
@@ -69,7 +66,7 @@ async fn a_body_that_ends_early_is_gone_on_with_where_it_stopped() {
         let fetched = party.client.fetch_blob(&app(&server), &blob, &|bytes| seen.lock().unwrap().push(bytes)).await;
         fetched.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(party.store.verify(&blob).unwrap(), "{name}");
-        assert_eq!(ranges(&server), [None, from(2 * MIB), from(2 * MIB)], "{name}");
+        assert_eq!(ranges(&server), [None, Some(2 * MIB), Some(2 * MIB)], "{name}");
         assert!(seen.lock().unwrap().is_sorted(), "{name}: nothing begins anew");
         assert_eq!(seen.lock().unwrap().last(), Some(&blob.size), "{name}");
         assert!(partials(&party.store).is_empty(), "{name}");
@@ -95,13 +92,14 @@ async fn a_body_that_drips_is_given_up_for_another_connection() {
     let (bytes, blob) = layer();
     let slow = open(move |request| Answer::range(request, &bytes).drip(Duration::from_millis(20)));
     let party = Party::with(|options| {
-        options.patience.window = Duration::from_secs(1);
+        options.patience.window = Duration::from_millis(400);
         options.patience.least = 1000;
         options.retry.attempts = 2;
     });
     let error = party.client.fetch_blob(&app(&slow), &blob, &|_| ()).await.unwrap_err();
     let begin = format!("reading the blob `{}` of `{}` failed: ", blob.digest, app(&slow));
-    assert_eq!(error.to_string(), format!("{begin}fewer than 1000 bytes came in 1 s (tried 2 times in 2 s)"));
+    let said = error.to_string();
+    assert!(said.starts_with(&format!("{begin}fewer than 1000 bytes came in 0 s (tried 2 times in ")), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,7 +157,7 @@ async fn the_two_halves_have_to_be_of_one_blob() {
     let party = Party::anonymous();
     party.client.fetch_blob(&app(&server), &blob, &|_| ()).await.unwrap();
     assert!(party.store.verify(&blob).unwrap());
-    assert_eq!(ranges(&server), [None, from(2 * MIB), None]);
+    assert_eq!(ranges(&server), [None, Some(2 * MIB), None]);
 
     let liar = open(move |_| Answer::ok(&other[..]));
     let party = Party::anonymous();
@@ -175,7 +173,7 @@ async fn the_two_halves_have_to_be_of_one_blob() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_gets_on_is_not_given_up_and_what_hardly_does_is() {
     for (piece, attempts) in [(3 * MIB / 2, None), (MIB / 10, Some(5))] {
-        let (bytes, blob) = sized(12 * MIB);
+        let (bytes, blob) = sized(9 * MIB);
         let server = open(move |request| {
             let answer = Answer::range(request, &bytes);
             let length = answer.bytes().len();
@@ -185,7 +183,7 @@ async fn what_gets_on_is_not_given_up_and_what_hardly_does_is() {
         let fetched = party.client.fetch_blob(&app(&server), &blob, &|_| ()).await;
         match (fetched, attempts) {
             (Ok(()), None) => {
-                assert_eq!(ranges(&server).len(), 8);
+                assert_eq!(ranges(&server).len(), 6);
                 assert!(party.store.verify(&blob).unwrap());
             }
             (Err(error), Some(attempts)) => {
@@ -213,7 +211,7 @@ async fn the_next_run_goes_on_with_what_the_last_one_got() {
     let seen = Mutex::new(Vec::new());
     let next = party.beside(|_| ());
     next.fetch_blob(&app(&server), &blob, &|bytes| seen.lock().unwrap().push(bytes)).await.unwrap();
-    assert_eq!(ranges(&server), [None, from(2 * MIB)]);
+    assert_eq!(ranges(&server), [None, Some(2 * MIB)]);
     assert_eq!(seen.lock().unwrap().first(), Some(&(2 * MIB as u64)));
     assert!(party.store.verify(&blob).unwrap());
     assert!(partials(&party.store).is_empty());
@@ -227,7 +225,7 @@ async fn a_leftover_that_is_wrong_is_thrown_away_and_all_is_read_anew() {
     for (name, leftover, asked) in [
         ("whole", bytes.clone(), vec![]),
         ("longer", larger, vec![None]),
-        ("damaged", damaged, vec![from(2 * MIB), None]),
+        ("damaged", damaged, vec![Some(2 * MIB), None]),
         ("whole and damaged", vec![0; bytes.len()], vec![None]),
     ] {
         let answer = bytes.clone();
@@ -268,7 +266,7 @@ async fn of_two_processes_that_want_the_same_one_reads_it_and_the_other_waits() 
     let party = Party::anonymous();
     let notes = Arc::<Mutex<Vec<String>>>::default();
     let told = notes.clone();
-    let second = party.beside(|options| options.told = Told::new(move |note| told.lock().unwrap().push(note)));
+    let second = party.beside(|options| options.notes = Notes::new(move |note| told.lock().unwrap().push(note)));
     let (seen, mut moved) = watch::channel(0);
     let first = {
         let (client, blob, repository) = (party.client.clone(), blob.clone(), app(&server));
@@ -290,8 +288,8 @@ async fn of_two_processes_that_want_the_same_one_reads_it_and_the_other_waits() 
         blob.digest,
         app(&server)
     );
-    let end = std::time::Instant::now() + Duration::from_secs(15);
-    while notes.lock().unwrap().is_empty() && std::time::Instant::now() < end {
+    let end = Instant::now() + Duration::from_secs(15);
+    while notes.lock().unwrap().is_empty() && Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(*notes.lock().unwrap(), [expected]);
@@ -330,72 +328,6 @@ async fn a_token_that_ends_in_the_middle_is_renewed() {
     let party = Party::anonymous();
     party.client.fetch_blob(&app(&server), &blob, &|_| ()).await.unwrap();
     assert!(party.store.verify(&blob).unwrap());
-    assert_eq!(ranges(&server), [None, from(2 * MIB), from(2 * MIB)]);
+    assert_eq!(ranges(&server), [None, Some(2 * MIB), Some(2 * MIB)]);
     assert_eq!(realm.requests().len(), 2);
-}
-
-/// Sends the body of a blob at `source` to `destination`, as an upload does.
-async fn relay(
-    party: &Party,
-    source: &Server,
-    destination: &Server,
-    blob: &Descriptor,
-    position: u64,
-) -> (bool, Option<Error>, u64) {
-    let source = party.client.source(&app(source), blob);
-    let stream = source.open_at(position).await.unwrap();
-    let (sent, seen) = watch::channel(0);
-    let (body, failure) = stream.into_body(sent);
-    let put = reqwest::Client::builder().no_proxy().build().unwrap().put(format!("http://{}/put", destination.host()));
-    let answer = put.header("content-length", blob.size - position).body(body).send().await;
-    let sent = *seen.borrow();
-    (answer.is_ok(), failure.take(), sent)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_blob_goes_from_registry_to_registry_however_often_it_is_cut() {
-    let (bytes, blob) = layer();
-    let own = bytes.clone();
-    let source = counting(move |request, before| {
-        let answer = Answer::range(request, &own);
-        if before < 2 { answer.cut(MIB) } else { answer }
-    });
-    let destination = Server::start(|_| Answer::status(201));
-    let party = Party::anonymous();
-    let (taken, failure, sent) = relay(&party, &source, &destination, &blob, 0).await;
-    assert!(taken && failure.is_none(), "{failure:?}");
-    assert_eq!(sent, blob.size);
-    assert_eq!(ranges(&source), [None, from(MIB), from(2 * MIB)]);
-    assert!(destination.requests()[0].body == bytes);
-    assert!(partials_or_none(&party.store).is_empty(), "no byte is on disk");
-
-    let own = bytes.clone();
-    let source = open(move |request| Answer::range(request, &own));
-    let (taken, failure, _) = relay(&party, &source, &destination, &blob, MIB as u64).await;
-    assert!(taken && failure.is_none(), "{failure:?}");
-    assert!(destination.requests()[1].body == bytes[MIB..]);
-}
-
-fn partials_or_none(store: &Store) -> Vec<u64> {
-    if store.root().join("partial").exists() { partials(store) } else { Vec::new() }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_fails_for_good_is_named_and_its_bytes_never_make_a_whole() {
-    type Fault = (fn(&[u8]) -> Answer, &'static str);
-    let faults: [Fault; 2] = [
-        (|bytes| Answer::ok(bytes).cut(2 * MIB), "the registry answered 404 Not Found"),
-        (|bytes| Answer::ok(bytes.iter().map(|byte| byte ^ 1).collect::<Vec<u8>>()), "the registry sent other content"),
-    ];
-    for (fault, expected) in faults {
-        let (bytes, blob) = layer();
-        let source = counting(move |_, before| if before == 0 { fault(&bytes) } else { Answer::status(404) });
-        let destination = Server::start(|_| Answer::status(201));
-        let (taken, failure, sent) = relay(&Party::anonymous(), &source, &destination, &blob, 0).await;
-        assert!(!taken, "{expected}");
-        assert!(sent < blob.size, "{expected}");
-        let begin = format!("reading the blob `{}` of `{}` failed: ", blob.digest, app(&source));
-        assert_eq!(failure.unwrap().to_string(), format!("{begin}{expected}"));
-        assert!(destination.requests().is_empty(), "no whole request came");
-    }
 }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long a stalled answer stalls when the client does not hang up.
-const LONGEST_STALL: Duration = Duration::from_secs(60);
+const LONGEST_STALL: Duration = Duration::from_mins(1);
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -81,6 +81,12 @@ impl Answer {
     /// 200 with a body that does not end.
     pub fn endless() -> Self {
         Self { end: End::Never, ..Self::status(200) }
+    }
+
+    /// With a body that does not end.
+    pub fn without_end(mut self) -> Self {
+        self.end = End::Never;
+        self
     }
 
     /// With one more header.
