@@ -315,7 +315,8 @@ fn whatever_is_refused(scene: Scene) {
     matrix.lasts("begin upload", &[Fault::DropHeader("Location")], Wrong(&["no `Location`"]));
     for name in ["base manifest", "base config", "base layer"] {
         matrix.lasts(name, &[Fault::Corrupt(200)], Wrong(&["sent other content"]));
-        matrix.lasts(name, &[Fault::Shorten(200)], Wrong(&[]));
+        // What brings some of a blob each time comes to its end.
+        matrix.lasts(name, &[Fault::Shorten(0)], Wrong(&[]));
     }
     let other = format!("sha256:{}", "0".repeat(64));
     for name in ["upload", "manifest"] {
@@ -361,7 +362,7 @@ fn whatever_lasts(scene: Scene) {
             matrix.cell(&step, &step.on, &[Fault::CutRequest(sent / 2, Cut::Close)], Wrong(&[TRIED]));
         }
         if received > 0 {
-            matrix.cell(&step, &step.on, &[Fault::CutAnswer(received / 2, Cut::Close)], Wrong(&[TRIED]));
+            matrix.cell(&step, &step.on, &[Fault::CutAnswer(0, Cut::Close)], Wrong(&[TRIED]));
         }
     }
 }
