@@ -161,8 +161,9 @@ pub enum Error {
     },
     /// The token server refused.
     #[error(
-        "the token server `{realm}` of the registry `{registry}` answered {status}{}",
-        said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default()
+        "the token server `{realm}` of the registry `{registry}` answered {status}{}{}",
+        said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default(),
+        wait.map(|wait| format!(" and asks to wait {} s", wait.as_secs())).unwrap_or_default()
     )]
     Token {
         /// the registry
