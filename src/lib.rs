@@ -44,6 +44,7 @@ pub mod proposal;
 pub mod provision;
 pub mod reference;
 pub mod registry;
+pub mod registry_map;
 pub mod run;
 pub mod sink;
 pub mod static_base;

@@ -25,13 +25,8 @@ use crate::reference::Repository;
 use crate::store::{BlobWriter, StoreError};
 
 impl Client {
-    /// Brings a blob into the store, unless it is there.
-    ///
-    /// `progress` is told how many bytes of the blob are there by now; the number falls when an attempt begins anew.
-    ///
-    /// # Errors
-    /// When the registry cannot be asked, has no such blob, or sends something else.
-    pub async fn fetch_blob(
+    /// Brings a blob of exactly that repository into the store, unless it is there.
+    pub(super) async fn fetch_blob_at(
         &self,
         repository: &Repository,
         descriptor: &Descriptor,

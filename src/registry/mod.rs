@@ -16,6 +16,9 @@ mod fetch;
 mod flight;
 mod host;
 mod manifest;
+mod note;
+mod places;
+mod proxies;
 mod reader;
 mod refusal;
 mod request;
@@ -23,6 +26,7 @@ mod retry;
 mod target;
 mod token;
 mod transport;
+mod trust;
 mod upload;
 
 use std::collections::BTreeMap;
@@ -39,11 +43,15 @@ pub use action::{Action, Verb};
 pub use credentials::{CredentialEnvironment, CredentialError, Secret};
 pub use error::Error;
 pub use manifest::LONGEST_MANIFEST;
+pub use note::Notes;
+pub use proxies::Proxies;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
+pub use trust::TrustError;
 
 use crate::blob::Digest;
 use crate::reference::Repository;
+use crate::registry_map::RegistryMap;
 use crate::store::Store;
 
 /// How to make a [`Client`].
@@ -59,15 +67,23 @@ pub struct Options {
     pub root_files: Vec<PathBuf>,
     /// addresses of names, as a hosts file has them; their port counts unless a reference names one
     pub addresses: BTreeMap<String, SocketAddr>,
-    /// true when the environment names a proxy (`HTTPS_PROXY` and its like)
-    pub proxied: bool,
+    /// mirrors, locations, and whom each registry's connections trust
+    pub map: RegistryMap,
+    /// folders with a folder for each registry that has certificates in it: docker's and podman's `certs.d`
+    pub certificate_folders: Vec<PathBuf>,
+    /// the proxies of the environment
+    pub proxies: Proxies,
+    /// true: no registry is asked anything, and what is not in the store is an error
+    pub offline: bool,
+    /// is told what a person should know and what changes nothing
+    pub notes: Notes,
     /// how often passing failures are tried again
     pub retry: RetryPolicy,
 }
 
 impl Options {
-    /// No insecure hosts, no certificates or addresses of our own, and the usual retries; whether there is a proxy is
-    /// looked up where the HTTP client will look, in this process's own environment.
+    /// No insecure hosts, mirrors, certificates or addresses of our own, and the usual retries; whether there is a proxy
+    /// is looked up where the HTTP client will look, in this process's own environment.
     #[must_use]
     pub fn new(store: Store, environment: CredentialEnvironment) -> Self {
         Self {
@@ -76,10 +92,11 @@ impl Options {
             store,
             root_files: Vec::new(),
             addresses: BTreeMap::new(),
-            proxied: std::env::vars_os().any(|(name, value)| {
-                let names = ["http_proxy", "https_proxy", "all_proxy"];
-                !value.is_empty() && names.iter().any(|known| name.eq_ignore_ascii_case(known))
-            }),
+            map: RegistryMap::default(),
+            certificate_folders: Vec::new(),
+            proxies: Proxies::of_environment(),
+            offline: false,
+            notes: Notes::default(),
             retry: RetryPolicy::default(),
         }
     }
@@ -111,37 +128,40 @@ pub enum PushedHow {
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    /// the same with less patience: for mirrors, which another place stands behind
+    hasty: Arc<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
-    transport: Transport,
-    credentials: credentials::Credentials,
+    transport: Arc<Transport>,
+    credentials: Arc<credentials::Credentials>,
     store: Store,
     policy: RetryPolicy,
-    proxied: bool,
-    hosts: Mutex<BTreeMap<String, Arc<Host>>>,
-    flights: Flights,
-    begun: upload::Begun,
+    hosts: Arc<Mutex<BTreeMap<String, Arc<Host>>>>,
+    flights: Arc<Flights>,
+    begun: Arc<upload::Begun>,
+    places: Arc<places::Places>,
 }
 
 impl Client {
     /// A client that has not talked to anyone yet.
     ///
     /// # Errors
-    /// When a file of certificates cannot be read.
+    /// When a file of certificates cannot be read, or a variable names no proxy.
     pub fn new(options: Options) -> Result<Self, Error> {
-        let transport = Transport::new(options.insecure_hosts, &options.root_files, Arc::new(options.addresses))?;
         let inner = Inner {
-            transport,
-            credentials: credentials::Credentials::new(options.environment),
+            transport: Arc::new(Transport::new(&options)?),
+            credentials: Arc::new(credentials::Credentials::new(options.environment)),
             store: options.store,
             policy: options.retry,
-            proxied: options.proxied,
-            hosts: Mutex::default(),
-            flights: Flights::default(),
-            begun: upload::Begun::default(),
+            hosts: Arc::default(),
+            flights: Arc::default(),
+            begun: Arc::default(),
+            places: Arc::new(places::Places::new(options.map, options.notes)),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let hasty = Inner { policy: places::hasty(&inner.policy), ..inner.clone() };
+        Ok(Self { inner: Arc::new(inner), hasty: Arc::new(hasty) })
     }
 }
 

@@ -164,7 +164,7 @@ impl Inner {
         credential: Option<&Credential>,
     ) -> Result<Token, Error> {
         let url = request.url(host)?;
-        let target = admit(&self.transport, host, line, TargetKind::Realm, None, &url)?;
+        let target = admit(&self.transport, host, line, TargetKind::Realm, None, &url).await?;
         let builder = match credential {
             Some(Credential::Identity(identity)) => target
                 .client
@@ -186,7 +186,7 @@ impl Inner {
             .timeout(READ_TIMEOUT)
             .send()
             .await
-            .map_err(|error| unreachable(host, &target, TargetKind::Realm, &url, error))?;
+            .map_err(|error| unreachable(&self.transport, host, &target, TargetKind::Realm, &url, error))?;
         let (registry, realm) = (host.registry.clone(), shown(&url));
         if !response.status().is_success() {
             let (status, wait) = (response.status(), answer::wait_asked(&response));
@@ -194,7 +194,7 @@ impl Inner {
             return Err(Error::Token { registry, realm, status, said, wait, anonymous: credential.is_none() });
         }
         let body =
-            read_answer(response).await.map_err(|error| unreachable(host, &target, TargetKind::Realm, &url, error))?;
+            read_answer(response).await.map_err(|error| unreachable(&self.transport, host, &target, TargetKind::Realm, &url, error))?;
         body.and_then(|body| read_token(&body, asked)).ok_or(Error::NoToken { registry, realm })
     }
 }

@@ -40,6 +40,10 @@ pub struct Flags {
     pub toolchain_row: Option<String>,
     /// `--allow-project-toolchains`
     pub allow_project_toolchains: bool,
+    /// true where a plan is carried out, which takes the layers of bases too
+    pub takes_layers: bool,
+    /// the line that was typed, without `--offline`
+    pub again: String,
     /// `--insecure-registry`
     pub insecure_registries: Vec<String>,
     /// `--tag`

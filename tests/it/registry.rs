@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyarch::blob::{Descriptor, Digest, MEDIA_TYPE_CONFIG, MEDIA_TYPE_LAYER, MEDIA_TYPE_MANIFEST, canonical_json};
 use anyarch::hint::Hint as _;
 use anyarch::reference::{Reference, Repository};
-use anyarch::registry::{Client, CredentialEnvironment, Error, Options, PushedHow};
+use anyarch::registry::{Client, CredentialEnvironment, Error, Options, Proxies, PushedHow};
 use anyarch::store::Store;
 use base64::Engine as _;
 use tempfile::TempDir;
@@ -49,7 +49,7 @@ impl Party {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let mut options = Options::new(store.clone(), CredentialEnvironment::default());
-        options.proxied = false;
+        options.proxies = Proxies::default();
         options.retry.first_wait = Duration::from_millis(5);
         change(&mut options);
         Self { client: Client::new(options).unwrap(), store, _folder: folder }

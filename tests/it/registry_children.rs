@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyarch::blob::{Descriptor, MEDIA_TYPE_LAYER};
 use anyarch::reference::Repository;
+use anyarch::registry::Proxies;
 
 use crate::registry::{Party, words};
 use crate::support::registry::{Certificate, Options, Registry};
@@ -74,7 +75,7 @@ fn this_machine_is_not_reached_through_a_proxy() {
 #[ignore = "run by this_machine_is_not_reached_through_a_proxy"]
 async fn child_ignores_proxies() {
     let port = variable("ANYARCH_TEST_PORT");
-    let party = Party::with(|options| options.proxied = true);
+    let party = Party::with(|options| options.proxies = Proxies::of_environment());
     let blob = Descriptor::of(MEDIA_TYPE_LAYER, b"content");
     for host in ["127.0.0.1", "localhost"] {
         let target: Repository = format!("{host}:{port}/app").parse().unwrap();
