@@ -252,11 +252,7 @@ mod tests {
                 "unknown key `mirror` in registries.toml:2:1",
                 "did you mean `mirrors`?",
             ),
-            (
-                "jobs = 2\n",
-                "unknown key `jobs` in registries.toml:1:1",
-                "known keys here: registry",
-            ),
+            ("jobs = 2\n", "unknown key `jobs` in registries.toml:1:1", "known keys here: registry"),
             (
                 "[registry.docker.io]\nmirrors = []\n",
                 "`docker` in registries.toml:1:11: `docker` is not a registry: it should be a host name or an address, and perhaps a port",

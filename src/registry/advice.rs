@@ -5,6 +5,7 @@ use std::path::Path;
 use super::action::{Action, Verb};
 use super::address::host_of;
 use super::error::Error;
+use super::transport::is_closed_unheard;
 use super::trust::TrustError;
 use crate::hint::Hint;
 use crate::reference::DOCKER_HUB;
@@ -56,10 +57,18 @@ fn rate_limited(registry: &str, anonymous: bool, reads: bool) -> Vec<String> {
     hints
 }
 
+/// How a certificate of ours is named.
+fn certificate_of_ours(registry: &str) -> Vec<String> {
+    vec![
+        format!("in anyarch.toml: registry.\"{registry}\".client_certificate = \"client.pem\""),
+        format!("and its key: registry.\"{registry}\".client_key = \"client.key\""),
+    ]
+}
+
 /// What to do about a file of certificates.
 fn hints_of_file(path: &Path, source: &TrustError) -> Vec<String> {
     match source {
-        TrustError::None | TrustError::Malformed | TrustError::NoPair => {
+        TrustError::None | TrustError::Malformed | TrustError::NoPair | TrustError::Unusable(_) => {
             vec![format!("see what it holds: openssl x509 -noout -text -in {}", path.display())]
         }
         TrustError::Several(_) => vec!["client_certificate = \"client.pem\"".to_owned()],
@@ -76,6 +85,13 @@ impl Hint for Error {
                     .to_owned(),
             ],
             Self::Credentials { source, .. } => source.hints(),
+            Self::Unreachable { registry, source } | Self::Proxy { registry, source, .. }
+                if is_closed_unheard(source) =>
+            {
+                let mut hints = vec!["the registry may want to know who we are:".to_owned()];
+                hints.extend(certificate_of_ours(registry));
+                hints
+            }
             Self::Unreachable { registry, .. } => {
                 vec![format!("check the name `{registry}`, the network and HTTPS_PROXY")]
             }
@@ -95,10 +111,7 @@ impl Hint for Error {
             Self::Offline { .. } | Self::NeverResolved { .. } => {
                 vec!["run it once with a network: without `--offline`".to_owned()]
             }
-            Self::ClientCertificate { registry, .. } => vec![
-                format!("name it in anyarch.toml: [registry.\"{registry}\"]"),
-                "client_certificate = \"client.pem\"".to_owned(),
-            ],
+            Self::ClientCertificate { registry, .. } => certificate_of_ours(registry),
             Self::Untrusted { registry, .. } => vec![
                 "name the certificate of its authority: SSL_CERT_FILE=/path/ca.pem".to_owned(),
                 format!("or in anyarch.toml: registry.\"{registry}\".ca = \"ca.pem\""),

@@ -49,7 +49,9 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// The proxy knows us not.
-    #[error("the proxy `{proxy}`, through which the registry `{registry}` is reached, asks for a login or refuses ours")]
+    #[error(
+        "the proxy `{proxy}`, through which the registry `{registry}` is reached, asks for a login or refuses ours"
+    )]
     ProxyLogin {
         /// the registry
         registry: String,

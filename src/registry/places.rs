@@ -63,7 +63,11 @@ fn in_full(error: &Error) -> String {
 
 /// The patience with a mirror: once more and soon, for another place stands behind it.
 pub(super) fn hasty(policy: &RetryPolicy) -> RetryPolicy {
-    RetryPolicy { attempts: policy.attempts.min(2), longest_wait: policy.longest_wait.min(Duration::from_secs(1)), ..policy.clone() }
+    RetryPolicy {
+        attempts: policy.attempts.min(2),
+        longest_wait: policy.longest_wait.min(Duration::from_secs(1)),
+        ..policy.clone()
+    }
 }
 
 /// What a tag meant.
@@ -110,7 +114,7 @@ impl Client {
             let tag = Reference { repository, ..tag.clone() };
             async move { client.resolve_at(&tag).await }
         };
-        let fetched = self.from_places(repository, resolve).await?;
+        let fetched = self.first_of_places(repository, resolve).await?;
         self.record(&tag, &fetched)?;
         Ok(fetched)
     }
@@ -122,7 +126,7 @@ impl Client {
     pub async fn manifest(&self, repository: &Repository, digest: &Digest) -> Result<Fetched, Error> {
         let digest = *digest;
         let read = |client: Self, place: Repository| async move { client.manifest_at(&place, &digest).await };
-        self.from_places(repository, read).await
+        self.first_of_places(repository, read).await
     }
 
     /// Brings a blob into the store, unless it is there.
@@ -137,14 +141,13 @@ impl Client {
         descriptor: &Descriptor,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), Error> {
-        let fetch = |client: Self, place: Repository| async move {
-            client.fetch_blob_at(&place, descriptor, progress).await
-        };
-        self.from_places(repository, fetch).await
+        let fetch =
+            |client: Self, place: Repository| async move { client.fetch_blob_at(&place, descriptor, progress).await };
+        self.first_of_places(repository, fetch).await
     }
 
     /// Tries each mirror, then the place itself, whose error is the one that counts.
-    async fn from_places<T, Attempt, Running>(&self, repository: &Repository, attempt: Attempt) -> Result<T, Error>
+    async fn first_of_places<T, Attempt, Running>(&self, repository: &Repository, attempt: Attempt) -> Result<T, Error>
     where
         Attempt: Fn(Self, Repository) -> Running,
         Running: Future<Output = Result<T, Error>>,
@@ -167,7 +170,9 @@ impl Client {
         let descriptor = Descriptor::new(&fetched.media_type, fetched.digest, fetched.bytes.len() as u64);
         let resolved = Resolved { reference: tag.to_string(), descriptor, time: now() };
         let kept = self.inner.store.set_record(KIND, &Digest::of(tag.to_string().as_bytes()), &resolved);
-        kept.map_err(|source| store_error(&Action::new(Verb::ReadManifest, &tag.repository, &tag.tag_or_latest()), source))
+        kept.map_err(|source| {
+            store_error(&Action::new(Verb::ReadManifest, &tag.repository, &tag.tag_or_latest()), source)
+        })
     }
 
     async fn recorded(&self, tag: &Reference) -> Result<Fetched, Error> {

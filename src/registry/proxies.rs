@@ -27,8 +27,7 @@ impl Proxies {
     #[must_use]
     pub fn of_environment() -> Self {
         let value = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let named: Vec<(&str, String)> =
-            VARIABLES.into_iter().filter_map(|name| Some((name, value(name)?))).collect();
+        let named: Vec<(&str, String)> = VARIABLES.into_iter().filter_map(|name| Some((name, value(name)?))).collect();
         if named.is_empty() {
             return Self::default();
         }

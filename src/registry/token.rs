@@ -193,8 +193,9 @@ impl Inner {
             let said = answer::said(response).await;
             return Err(Error::Token { registry, realm, status, said, wait, anonymous: credential.is_none() });
         }
-        let body =
-            read_answer(response).await.map_err(|error| unreachable(&self.transport, host, &target, TargetKind::Realm, &url, error))?;
+        let body = read_answer(response)
+            .await
+            .map_err(|error| unreachable(&self.transport, host, &target, TargetKind::Realm, &url, error))?;
         body.and_then(|body| read_token(&body, asked)).ok_or(Error::NoToken { registry, realm })
     }
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::redirect;
-use rustls::AlertDescription;
 use url::{Host, Url};
 
 use super::Options;
@@ -117,7 +116,8 @@ impl Transport {
     /// Whoever names certificates for a registry, or says that it is not insecure, wants them verified on this machine too.
     pub(super) fn schemes(&self, registry: &str) -> &'static [Scheme] {
         let careless: &[Scheme] = &[Scheme::UnverifiedHttps, Scheme::Http];
-        if self.insecure_hosts.iter().any(|host| host == registry || host == host_of(registry)) && !is_loopback(registry)
+        if self.insecure_hosts.iter().any(|host| host == registry || host == host_of(registry))
+            && !is_loopback(registry)
         {
             return careless;
         }
@@ -167,9 +167,11 @@ impl Transport {
             return Ok(client.clone());
         }
         let free = self.proxies.hosts();
-        let mut builder = http::builder()
-            .redirect(redirect::Policy::none())
-            .dns_resolver(Resolver { addresses: Arc::clone(&self.addresses), limit, free });
+        let mut builder = http::builder().redirect(redirect::Policy::none()).dns_resolver(Resolver {
+            addresses: Arc::clone(&self.addresses),
+            limit,
+            free,
+        });
         builder = if verified {
             let own = trusting.iter().flat_map(|(_, trust)| &trust.roots);
             builder.tls_certs_merge(self.roots.iter().chain(own).cloned())
@@ -182,10 +184,10 @@ impl Transport {
         if !kind.proxies {
             builder = builder.no_proxy();
         }
-        let client = builder.build().map_err(|source| match &of_host.identity {
+        let client = builder.build().map_err(|source| match (&of_host.identity, find::<rustls::Error>(&source)) {
             // A key of another certificate shows only now.
-            Some((path, _)) if find::<rustls::Error>(&source).is_some() => {
-                Error::Certificates { path: path.clone(), source: TrustError::NoPair }
+            (Some((path, _)), Some(reason)) => {
+                Error::Certificates { path: path.clone(), source: TrustError::Unusable(reason.to_string()) }
             }
             _ => Error::Setup { source },
         })?;
@@ -198,9 +200,9 @@ impl Transport {
         self.proxies.of(url).filter(|_| !url.host_str().is_some_and(is_loopback))
     }
 
-    /// Refuses a name that leads closer than `limit` where the client's own resolver is not asked, or lets it: a proxy
-    /// resolves names itself, and its own name may lead anywhere. A name that only the proxy knows is the proxy's to
-    /// refuse; it stands where it can be reached from no closer than the proxy itself.
+    /// Refuses a name that leads closer than `limit` where the client's own resolver does not: a proxy resolves names
+    /// itself, and the proxy's own name may lead anywhere. So the name is looked up here before the proxy is asked for it.
+    /// One that this machine does not know is left to the proxy, whose rules hold for whatever it reaches.
     pub(super) async fn check_name(&self, url: &Url, limit: Closeness) -> Result<(), TooClose> {
         let Some(Host::Domain(name)) = url.host() else { return Ok(()) };
         let unseen = self.proxy_of(url).is_none() && !self.proxies.hosts().iter().any(|host| host == name);
@@ -208,13 +210,12 @@ impl Transport {
             return Ok(());
         }
         let mut seen = self.seen.lock().await;
-        let found = match seen.get(name) {
-            Some(found) => found.clone(),
-            None => {
-                let found = farthest(&self.addresses, name).await;
-                seen.insert(name.to_owned(), found.clone());
-                found
-            }
+        let found = if let Some(found) = seen.get(name) {
+            found.clone()
+        } else {
+            let found = farthest(&self.addresses, name).await;
+            seen.insert(name.to_owned(), found.clone());
+            found
         };
         match found {
             Some(found) if Closeness::of(found.address) > limit => Err(found),
@@ -234,38 +235,41 @@ pub(super) fn connect_error(registry: &str, proxy: Option<String>, error: reqwes
     match (find::<rustls::Error>(&source), proxy) {
         (Some(rustls::Error::InvalidMessage(_)), None) => Error::NotTls { registry, source },
         (Some(rustls::Error::InvalidCertificate(_)), _) => Error::Untrusted { registry, source },
-        (Some(rustls::Error::AlertReceived(alert)), _) if is_about_us(*alert) => {
-            Error::ClientCertificate { registry, source }
-        }
+        _ if is_about_us(&source) => Error::ClientCertificate { registry, source },
         (_, Some(proxy)) if wants_login(&source) => Error::ProxyLogin { registry, proxy },
         (_, Some(proxy)) => Error::Proxy { registry, proxy, source },
         (_, None) => Error::Unreachable { registry, source },
     }
 }
 
-/// True for what a server says of a client's certificate, or of its lack.
-fn is_about_us(alert: AlertDescription) -> bool {
-    matches!(
-        alert,
-        AlertDescription::CertificateRequired
-            | AlertDescription::BadCertificate
-            | AlertDescription::UnknownCA
-            | AlertDescription::CertificateExpired
-            | AlertDescription::CertificateRevoked
-            | AlertDescription::CertificateUnknown
-    )
-}
-
-/// True when a proxy answered 407: the type of that error is not public, so its words have to do.
-fn wants_login(error: &reqwest::Error) -> bool {
+/// The words of the innermost cause: of some failures that is all that the libraries let out.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut words = error.to_string();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
-        if cause.to_string() == "proxy authorization required" {
-            return true;
-        }
+        words = cause.to_string();
         next = cause.source();
     }
-    false
+    words
+}
+
+/// True for what a server says of our certificate, or of its lack. By TLS 1.3 it says so only when the connection stands.
+fn is_about_us(error: &reqwest::Error) -> bool {
+    let alerts = ["CertificateRequired", "BadCertificate", "UnknownCA", "CertificateExpired", "CertificateUnknown"];
+    innermost(error).strip_prefix("received fatal alert: ").is_some_and(|alert| alerts.contains(&alert))
+}
+
+/// True for a connection that stood and was closed before anything was said on it: what a server has to say of a
+/// certificate of ours may be lost by that.
+pub(super) fn is_closed_unheard(error: &reqwest::Error) -> bool {
+    ["connection closed", "connection was not ready", "channel closed"]
+        .iter()
+        .any(|words| innermost(error).contains(words))
+}
+
+/// True when a proxy answered 407.
+fn wants_login(error: &reqwest::Error) -> bool {
+    innermost(error).ends_with("proxy authorization required")
 }
 
 /// True for a connection that stood, or nearly so, and was cut: it may stand the next time.

@@ -29,6 +29,9 @@ pub enum TrustError {
     /// A certificate without its key, or with something else.
     #[error("a certificate and its key in PEM are not both there")]
     NoPair,
+    /// A pair that the TLS library does not take.
+    #[error("it and its key cannot be used: {0}")]
+    Unusable(String),
     /// A certificate whose key is not beside it.
     #[error("its key `{0}` is not beside it; a certificate to trust ends in `.crt`")]
     NoKey(String),
@@ -58,11 +61,7 @@ impl Trust {
     }
 
     /// What the settings of `registry` name, else what is in the first of `folders` that has a folder of its name.
-    pub(super) fn of(
-        registry: &str,
-        settings: Option<&RegistrySettings>,
-        folders: &[PathBuf],
-    ) -> Result<Self, Error> {
+    pub(super) fn of(registry: &str, settings: Option<&RegistrySettings>, folders: &[PathBuf]) -> Result<Self, Error> {
         if let Some(settings) = settings.filter(|settings| names_files(settings)) {
             let mut trust = Self::default();
             for path in settings.ca.iter().flatten() {

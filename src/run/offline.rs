@@ -28,16 +28,16 @@ struct Missing {
 }
 
 impl Missing {
-    fn add(&mut self, line: String) {
-        if self.known.insert(line.clone()) {
-            self.lines.push(line);
+    fn add(&mut self, line: &str) {
+        if self.known.insert(line.to_owned()) {
+            self.lines.push(format!("  {line}"));
         }
     }
 
     fn layers(&mut self, session: &Session, base: &str, platform: Platform, image: &BaseImage) {
         for layer in image.layers.iter().filter(|layer| !session.store.has(&layer.digest, layer.size)) {
             let (digest, size) = (layer.digest, layer.size);
-            self.add(format!("the base `{base}` for {platform}: its layer {digest} of {size} bytes"));
+            self.add(&format!("the base `{base}` for {platform}: its layer {digest} of {size} bytes"));
         }
     }
 
@@ -122,7 +122,7 @@ impl Preparation<'_> {
             let base = self.settings.base(keys, platform, scope)?;
             if let Err(error) = self.listing(&base).await {
                 let what = why_missing(error)?;
-                missing.add(format!("the base `{base}`: {what}"));
+                missing.add(&format!("the base `{base}`: {what}"));
                 whole = false;
             }
         }
@@ -154,12 +154,14 @@ impl Preparation<'_> {
             match self.bases.images(listing, &[candidate]).await {
                 // Of two that may be taken only the plan knows which is.
                 Ok(images) if only && self.settings.flags.takes_layers => {
-                    images.iter().for_each(|image| missing.layers(session, &base.to_string(), wanted, image));
+                    for image in &images {
+                        missing.layers(session, &base.to_string(), wanted, image);
+                    }
                 }
                 Ok(_) => {}
                 Err(error) => {
                     why_missing(error.into())?;
-                    missing.add(format!("the base `{base}` for {wanted}: its manifest or its config"));
+                    missing.add(&format!("the base `{base}` for {wanted}: its manifest or its config"));
                 }
             }
         }

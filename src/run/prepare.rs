@@ -131,10 +131,8 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     }
     images::distinct(&names)?;
     // What is pushed goes where the name leads.
-    let located = |Name { reference, .. }: Name| Reference {
-        repository: client.location_of(&reference.repository),
-        ..reference
-    };
+    let located =
+        |Name { reference, .. }: Name| Reference { repository: client.location_of(&reference.repository), ..reference };
     let references = names.into_iter().map(|(_, names)| names.into_iter().map(located).collect());
     let references: Vec<Vec<Reference>> = references.collect();
     let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();

@@ -82,7 +82,8 @@ impl Provider<'_> {
     /// # Errors
     /// When something else fails.
     pub async fn install(&self, supplies: &[Supply]) -> Result<Vec<InstallError>, Error> {
-        let wanted: Vec<String> = supplies.iter().filter(|supply| supply.can_be_installed()).map(Supply::called).collect();
+        let wanted: Vec<String> =
+            supplies.iter().filter(|supply| supply.can_be_installed()).map(Supply::called).collect();
         if self.session.offline && !wanted.is_empty() {
             return Err(Error::OfflineInstall { missing: wanted });
         }

@@ -312,6 +312,7 @@ async fn certificates_are_verified_unless_the_registry_is_named_insecure() {
         error.hints(),
         [
             "name the certificate of its authority: SSL_CERT_FILE=/path/ca.pem".to_owned(),
+            format!("or in anyarch.toml: registry.\"{name}\".ca = \"ca.pem\""),
             format!("or, if nobody else can be on the wire, add `--insecure-registry {name}`"),
         ]
     );

@@ -17,8 +17,10 @@ pub mod read_back;
 pub mod registry;
 pub mod server;
 pub mod shims;
+pub mod small_base;
 pub mod source;
 pub mod start;
+pub mod tunnel;
 
 pub use program::anyarch;
 
