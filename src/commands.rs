@@ -112,7 +112,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         toolchain_files: request.toolchain,
         toolchain_row: request.toolchain_row,
         allow_project_toolchains: request.allow_project_toolchains,
-        takes_layers: false,
+        carries_out: false,
         again: line_with_a_network(),
         insecure_registries: request.insecure_registry,
         tags: destination.tag,

@@ -30,7 +30,7 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     let start = Instant::now();
     let session = super::session(ui, arguments.request.offline)?;
     let as_json = arguments.request.json;
-    let flags = Flags { takes_layers: true, ..super::flags(arguments.request, arguments.destination) };
+    let flags = Flags { carries_out: true, ..super::flags(arguments.request, arguments.destination) };
     if let Some(file) = &arguments.iidfile {
         destination::parent(&session.directory, file)?;
     }

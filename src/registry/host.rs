@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::address::{Closeness, closeness_of};
+use super::address::Closeness;
 use super::challenge::{self, Challenge};
 use super::error::Error;
 use super::reader::Reader;
@@ -98,7 +98,7 @@ impl Host {
             .send()
             .await
             .map_err(|error| connect_error(&self.registry, transport.proxy_of(&root), error))?;
-        let closeness = closeness_of(&transport.addresses, &self.authority).await;
+        let closeness = transport.closeness_of(&root, &self.authority).await;
         Ok((Line { root, scheme, closeness, own }, response))
     }
 

@@ -8,7 +8,7 @@ use reqwest::redirect;
 use url::{Host, Url};
 
 use super::Options;
-use super::address::{Addresses, Closeness, Resolver, TooClose, farthest, host_of, is_loopback};
+use super::address::{Addresses, Closeness, Resolver, TooClose, closeness_of, farthest, host_of, is_loopback};
 use super::error::Error;
 use super::proxies::Proxies;
 use super::trust::{self, Trust, TrustError};
@@ -116,10 +116,9 @@ impl Transport {
     /// Whoever names certificates for a registry, or says that it is not insecure, wants them verified on this machine too.
     pub(super) fn schemes(&self, registry: &str) -> &'static [Scheme] {
         let careless: &[Scheme] = &[Scheme::UnverifiedHttps, Scheme::Http];
-        if self.insecure_hosts.iter().any(|host| host == registry || host == host_of(registry))
-            && !is_loopback(registry)
-        {
-            return careless;
+        let here: &[Scheme] = &[Scheme::Http, Scheme::UnverifiedHttps];
+        if self.insecure_hosts.iter().any(|host| host == registry || host == host_of(registry)) {
+            return if is_loopback(registry) { here } else { careless };
         }
         let settings = self.map.of_registry(registry);
         let said = settings.map(|settings| (settings.plain_http, settings.insecure, trust::names_files(settings)));
@@ -129,7 +128,7 @@ impl Transport {
             ((_, Some(false), _) | (.., true), _) => &[Scheme::Https],
             (_, Some(true)) => &[Scheme::Http],
             (_, Some(false)) if is_loopback(registry) => &[Scheme::UnverifiedHttps],
-            _ if is_loopback(registry) => &[Scheme::Http, Scheme::UnverifiedHttps],
+            _ if is_loopback(registry) => here,
             _ => &[Scheme::Https],
         }
     }
@@ -198,6 +197,15 @@ impl Transport {
     /// The proxy through which `url` is asked for, without its login.
     pub(super) fn proxy_of(&self, url: &Url) -> Option<String> {
         self.proxies.of(url).filter(|_| !url.host_str().is_some_and(is_loopback))
+    }
+
+    /// How close the registry at `url` is: what a proxy reaches under a name that this machine does not know is public.
+    pub(super) async fn closeness_of(&self, url: &Url, authority: &str) -> Closeness {
+        if self.proxy_of(url).is_none() {
+            return closeness_of(&self.addresses, authority).await;
+        }
+        let found = farthest(&self.addresses, host_of(authority)).await;
+        found.map_or(Closeness::Public, |found| Closeness::of(found.address))
     }
 
     /// Refuses a name that leads closer than `limit` where the client's own resolver does not: a proxy resolves names
@@ -275,4 +283,50 @@ fn wants_login(error: &reqwest::Error) -> bool {
 /// True for a connection that stood, or nearly so, and was cut: it may stand the next time.
 pub(super) fn is_reset(error: &reqwest::Error) -> bool {
     too_close(error).is_none() && http::is_reset(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CredentialEnvironment;
+    use super::*;
+    use crate::registry_map::RegistrySettings;
+    use crate::store::Store;
+
+    #[test]
+    fn a_registry_is_spoken_to_as_it_is_said_to_be() {
+        use Scheme::{Http, Https, UnverifiedHttps};
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options::new(Store::open(folder.path()).unwrap(), CredentialEnvironment::default());
+        options.proxies = Proxies::default();
+        options.insecure_hosts = vec!["flag.lan".to_owned(), "localhost:4".to_owned()];
+        let none = RegistrySettings::default;
+        let mirrors = ["http://plain.lan", "https://localhost:3"].map(|mirror| mirror.parse().unwrap());
+        let tables = [
+            ("insecure.lan", RegistrySettings { insecure: Some(true), ..none() }),
+            ("http.lan", RegistrySettings { plain_http: Some(true), ..none() }),
+            ("localhost:1", RegistrySettings { insecure: Some(false), ..none() }),
+            ("localhost:2", RegistrySettings { ca: Some(vec!["/ca.pem".into()]), ..none() }),
+            ("localhost:4", RegistrySettings { insecure: Some(false), ..none() }),
+            ("mirrored.lan", RegistrySettings { mirrors: Some(mirrors.into()), ..none() }),
+        ];
+        options.map.overlay(tables.into_iter().map(|(key, settings)| (key.parse().unwrap(), settings)).collect());
+        let transport = Transport::new(&options).unwrap();
+        for (registry, expected) in [
+            ("docker.io", &[Https][..]),
+            ("localhost:5000", &[Http, UnverifiedHttps]),
+            ("flag.lan:5000", &[UnverifiedHttps, Http]),
+            ("insecure.lan", &[UnverifiedHttps, Http]),
+            // A table is of one port, and so is what it allows.
+            ("insecure.lan:5000", &[Https]),
+            ("http.lan", &[Http]),
+            ("localhost:1", &[Https]),
+            ("localhost:2", &[Https]),
+            ("localhost:3", &[UnverifiedHttps]),
+            ("localhost:4", &[Http, UnverifiedHttps]),
+            ("plain.lan", &[Http]),
+            ("mirrored.lan", &[Https]),
+        ] {
+            assert_eq!(transport.schemes(registry), expected, "{registry}");
+        }
+    }
 }

@@ -40,8 +40,8 @@ pub struct Flags {
     pub toolchain_row: Option<String>,
     /// `--allow-project-toolchains`
     pub allow_project_toolchains: bool,
-    /// true where a plan is carried out, which takes the layers of bases too
-    pub takes_layers: bool,
+    /// true where the plan is carried out, which pushes, and takes the layers of bases
+    pub carries_out: bool,
     /// the line that was typed, without `--offline`
     pub again: String,
     /// `--insecure-registry`

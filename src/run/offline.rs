@@ -53,8 +53,9 @@ impl Missing {
 ///
 /// # Errors
 /// When it is one.
-pub(super) fn check_output(session: &Session, output: &Output) -> Result<(), Error> {
-    if session.offline && *output == Output::Registry { Err(Error::OfflinePush) } else { Ok(()) }
+pub(super) fn check_output(session: &Session, settings: &Settings, output: &Output) -> Result<(), Error> {
+    let pushes = settings.flags.carries_out && *output == Output::Registry;
+    if session.offline && pushes { Err(Error::OfflinePush) } else { Ok(()) }
 }
 
 /// Holds a plan to the layers that are in the store, where it is to be carried out.
@@ -63,7 +64,7 @@ pub(super) fn check_output(session: &Session, output: &Output) -> Result<(), Err
 /// When some are not.
 pub(super) fn check_layers(session: &Session, settings: &Settings, plan: &Plan) -> Result<(), Error> {
     let mut missing = Missing::default();
-    if session.offline && settings.flags.takes_layers {
+    if session.offline && settings.flags.carries_out {
         for unit in plan.images.iter().flat_map(|image| &image.units) {
             missing.layers(session, &unit.base.name, unit.platform, &unit.base.image);
         }
@@ -153,7 +154,7 @@ impl Preparation<'_> {
         for candidate in candidates {
             match self.bases.images(listing, &[candidate]).await {
                 // Of two that may be taken only the plan knows which is.
-                Ok(images) if only && self.settings.flags.takes_layers => {
+                Ok(images) if only && self.settings.flags.carries_out => {
                     for image in &images {
                         missing.layers(session, &base.to_string(), wanted, image);
                     }

@@ -76,6 +76,9 @@ fn a_push_is_refused_before_anything_is_compiled() {
 
         hint: write it, and push that with a network: -o type=oci,dest=image.tar
         ";
+    let project = Project::hello_go();
+    let plan = project.anyarch().args(["plan", "--offline", "--push", "-t", "localhost:1/app:1"]).run();
+    plan.assert_success();
     for push in ["--push", "--output=type=registry"] {
         refused(&Project::hello_go(), &["--offline", "-t", "localhost:1/app:1", push], 2, words);
     }

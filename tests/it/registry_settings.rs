@@ -337,6 +337,8 @@ fn a_proxy_is_used_with_its_login_and_named_without_it() {
     through("HTTP_PROXY", &proxy("me:hunter2@")).assert_success();
     through("ALL_PROXY", &proxy("me:hunter2@")).assert_success();
     assert!(tunnel.seen().contains(&format!("GET http://{name}/v2/")), "{:?}", tunnel.seen());
+    through("ALL_PROXY", &format!("socks5h://127.0.0.1:{}", tunnel.port())).assert_success();
+    assert!(tunnel.seen().contains(&format!("SOCKS {name}")), "{:?}", tunnel.seen());
     let before = tunnel.seen().len();
 
     let refused = through("HTTP_PROXY", &proxy("me:wrong-word@"));

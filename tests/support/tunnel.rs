@@ -1,7 +1,7 @@
 //! A proxy as companies have them: it opens tunnels (CONNECT) and passes plain requests on, for those who know its
-//! password. It alone knows where names below `.test` are: on this machine.
+//! password, and speaks SOCKS to who does. It alone knows where names below `.test` are: on this machine.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -46,6 +46,9 @@ impl Tunnel {
 
 fn serve(mut client: TcpStream, wanted: Option<&str>, seen: &Mutex<Vec<String>>) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
+    if reader.fill_buf()?.first() == Some(&5) {
+        return serve_socks(client, reader, seen);
+    }
     let mut first = String::new();
     reader.read_line(&mut first)?;
     let (mut headers, mut login) = (Vec::new(), None);
@@ -81,6 +84,30 @@ fn serve(mut client: TcpStream, wanted: Option<&str>, seen: &Mutex<Vec<String>>)
     } else {
         write!(server, "{method} {path} HTTP/1.1\r\nConnection: close\r\n{}\r\n\r\n", headers.join("\r\n"))?;
     }
+    pass(&client, reader, server)
+}
+
+/// SOCKS 5 with names, <https://www.rfc-editor.org/rfc/rfc1928>.
+fn serve_socks(mut client: TcpStream, mut reader: BufReader<TcpStream>, seen: &Mutex<Vec<String>>) -> io::Result<()> {
+    let mut head = [0; 2];
+    reader.read_exact(&mut head)?;
+    reader.read_exact(&mut vec![0; usize::from(head[1])])?;
+    client.write_all(&[5, 0])?;
+    let mut request = [0; 5];
+    reader.read_exact(&mut request)?;
+    let mut name = vec![0; usize::from(request[4]) + 2];
+    reader.read_exact(&mut name)?;
+    let port = u16::from_be_bytes([name[name.len() - 2], name[name.len() - 1]]);
+    name.truncate(name.len() - 2);
+    let name = String::from_utf8_lossy(&name).into_owned();
+    seen.lock().expect("no thread panics with the list").push(format!("SOCKS {name}:{port}"));
+    let server = TcpStream::connect(("127.0.0.1", port))?;
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    pass(&client, reader, server)
+}
+
+/// Passes everything on, both ways.
+fn pass(client: &TcpStream, mut reader: BufReader<TcpStream>, mut server: TcpStream) -> io::Result<()> {
     let (mut up, mut down) = (server.try_clone()?, client.try_clone()?);
     let sending = thread::spawn(move || {
         let sent = io::copy(&mut reader, &mut up);
