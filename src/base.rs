@@ -4,6 +4,7 @@
 
 mod error;
 
+use std::collections::BTreeSet;
 use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,12 @@ pub use error::BaseError;
 const LONGEST_DOCUMENT: u64 = 4 << 20;
 /// How deep indexes may hold indexes.
 const DEEPEST_INDEX: usize = 3;
+/// The most entries that are read of a base's indexes, all together; the largest images that there are have a few dozen.
+const MOST_ENTRIES: usize = 1000;
+/// The most layers that a base may have; no runtime mounts more than some hundred.
+const MOST_LAYERS: usize = 500;
+/// The largest layer, in bytes: 1 TiB.
+const LARGEST_LAYER: u64 = 1 << 40;
 
 /// What a base offers.
 #[derive(Clone, Debug)]
@@ -103,14 +110,22 @@ impl Bases {
 
     /// Replaces every index among `top` by what it holds.
     async fn flatten(&self, base: &str, place: &Place, top: Vec<Descriptor>) -> Result<Vec<Descriptor>, BaseError> {
-        let mut flat = Vec::new();
+        let (mut flat, mut seen, mut entries_left) = (Vec::new(), BTreeSet::new(), MOST_ENTRIES);
         let mut pending: Vec<(usize, Descriptor)> = top.into_iter().rev().map(|descriptor| (0, descriptor)).collect();
         while let Some((depth, descriptor)) = pending.pop() {
             match descriptor.media_type.as_str() {
                 MEDIA_TYPE_MANIFEST | MEDIA_TYPE_DOCKER_MANIFEST => flat.push(descriptor),
-                MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX if depth < DEEPEST_INDEX => {
+                MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX if depth >= DEEPEST_INDEX => {
+                    return Err(BaseError::TooDeep { base: base.to_owned(), digest: descriptor.digest });
+                }
+                // An index that is named twice offers nothing more.
+                MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX if !seen.insert(descriptor.digest) => {}
+                MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX => {
                     let bytes = self.document(base, place, "index", &descriptor).await?;
                     let index: oci::ImageIndex = parse(base, "index", &descriptor.digest, &bytes)?;
+                    entries_left = entries_left.checked_sub(index.manifests().len()).ok_or_else(|| {
+                        BaseError::TooMany { base: base.to_owned(), what: "images", most: MOST_ENTRIES }
+                    })?;
                     let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
                     let entries: Vec<Descriptor> =
                         entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
@@ -144,7 +159,7 @@ impl Bases {
         let bytes = self.document(base, place, "manifest", entry).await?;
         let manifest: oci::ImageManifest = parse(base, "manifest", &entry.digest, &bytes)?;
         let config = described(base, manifest.config())?;
-        let layers = manifest.layers().iter().map(|layer| described(base, layer)).collect::<Result<_, _>>()?;
+        let layers = layers(base, &manifest)?;
         let bytes = self.document(base, place, "config", &config).await?;
         Ok((layers, parse(base, "config", &config.digest, &bytes)?))
     }
@@ -347,6 +362,22 @@ fn is_attestation(entry: &oci::Descriptor) -> bool {
         entry.annotations().as_ref().is_some_and(|annotations| annotations.contains_key("vnd.docker.reference.type"));
     let unknown = entry.platform().as_ref().is_some_and(|platform| platform.os().to_string() == "unknown");
     marked || unknown
+}
+
+/// The layers of an image, as far as there can be such.
+fn layers(base: &str, manifest: &oci::ImageManifest) -> Result<Vec<Descriptor>, BaseError> {
+    if manifest.layers().len() > MOST_LAYERS {
+        return Err(BaseError::TooMany { base: base.to_owned(), what: "layers", most: MOST_LAYERS });
+    }
+    let layers = manifest.layers().iter().map(|layer| described(base, layer));
+    layers
+        .map(|layer| match layer? {
+            Descriptor { digest, size, .. } if size > LARGEST_LAYER => {
+                Err(BaseError::Absurd { base: base.to_owned(), digest, size })
+            }
+            layer => Ok(layer),
+        })
+        .collect()
 }
 
 fn described(base: &str, entry: &oci::Descriptor) -> Result<Descriptor, BaseError> {

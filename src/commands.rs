@@ -18,11 +18,12 @@ use crate::image::ImageError;
 use crate::install::InstallError;
 use crate::invocation::quote;
 use crate::plan::PlanError;
-use crate::registry::{CredentialEnvironment, Notes, Proxies};
+use crate::registry::{CredentialEnvironment, Proxies, Told};
 use crate::run::error::Error;
 use crate::run::event::{Event, Watch};
 use crate::run::files::FileError;
 use crate::run::flags::Flags;
+use crate::run::moved::Moved;
 use crate::run::session::Session;
 use crate::store::Store;
 use crate::ui::Ui;
@@ -51,12 +52,13 @@ fn session(ui: &Arc<Ui>, offline: bool) -> Result<Session, Error> {
         store: Store::open(cache)?,
         children: if offline { Children::offline() } else { Children::default() },
         watch,
+        moved: Moved::default(),
         epoch: std::env::var("SOURCE_DATE_EPOCH").ok(),
         configuration_folder: folder(CONFIG_DIR, strategy.as_ref().map(etcetera::BaseStrategy::config_dir)),
         credentials: credentials(),
         proxies: Proxies::of_environment(),
         certificate_folders: certificate_folders(),
-        notes: Notes::new(move |note| told.event(Event::Note(note))),
+        told: Told::new(move |note| told.event(Event::Note(note))),
         offline,
         directory,
     })
@@ -117,6 +119,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         insecure_registries: request.insecure_registry,
         tags: destination.tag,
         push: destination.push,
+        push_jobs: destination.push_jobs.map(std::num::NonZeroUsize::get),
         output: destination.output,
         install_missing: request.install_missing,
         single_manifest: destination.single_manifest,

@@ -27,6 +27,7 @@ pub mod download;
 pub mod elf;
 pub mod exec;
 pub mod exit;
+pub mod full_disk;
 pub mod golang;
 pub mod hint;
 pub mod host;

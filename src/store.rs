@@ -3,8 +3,10 @@
 //! Every file is written beside its place and renamed, so a reader, another process or a kill never sees half of one.
 
 mod lock;
+mod partial;
+mod verified;
 
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,9 +15,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use tempfile::NamedTempFile;
 
 use crate::blob::{Descriptor, Digest, Hasher};
+use crate::full_disk;
 use crate::hint::Hint;
 
 pub use lock::{LOOK, lock};
+pub use partial::{Claim, Partial};
+pub use verified::VerifiedBlob;
 
 /// An unfinished file that nobody wrote to for so long belongs to no run that still goes on.
 const ABANDONED: Duration = Duration::from_hours(24);
@@ -30,7 +35,7 @@ pub struct Store {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file system refused.
-    #[error("the cache at `{path}` cannot be used")]
+    #[error("{}", cannot_be_used(path, source))]
     Io {
         /// the store's folder
         path: PathBuf,
@@ -50,16 +55,49 @@ pub enum StoreError {
         /// size of what arrived, in bytes
         actual_size: u64,
     },
+    /// A blob that is not what its name says.
+    #[error("`{path}` in the cache is damaged: its contents do not have the digest {digest}")]
+    Damaged {
+        /// the file
+        path: PathBuf,
+        /// what it should be
+        digest: Digest,
+        /// true when it is removed by now
+        removed: bool,
+    },
+    /// A blob that was there before and is no longer.
+    #[error("`{path}` is gone from the cache")]
+    Missing {
+        /// the file
+        path: PathBuf,
+    },
+}
+
+fn cannot_be_used(path: &Path, source: &io::Error) -> String {
+    if full_disk::is_full(source) {
+        format!("the disk of the cache `{}` is full", path.display())
+    } else {
+        format!("the cache at `{}` cannot be used", path.display())
+    }
 }
 
 impl Hint for StoreError {
     fn hints(&self) -> Vec<String> {
         match self {
+            Self::Io { source, .. } if full_disk::is_full(source) => full_disk::hints(source),
             Self::Io { path, .. } => vec![format!(
                 "check the space and the permissions of `{}`, or name another folder: ANYARCH_CACHE_DIR=/path anyarch build",
                 path.display()
             )],
             Self::WrongDigest { .. } => Vec::new(),
+            Self::Damaged { removed: true, .. } => {
+                vec!["run it again: what was damaged is removed, and is made or fetched anew".to_owned()]
+            }
+            Self::Damaged { path, removed: false, .. } => {
+                let path = crate::invocation::quote(&path.display().to_string());
+                vec![format!("remove it, and it is made or fetched anew: rm -rf {path}")]
+            }
+            Self::Missing { .. } => vec!["run it again: it is made or fetched anew".to_owned()],
         }
     }
 }
@@ -72,7 +110,7 @@ impl Store {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let store = Self { root: root.into() };
         for folder in [store.blobs(), store.temporary(), store.root.join("records")] {
-            fs::create_dir_all(folder).map_err(|source| store.io(source))?;
+            fs::create_dir_all(folder).map_err(|source| store.failed(source))?;
         }
         store.sweep();
         Ok(store)
@@ -80,6 +118,7 @@ impl Store {
 
     /// Removes what runs that were killed left unfinished. Nothing depends on it, so what cannot be removed stays.
     fn sweep(&self) {
+        self.sweep_partials(ABANDONED);
         for entry in fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
             let age =
                 entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
@@ -103,7 +142,9 @@ impl Store {
         self.root.join("tmp")
     }
 
-    fn io(&self, source: io::Error) -> StoreError {
+    /// What the file system said about a file of the store, as an error of the store.
+    #[must_use]
+    pub fn failed(&self, source: io::Error) -> StoreError {
         StoreError::Io { path: self.root.clone(), source }
     }
 
@@ -124,7 +165,7 @@ impl Store {
     /// # Errors
     /// When no file can be made in the store.
     pub fn writer(&self) -> Result<BlobWriter<'_>, StoreError> {
-        let file = NamedTempFile::new_in(self.temporary()).map_err(|source| self.io(source))?;
+        let file = NamedTempFile::new_in(self.temporary()).map_err(|source| self.failed(source))?;
         Ok(BlobWriter { store: self, file, hasher: Hasher::default() })
     }
 
@@ -136,7 +177,7 @@ impl Store {
         let descriptor = Descriptor::of(media_type, bytes);
         if !self.has(&descriptor.digest, descriptor.size) {
             let mut writer = self.writer()?;
-            writer.write_all(bytes).map_err(|source| self.io(source))?;
+            writer.write_all(bytes).map_err(|source| self.failed(source))?;
             writer.finish()?;
         }
         Ok(descriptor)
@@ -151,11 +192,11 @@ impl Store {
         match fs::read(self.blob_path(digest)) {
             Ok(bytes) if Digest::of(&bytes) == *digest => Ok(Some(bytes)),
             Ok(_) => {
-                fs::remove_file(self.blob_path(digest)).map_err(|source| self.io(source))?;
+                fs::remove_file(self.blob_path(digest)).map_err(|source| self.failed(source))?;
                 Ok(None)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.io(error)),
+            Err(error) => Err(self.failed(error)),
         }
     }
 
@@ -167,15 +208,15 @@ impl Store {
         if !self.has(&descriptor.digest, descriptor.size) {
             return Ok(false);
         }
-        let path = self.blob_path(&descriptor.digest);
-        let file = fs::File::open(&path).map_err(|source| self.io(source))?;
-        let mut hasher = Hasher::default();
-        io::copy(&mut BufReader::with_capacity(1 << 17, file), &mut hasher).map_err(|source| self.io(source))?;
-        if hasher.finish().0 == descriptor.digest {
-            return Ok(true);
+        let read = |mut blob| match io::copy(&mut blob, &mut io::sink()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(StoreError::within(error).unwrap_or_else(|source| self.failed(source))),
+        };
+        match self.open_blob(descriptor).and_then(read) {
+            Ok(()) => Ok(true),
+            Err(StoreError::Damaged { removed: true, .. } | StoreError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
-        fs::remove_file(&path).map_err(|source| self.io(source))?;
-        Ok(false)
     }
 
     fn record_path(&self, kind: &str, key: &Digest) -> PathBuf {
@@ -202,7 +243,7 @@ impl Store {
             file.persist(&path).map_err(|error| error.error)?;
             Ok(())
         };
-        write().map_err(|source| self.io(source))
+        write().map_err(|source| self.failed(source))
     }
 }
 
@@ -220,7 +261,7 @@ impl BlobWriter<'_> {
     /// When it cannot be renamed into place.
     pub fn finish(self) -> Result<(Digest, u64), StoreError> {
         let (digest, size) = self.hasher.finish();
-        self.file.persist(self.store.blob_path(&digest)).map_err(|error| self.store.io(error.error))?;
+        self.file.persist(self.store.blob_path(&digest)).map_err(|error| self.store.failed(error.error))?;
         Ok((digest, size))
     }
 

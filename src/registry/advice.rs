@@ -124,8 +124,11 @@ impl Hint for Error {
                 _ => Vec::new(),
             },
             Self::Busy { registry, status, .. } if status.as_u16() == 429 => rate_limited(registry, true, true),
+            Self::PartRefused { .. } => {
+                vec!["a proxy before the registry may limit the size of requests: raise its limit to 1 MB or more".to_owned()]
+            }
             Self::Store { source, .. } => source.hints(),
-            Self::GaveUp { source, .. } => source.hints(),
+            Self::GaveUp { source, .. } | Self::Source { source, .. } => source.hints(),
             _ => Vec::new(),
         }
     }

@@ -8,6 +8,7 @@ mod action;
 mod address;
 mod advice;
 mod answer;
+mod body;
 mod challenge;
 mod credential_file;
 mod credentials;
@@ -16,18 +17,25 @@ mod fetch;
 mod flight;
 mod host;
 mod manifest;
-mod note;
+mod part_sizes;
+mod parts;
+mod patience;
 mod places;
 mod proxies;
+mod range;
 mod reader;
 mod refusal;
 mod request;
 mod retry;
+mod source;
+mod stream;
 mod target;
 mod token;
+mod told;
 mod transport;
 mod trust;
 mod upload;
+mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,11 +51,15 @@ pub use action::{Action, Verb};
 pub use credentials::{CredentialEnvironment, CredentialError, Secret};
 pub use error::Error;
 pub use manifest::LONGEST_MANIFEST;
-pub use note::Notes;
+pub use patience::Patience;
 pub use proxies::Proxies;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
+pub use source::Source;
+pub use stream::{BlobStream, SourceFailure};
+pub use told::Told;
 pub use trust::TrustError;
+pub use upload::{Begun, Placement, Supply};
 
 use crate::blob::Digest;
 use crate::reference::Repository;
@@ -75,10 +87,12 @@ pub struct Options {
     pub proxies: Proxies,
     /// true: no registry is asked anything, and what is not in the store is an error
     pub offline: bool,
-    /// is told what a person should know and what changes nothing
-    pub notes: Notes,
     /// how often passing failures are tried again
     pub retry: RetryPolicy,
+    /// how long servers may take
+    pub patience: Patience,
+    /// who is told what a person should know
+    pub told: Told,
 }
 
 impl Options {
@@ -96,8 +110,9 @@ impl Options {
             certificate_folders: Vec::new(),
             proxies: Proxies::of_environment(),
             offline: false,
-            notes: Notes::default(),
             retry: RetryPolicy::default(),
+            patience: Patience::default(),
+            told: Told::default(),
         }
     }
 }
@@ -138,9 +153,12 @@ struct Inner {
     credentials: Arc<credentials::Credentials>,
     store: Store,
     policy: RetryPolicy,
+    patience: Patience,
+    told: Told,
     hosts: Arc<Mutex<BTreeMap<String, Arc<Host>>>>,
     flights: Arc<Flights>,
-    begun: Arc<upload::Begun>,
+    part_sizes: Arc<part_sizes::PartSizes>,
+    whereabouts: Arc<whereabouts::Whereabouts>,
     places: Arc<places::Places>,
 }
 
@@ -155,10 +173,13 @@ impl Client {
             credentials: Arc::new(credentials::Credentials::new(options.environment)),
             store: options.store,
             policy: options.retry,
+            patience: options.patience,
+            told: options.told.clone(),
             hosts: Arc::default(),
             flights: Arc::default(),
-            begun: Arc::default(),
-            places: Arc::new(places::Places::new(options.map, options.notes)),
+            part_sizes: Arc::default(),
+            whereabouts: Arc::default(),
+            places: Arc::new(places::Places::new(options.map, options.told)),
         };
         let hasty = Inner { policy: places::hasty(&inner.policy), ..inner.clone() };
         Ok(Self { inner: Arc::new(inner), hasty: Arc::new(hasty) })

@@ -147,7 +147,10 @@ impl Inner {
                     fresh
                 } else {
                     let request = TokenRequest { realm: &realm, service: service.as_deref(), scopes };
-                    self.fetch_token(host, line, &request, credential.as_ref()).await?
+                    let after = self.patience.document;
+                    let fetching = self.fetch_token(host, line, &request, credential.as_ref());
+                    let late = |_| Error::TokenTooLong { registry: host.registry.clone(), after };
+                    tokio::time::timeout(after, fetching).await.map_err(late)??
                 };
                 *token = Some(fresh.clone());
                 Authorization::Bearer(fresh.value)

@@ -41,7 +41,7 @@ pub fn client(session: &Session, project: Option<&Settings>) -> Result<registry:
         certificate_folders: session.certificate_folders.clone(),
         proxies: session.proxies.clone(),
         offline: session.offline,
-        notes: session.notes.clone(),
+        told: session.told.clone(),
         ..registry::Options::new(session.store.clone(), session.credentials.clone())
     };
     registry::Client::new(options).map_err(|error| Error::Client(Box::new(error)))

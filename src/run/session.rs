@@ -8,6 +8,7 @@ use crate::registry;
 use crate::store::Store;
 
 use super::event::Watch;
+use super::moved::Moved;
 
 /// What a run stands on.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub struct Session {
     pub children: Children,
     /// who watches
     pub watch: Arc<dyn Watch>,
+    /// what came from registries and went to them
+    pub moved: Moved,
     /// the text of `SOURCE_DATE_EPOCH`
     pub epoch: Option<String>,
     /// the user's own folder of toolchain rows and of what is said of registries
@@ -31,7 +34,7 @@ pub struct Session {
     /// folders with a folder for each registry that has certificates in it, in the order in which they are looked at
     pub certificate_folders: Vec<PathBuf>,
     /// takes what clients have to say
-    pub notes: registry::Notes,
+    pub told: registry::Told,
     /// true: no registry is asked and nothing is downloaded
     pub offline: bool,
 }

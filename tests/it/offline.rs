@@ -19,7 +19,7 @@ fn what_was_built_once_is_built_again_without_the_registry() {
     let online = build(&[]).json();
     drop(registry);
     let output = build(&["--offline"]);
-    assert_eq!(output.json(), online);
+    assert_eq!(output.json()["images"], online["images"]);
     let note = output.redacted_stderr().lines().find(|line| line.starts_with("note: ")).map(str::to_owned);
     let words = "note: offline: `127.0.0.1:[PORT]/team/base:1` is [DIGEST], as it was ";
     assert!(note.as_ref().is_some_and(|note| note.starts_with(words) && note.ends_with(" ago")), "{note:?}");

@@ -17,7 +17,7 @@ const MANIFEST: &str = r#"{"schemaVersion":2,"config":{},"layers":[]}"#;
 /// Decides on an answer without knowing anything but the request.
 type Decide = fn(&Request) -> Answer;
 
-fn app(server: &Server) -> Repository {
+pub fn app(server: &Server) -> Repository {
     format!("{}/app", server.host()).parse().unwrap()
 }
 
@@ -26,12 +26,12 @@ fn layer() -> Descriptor {
 }
 
 /// A server that says nothing of logins and answers everything else by `decide`.
-fn open(decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Server {
+pub fn open(decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Server {
     Server::start(move |request| if request.target == "/v2/" { Answer::status(200) } else { decide(request) })
 }
 
 /// A server whose `decide` also gets how many requests came before.
-fn counting(decide: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) -> Server {
+pub fn counting(decide: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) -> Server {
     let count = AtomicUsize::new(0);
     open(move |request| decide(request, count.fetch_add(1, Ordering::SeqCst)))
 }
@@ -103,8 +103,12 @@ async fn liars_are_refused_within_bounds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_passes_by_itself_is_tried_again() {
-    let troubles: [(&str, Decide); 5] = [
+    let troubles: [(&str, Decide); 9] = [
+        ("408", |_| Answer::status(408)),
+        ("500", |_| Answer::status(500)),
+        ("502", |_| Answer::status(502)),
         ("503", |_| Answer::status(503)),
+        ("504", |_| Answer::status(504)),
         ("429", |_| Answer::status(429).with("Retry-After", "0")),
         ("hangup", |_| Answer::hangup()),
         ("cut", |_| Answer::ok("content").cut(3)),

@@ -13,7 +13,7 @@ use crate::support::server::{Answer, Server};
 use crate::support::tunnel::Tunnel;
 
 /// Runs one ignored test of this program with more variables.
-fn run_myself(test: &str, variables: &[(&str, String)]) {
+pub fn run_myself(test: &str, variables: &[(&str, String)]) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--ignored", "--nocapture"])
         .env("RUST_BACKTRACE", "0")
@@ -25,7 +25,7 @@ fn run_myself(test: &str, variables: &[(&str, String)]) {
     assert!(output.status.success() && stdout.contains("1 passed"), "{report}");
 }
 
-fn variable(name: &str) -> String {
+pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is set by the test that runs this one"))
 }
 

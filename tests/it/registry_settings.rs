@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use anyarch::blob::{Descriptor, MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER};
 use anyarch::reference::Repository;
-use anyarch::registry::Notes;
+use anyarch::registry::Told;
 use anyarch::registry_map::{Prefix, RegistryMap, RegistrySettings};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -93,6 +93,23 @@ fn mirrors_are_asked_in_their_order_and_the_registry_itself_last() {
     assert!(origin.count("GET /v2/library/base/blobs/") > 0, "without any mirror, the registry itself");
 }
 
+#[test]
+fn a_push_takes_the_layers_of_a_base_from_a_mirror() {
+    let (mirror, target) = (Registry::start(&Options::default()), Registry::start(&Options::default()));
+    small_base::push(&format!("{}/hub/base:1", mirror.host()), "the base", None);
+    let project = project(&format!(
+        "base = \"ghost.example/base:1\"\n[registry.\"ghost.example\"]\nmirrors = [\"127.0.0.1:1\", \"{}/hub\"]\n",
+        mirror.host()
+    ));
+    let (tag, uploads) = (format!("{}/hello:1", target.host()), mirror.count("POST "));
+    let output = project.anyarch().args(["build", "--push", "-t", &tag]).run();
+    output.assert_success();
+    assert_eq!(notes(&output).len(), 1, "{}", output.stderr);
+    // One layer for both platforms, and their two configs.
+    assert_eq!(mirror.count("GET /v2/hub/base/blobs/"), 3);
+    assert_eq!(mirror.count("POST "), uploads, "nothing is pushed to a mirror");
+}
+
 /// A client with one mirror for a registry, and what it has to say.
 fn with_mirror(origin: &str, mirror: &str, logins: &Value) -> (Party, Arc<Mutex<Vec<String>>>) {
     let said = Arc::<Mutex<Vec<String>>>::default();
@@ -106,7 +123,7 @@ fn with_mirror(origin: &str, mirror: &str, logins: &Value) -> (Party, Arc<Mutex<
         let mut map = RegistryMap::default();
         map.overlay([(origin.parse::<Prefix>().unwrap(), settings)].into());
         options.map = map;
-        options.notes = Notes::new(move |note| told.lock().unwrap().push(note));
+        options.told = Told::new(move |note| told.lock().unwrap().push(note));
     });
     (party, said)
 }

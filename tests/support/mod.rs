@@ -2,12 +2,14 @@
 //! proof that what was built starts, projects in temporary folders, and programs that fail on demand.
 
 pub mod bases;
+pub mod crane;
 pub mod debian;
 pub mod debian_sources;
 pub mod docker;
 pub mod layout;
 pub mod machine;
 pub mod mirror;
+pub mod prebuilt;
 pub mod process;
 pub mod program;
 pub mod project;
@@ -15,11 +17,15 @@ pub mod proxy;
 pub mod publish;
 pub mod read_back;
 pub mod registry;
+pub mod scene;
 pub mod server;
 pub mod shims;
+pub mod slow;
 pub mod small_base;
 pub mod source;
 pub mod start;
+pub mod terminal;
+pub mod trials;
 pub mod tunnel;
 
 pub use program::anyarch;

@@ -23,8 +23,12 @@ pub struct Options<'options> {
     pub login: Option<(&'options str, &'options str)>,
     /// the server whose tokens are believed
     pub tokens: Option<&'options TokenServer>,
+    /// `HOST:PORT` where tokens are asked for, when that is not the token server itself
+    pub realm: Option<&'options str>,
     /// the certificate to show
     pub certificate: Option<&'options Certificate>,
+    /// where readers of blobs are sent: `http://HOST/`
+    pub blobs: Option<&'options str>,
     /// whether only those are served who show a certificate of the same authority
     pub clients_known: bool,
 }
@@ -136,11 +140,15 @@ fn configure(folder: &Path, options: &Options<'_>) -> String {
         let _ = write!(
             text,
             "auth:\n  token:\n    realm: http://{}/token\n    service: {}\n    issuer: {}\n    rootcertbundle: {}\n",
-            tokens.server.host(),
+            options.realm.map_or_else(|| tokens.server.host(), str::to_owned),
             TokenServer::SERVICE,
             TokenServer::ISSUER,
             tokens.certificate.display()
         );
+    }
+    if let Some(blobs) = options.blobs {
+        let _ =
+            write!(text, "middleware:\n  storage:\n    - name: redirect\n      options:\n        baseurl: {blobs}\n");
     }
     text
 }
