@@ -5,7 +5,7 @@
 mod error;
 
 use std::collections::BTreeSet;
-use std::io::{self, BufReader, Write as _};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -18,12 +18,12 @@ use crate::blob::{
     MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST,
 };
 use crate::image::BaseImage;
-use crate::layer;
+use crate::layer::{self, LayerError};
 use crate::platform::Platform;
 use crate::reference::Repository;
 use crate::registry;
 use crate::static_base;
-use crate::store::{Store, StoreError};
+use crate::store::{STATIC_LAYER, Store, StoreError};
 
 pub use error::BaseError;
 
@@ -87,6 +87,8 @@ impl Bases {
                 let fetched =
                     fetched.map_err(|source| BaseError::Registry { base: base.clone(), source: Box::new(source) })?;
                 let size = fetched.bytes.len() as u64;
+                let named = self.store.remember_name(&fetched.digest, &base);
+                named.map_err(|source| BaseError::Store { base: base.clone(), source })?;
                 (
                     Place::Registry(reference.repository.clone()),
                     vec![Descriptor::new(&fetched.media_type, fetched.digest, size)],
@@ -203,17 +205,20 @@ impl Bases {
         let entries = static_base::entries();
         let no_files = |path: &Path| Err(io::Error::new(io::ErrorKind::NotFound, path.display().to_string()));
         let key = layer::key(&entries, mtime, &no_files).map_err(BaseError::Static)?;
-        let recorded: Option<(Descriptor, Digest)> = self.store.record("layer", &key);
+        let recorded: Option<(Descriptor, Digest)> = self.store.record(STATIC_LAYER, &key);
         let known = recorded.filter(|(layer, _)| self.store.has(&layer.digest, layer.size));
         let (descriptor, diff_id) = if let Some(known) = known {
             known
         } else {
             let mut blob = self.store.writer().map_err(kept)?;
             let open = |_: &Path| Err(io::ErrorKind::NotFound.into());
-            let made = layer::write(&entries, mtime, &open, &mut blob).map_err(BaseError::Static)?;
+            let made = layer::write(&entries, mtime, &open, &mut blob).map_err(|error| match error {
+                LayerError::Write(error) => kept(self.store.failed(error)),
+                other => BaseError::Static(other),
+            })?;
             let (digest, size) = blob.finish().map_err(kept)?;
             let made = (Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size), made.diff_id);
-            self.store.set_record("layer", &key, &made).map_err(kept)?;
+            self.store.set_record(STATIC_LAYER, &key, &made).map_err(kept)?;
             made
         };
         let config = serde_json::json!({
@@ -253,17 +258,27 @@ impl Bases {
         }
     }
 
+    /// The file that is a layer of a base already: of a layout on disk.
+    #[must_use]
+    pub fn layer_file(&self, name: &BaseName, layer: &Descriptor) -> Option<PathBuf> {
+        match place_of(name) {
+            Some(Place::Layout(folder)) => Some(blob_path(&folder, &layer.digest)),
+            _ => None,
+        }
+    }
+
     fn copy_layer(&self, base: &str, folder: &Path, layer: &Descriptor) -> Result<(), BaseError> {
         let read = |source| BaseError::Read { base: base.to_owned(), source };
         let kept = |source| BaseError::Store { base: base.to_owned(), source };
         let file = fs::File::open(blob_path(folder, &layer.digest)).map_err(read)?;
         let mut blob = self.store.writer().map_err(kept)?;
-        io::copy(&mut BufReader::with_capacity(1 << 17, file), &mut blob).and_then(|_| blob.flush()).map_err(read)?;
+        let failed = |error| StoreError::within(error).map_or_else(read, kept);
+        io::copy(&mut BufReader::with_capacity(1 << 17, file), &mut blob).map_err(failed)?;
         match blob.finish_as(layer) {
             Err(StoreError::WrongDigest { .. }) => {
                 Err(BaseError::Damaged { base: base.to_owned(), digest: layer.digest })
             }
-            other => other.map_err(kept),
+            other => other.and_then(|()| self.store.remember_name(&layer.digest, base)).map_err(kept),
         }
     }
 

@@ -1,13 +1,18 @@
 //! One file a command: it turns arguments into a run and what comes out of it into lines.
 
 pub mod build;
+pub mod cache;
 pub mod init;
+pub mod login;
+pub mod logout;
 pub mod plan;
 pub mod platforms;
 pub mod toolchain;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use etcetera::BaseStrategy;
 
 use crate::base::BaseError;
 use crate::cli::{Destination, Request};
@@ -18,7 +23,8 @@ use crate::image::ImageError;
 use crate::install::InstallError;
 use crate::invocation::quote;
 use crate::plan::PlanError;
-use crate::registry::{CredentialEnvironment, Proxies, Told};
+use crate::quantity;
+use crate::registry::{CredentialEnvironment, LoginError, Notes, Proxies};
 use crate::run::error::Error;
 use crate::run::event::{Event, Watch};
 use crate::run::files::FileError;
@@ -30,6 +36,10 @@ use crate::ui::Ui;
 
 /// The environment variable that names the cache folder.
 pub const CACHE_DIR: &str = "ANYARCH_CACHE_DIR";
+/// The environment variable that says how large what builds store in the cache may grow.
+pub const CACHE_LIMIT: &str = "ANYARCH_CACHE_LIMIT";
+/// How large that may grow when nobody says, in bytes.
+const DEFAULT_CACHE_LIMIT: u64 = 20_000_000_000;
 /// The environment variable that names the folder of the user's own toolchain rows.
 pub const CONFIG_DIR: &str = "ANYARCH_CONFIG_DIR";
 
@@ -38,27 +48,26 @@ pub const CONFIG_DIR: &str = "ANYARCH_CONFIG_DIR";
 /// # Errors
 /// When there is no folder to work in, or the cache cannot be used.
 fn session(ui: &Arc<Ui>, offline: bool) -> Result<Session, Error> {
-    let directory = std::env::current_dir().map_err(|source| Error::Read { path: ".".into(), source })?;
+    let directory = directory()?;
     let strategy = etcetera::choose_base_strategy().ok();
-    let folder = |variable: &str, default: Option<PathBuf>| {
-        let given = std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-        given.map(|given| directory.join(given)).or_else(|| default.map(|default| default.join("anyarch")))
+    let cache = cache_folder(&directory);
+    let waiting = || {
+        let note = format!("something is being removed from `{}`: waiting until it is done", cache.display());
+        ui.event(Event::Note(note));
     };
-    let cache = folder(CACHE_DIR, strategy.as_ref().map(etcetera::BaseStrategy::cache_dir));
-    let cache = cache.unwrap_or_else(|| std::env::temp_dir().join("anyarch"));
     let watch: Arc<dyn Watch> = ui.clone();
     let told = Arc::clone(&watch);
     Ok(Session {
-        store: Store::open(cache)?,
+        store: Store::open_waiting(&cache, waiting)?,
         children: if offline { Children::offline() } else { Children::default() },
         watch,
         moved: Moved::default(),
         epoch: std::env::var("SOURCE_DATE_EPOCH").ok(),
-        configuration_folder: folder(CONFIG_DIR, strategy.as_ref().map(etcetera::BaseStrategy::config_dir)),
+        configuration_folder: folder(&directory, CONFIG_DIR, strategy.as_ref().map(BaseStrategy::config_dir)),
         credentials: credentials(),
         proxies: Proxies::of_environment(),
         certificate_folders: certificate_folders(),
-        told: Told::new(move |note| told.event(Event::Note(note))),
+        notes: Notes::new(move |note| told.event(Event::Note(note))),
         offline,
         directory,
     })
@@ -85,6 +94,30 @@ fn line_with_a_network() -> String {
     format!("anyarch {}", words.join(" "))
 }
 
+fn directory() -> Result<PathBuf, Error> {
+    std::env::current_dir().map_err(|source| Error::Read { path: ".".into(), source })
+}
+
+/// The folder that an environment variable names, else ours in a folder of the platform.
+fn folder(directory: &Path, variable: &str, default: Option<PathBuf>) -> Option<PathBuf> {
+    let given = std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    given.map(|given| directory.join(given)).or_else(|| default.map(|default| default.join("anyarch")))
+}
+
+/// The cache folder, whether or not it is there.
+fn cache_folder(directory: &Path) -> PathBuf {
+    let default = etcetera::choose_base_strategy().ok().map(|strategy| strategy.cache_dir());
+    folder(directory, CACHE_DIR, default).unwrap_or_else(|| std::env::temp_dir().join("anyarch"))
+}
+
+/// How large what builds store in the cache may grow, in bytes; `None` for no limit.
+fn cache_limit() -> Result<Option<u64>, Error> {
+    let Some(text) = std::env::var_os(CACHE_LIMIT).filter(|text| !text.is_empty()) else {
+        return Ok(Some(DEFAULT_CACHE_LIMIT));
+    };
+    quantity::limit(&text.to_string_lossy()).map_err(|source| Error::CacheLimit { variable: CACHE_LIMIT, source })
+}
+
 fn credentials() -> CredentialEnvironment {
     let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     CredentialEnvironment {
@@ -92,6 +125,7 @@ fn credentials() -> CredentialEnvironment {
         docker_config: path("DOCKER_CONFIG"),
         registry_auth_file: path("REGISTRY_AUTH_FILE"),
         xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
+        ..CredentialEnvironment::default()
     }
 }
 
@@ -160,10 +194,16 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Layer(_)
         | Error::Sink(_)
         | Error::Image(_)
+        | Error::Login(
+            LoginError::Input(_) | LoginError::NoHome | LoginError::Credentials(_) | LoginError::Write { .. },
+        )
         | Error::CrateRows(_) => Exit::Failure,
-        Error::Base(_) | Error::BaseImage { .. } | Error::Push { .. } | Error::Client(_) | Error::NotCached { .. } => {
-            Exit::Registry
-        }
+        Error::Base(_)
+        | Error::BaseImage { .. }
+        | Error::Push { .. }
+        | Error::Client(_)
+        | Error::NotCached { .. }
+        | Error::Login(LoginError::Registry(_)) => Exit::Registry,
         _ => Exit::Usage,
     }
 }

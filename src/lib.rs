@@ -43,6 +43,7 @@ pub mod plan;
 pub mod platform;
 pub mod proposal;
 pub mod provision;
+pub mod quantity;
 pub mod reference;
 pub mod registry;
 pub mod registry_map;

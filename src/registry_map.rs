@@ -53,7 +53,7 @@ impl Hint for RegistryNameError {
             Self::Host { host } if !host.is_empty() && !host.contains(['.', ':', ' ']) => {
                 vec!["[registry.\"docker.io\"]".to_owned()]
             }
-            Self::Login => vec!["a mirror's own login is found as any other: docker login MIRROR".to_owned()],
+            Self::Login => vec!["a mirror's own login is found as any other: anyarch login MIRROR".to_owned()],
             _ => Vec::new(),
         }
     }

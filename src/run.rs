@@ -30,6 +30,7 @@ pub mod provide;
 pub mod publish;
 pub mod push;
 pub mod registries;
+mod renew;
 pub mod row_choice;
 pub mod rows;
 pub mod rust;

@@ -22,7 +22,7 @@ use board::{Ended, Key};
 use moving::Moving;
 use screen::Screen;
 
-pub use words::{bytes, seconds, traffic};
+pub use words::{age, bytes, seconds, traffic};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
@@ -63,6 +63,12 @@ impl Ui {
     /// Prints a line for people to stderr.
     pub fn line(&self, line: &str) {
         self.screen.above(|| screen::say(line));
+    }
+
+    /// Asks a person for something: words to stderr, behind which the answer is typed.
+    pub fn ask(&self, words: &str) {
+        let mut stderr = io::stderr().lock();
+        let _ = write!(stderr, "{words}").and_then(|()| stderr.flush());
     }
 
     /// Prints an error with what caused it, then its hints after a blank line.

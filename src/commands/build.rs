@@ -28,6 +28,7 @@ pub fn run(arguments: Build) -> Exit {
 
 fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     let start = Instant::now();
+    let limit = super::cache_limit()?;
     let session = super::session(ui, arguments.request.offline)?;
     let as_json = arguments.request.json;
     let flags = Flags { carries_out: true, ..super::flags(arguments.request, arguments.destination) };
@@ -57,6 +58,7 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     } else {
         published.iter().flat_map(|image| lines(image, &session.directory)).for_each(|line| ui.data(&line));
     }
+    super::cache::keep_within(ui, &session.store, limit);
     Ok(())
 }
 

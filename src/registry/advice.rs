@@ -12,7 +12,7 @@ use crate::reference::DOCKER_HUB;
 
 /// The line that logs in where `registry` finds it.
 fn login(registry: &str) -> String {
-    if registry == DOCKER_HUB { "docker login".to_owned() } else { format!("docker login {registry}") }
+    if registry == DOCKER_HUB { "anyarch login".to_owned() } else { format!("anyarch login {registry}") }
 }
 
 fn denied(registry: &str, anonymous: bool) -> String {
@@ -32,7 +32,10 @@ fn hints_of_status(action: &Action, status: u16, anonymous: bool) -> Vec<String>
             format!("registries say so of what does not exist, too: check the name `{}`", action.repository),
         ],
         401 | 403 => vec![denied(registry, anonymous)],
-        404 if reads => vec![format!("check the name and the tag: `{}:{}`", action.repository, action.subject)],
+        404 if reads => {
+            let mark = if action.subject.contains(':') { '@' } else { ':' };
+            vec![format!("check the name and the tag: `{}{mark}{}`", action.repository, action.subject)]
+        }
         404 => vec![format!("some registries want `{}` to be created before the first push", action.repository)],
         429 => rate_limited(registry, anonymous, reads),
         413 => vec!["the registry, or a proxy before it, limits the size of uploads".to_owned()],
@@ -124,6 +127,10 @@ impl Hint for Error {
                 _ => Vec::new(),
             },
             Self::Busy { registry, status, .. } if status.as_u16() == 429 => rate_limited(registry, true, true),
+            Self::LoginRefused { .. } => vec![
+                "check the user name and the password; many registries want an access token in place of the password"
+                    .to_owned(),
+            ],
             Self::PartRefused { .. } => {
                 vec!["a proxy before the registry may limit the size of requests: raise its limit to 1 MB or more".to_owned()]
             }

@@ -2,12 +2,13 @@
 //! while it is sent, a part of one, or a blob of another registry, passed on as it comes.
 
 use std::io::{self, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio::sync::watch;
 
@@ -15,8 +16,8 @@ use super::action::Action;
 use super::error::Error;
 use super::source::Source;
 use super::stream::SourceFailure;
-use crate::blob::Descriptor;
-use crate::store::{Store, StoreError};
+use crate::blob::{Descriptor, Digest};
+use crate::store::{Store, StoreError, VerifiedBlob};
 
 /// Bytes of a part of a blob that are read, and handed on, at a time.
 const PIECE: u64 = 256 * 1024;
@@ -52,7 +53,9 @@ impl Body {
 enum Origin {
     /// The store, verified before the last ones are sent.
     Stored(Store),
-    /// The store, from that byte on: for who has verified the whole.
+    /// A file, verified before the last bytes are sent.
+    File(PathBuf),
+    /// A file, from that byte on: for who has verified the whole.
     Part { path: PathBuf, first: u64 },
     /// Another registry, verified before the last ones are sent.
     Elsewhere(Source),
@@ -86,16 +89,12 @@ impl BodyFailure {
 
     /// The reason, if it was our side that failed and not the destination.
     pub(super) fn take(&self, action: &Action) -> Option<Error> {
-        let action = || Box::new(action.clone());
         match std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
             Failed::No => None,
-            Failed::File(path, error) => Some(match StoreError::within(error) {
-                Ok(source) => Error::Store { action: action(), source },
-                Err(source) => Error::File { action: action(), path, source },
-            }),
-            Failed::Source(failure) => {
-                failure.take().map(|source| Error::Source { action: action(), source: Box::new(source) })
-            }
+            Failed::File(path, error) => Some(unreadable(action, path, error)),
+            Failed::Source(failure) => failure
+                .take()
+                .map(|source| Error::Source { action: Box::new(action.clone()), source: Box::new(source) }),
         }
     }
 }
@@ -113,15 +112,19 @@ impl BlobBody {
         Self::new(Origin::Stored(store.clone()), descriptor, descriptor.size, sent)
     }
 
-    /// `length` bytes of a blob of the store, from the byte `first` on.
+    /// A blob that is a file elsewhere.
+    pub(super) fn of_file(path: &Path, descriptor: &Descriptor, sent: watch::Sender<u64>) -> Self {
+        Self::new(Origin::File(path.to_owned()), descriptor, descriptor.size, sent)
+    }
+
+    /// `length` bytes of a blob that is the file `path`, from the byte `first` on.
     pub(super) fn part(
-        store: &Store,
+        path: PathBuf,
         descriptor: &Descriptor,
         first: u64,
         length: u64,
         sent: watch::Sender<u64>,
     ) -> Self {
-        let path = store.blob_path(&descriptor.digest);
         Self::new(Origin::Part { path, first }, descriptor, length, sent)
     }
 
@@ -145,16 +148,15 @@ impl BlobBody {
         self.sent.send_replace(0);
         match &self.origin {
             Origin::Stored(store) => {
-                let chunks = store
-                    .chunks(&self.descriptor)
-                    .map_err(|source| Error::Store { action: Box::new(action.clone()), source })?;
+                let chunks = stored_chunks(action, store, &self.descriptor)?;
                 Ok(self.watched(store.blob_path(&self.descriptor.digest), chunks))
             }
+            Origin::File(path) => Ok(self.watched(path.clone(), file_chunks(action, path, &self.descriptor)?)),
             Origin::Part { path, first } => {
-                let failed = |source| Error::File { action: Box::new(action.clone()), path: path.clone(), source };
+                let failed = |error| unreadable(action, path.clone(), error);
                 let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
                 file.seek(SeekFrom::Start(*first)).await.map_err(failed)?;
-                Ok(self.watched(path.clone(), Box::pin(pieces(file, self.length))))
+                Ok(self.watched(path.clone(), pieces(file, self.length).boxed()))
             }
             Origin::Elsewhere(source) => {
                 let opened = source.open().await.map_err(|source| {
@@ -168,11 +170,7 @@ impl BlobBody {
         }
     }
 
-    fn watched(
-        &self,
-        path: PathBuf,
-        chunks: impl stream::Stream<Item = io::Result<Bytes>> + Send + 'static,
-    ) -> reqwest::Body {
+    fn watched(&self, path: PathBuf, chunks: Chunks) -> reqwest::Body {
         let (sent, failure) = (self.sent.clone(), self.failure.clone());
         let mut position = 0;
         reqwest::Body::wrap_stream(chunks.map(move |chunk| match chunk {
@@ -187,6 +185,40 @@ impl BlobBody {
                 Err(broken)
             }
         }))
+    }
+}
+
+/// The bytes of a blob, an error in place of the last of them when they are not what its digest says.
+pub(super) type Chunks = BoxStream<'static, io::Result<Bytes>>;
+
+/// A blob of the store, which is removed when it is damaged.
+pub(super) fn stored_chunks(action: &Action, store: &Store, descriptor: &Descriptor) -> Result<Chunks, Error> {
+    let chunks =
+        store.chunks(descriptor).map_err(|source| Error::Store { action: Box::new(action.clone()), source })?;
+    Ok(chunks.boxed())
+}
+
+/// A blob that is a file elsewhere, which stays whatever is wrong with it.
+pub(super) fn file_chunks(action: &Action, path: &Path, descriptor: &Descriptor) -> Result<Chunks, Error> {
+    let failed = |error| unreadable(action, path.to_owned(), error);
+    let blob = VerifiedBlob::of_file(path, descriptor).map_err(failed)?;
+    let wrong = || failed(not_the_blob(&descriptor.digest));
+    Ok(blob.ok_or_else(wrong)?.into_chunks().boxed())
+}
+
+fn not_the_blob(digest: &Digest) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("it is not the blob {digest}"))
+}
+
+/// What it means that the file `path` could not be read.
+pub(super) fn unreadable(action: &Action, path: PathBuf, error: io::Error) -> Error {
+    let action = Box::new(action.clone());
+    match StoreError::within(error) {
+        Ok(StoreError::Damaged { digest, removed: false, .. }) => {
+            Error::File { action, path, source: not_the_blob(&digest) }
+        }
+        Ok(source) => Error::Store { action, source },
+        Err(source) => Error::File { action, path, source },
     }
 }
 

@@ -77,7 +77,7 @@ pub enum Error {
         registry: String,
         /// what is wrong
         #[source]
-        source: CredentialError,
+        source: Box<CredentialError>,
     },
     /// No connection.
     #[error("the registry `{registry}` cannot be reached")]
@@ -228,6 +228,24 @@ pub enum Error {
         wait: Option<Duration>,
         /// true when no login was known for the registry
         anonymous: bool,
+    },
+    /// A login that is being tried is wrong.
+    #[error(
+        "the registry `{registry}` does not accept the login of `{user}`: {} answered {status}{}",
+        realm.as_ref().map_or_else(|| "it".to_owned(), |realm| format!("its token server `{realm}`")),
+        said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default()
+    )]
+    LoginRefused {
+        /// the registry
+        registry: String,
+        /// who wants to log in
+        user: String,
+        /// the host of the token server, when that is who said so
+        realm: Option<String>,
+        /// the HTTP status
+        status: reqwest::StatusCode,
+        /// the codes and messages in the answer
+        said: Option<String>,
     },
     /// The token server's answer holds no token.
     #[error("the token server `{realm}` of the registry `{registry}` answered without a token")]
@@ -454,10 +472,11 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Status { status, .. } | Self::Token { status, .. } | Self::Busy { status, .. } => {
-                Some(status.as_u16())
-            }
-            Self::Forgotten { status, .. } => Some(status.as_u16()),
+            Self::Status { status, .. }
+            | Self::Token { status, .. }
+            | Self::Busy { status, .. }
+            | Self::Forgotten { status, .. }
+            | Self::LoginRefused { status, .. } => Some(status.as_u16()),
             Self::GaveUp { source, .. } => source.status(),
             _ => None,
         }

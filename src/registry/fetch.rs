@@ -58,7 +58,7 @@ impl Client {
         let (store, digest, action) = (&self.inner.store, source.descriptor().digest, source.action());
         let there = || store.has(&digest, source.descriptor().size);
         let begin = Instant::now();
-        let (mut told, mut others, mut moved) = (false, 0, begin);
+        let (mut others, mut moved) = (0, begin);
         loop {
             if there() {
                 return Ok(None);
@@ -73,9 +73,9 @@ impl Client {
                 }
                 Claim::Others(_) => {}
             }
-            if !told && begin.elapsed() > NOTE_AFTER {
-                told = true;
-                self.inner.told.tell(format!("another anyarch is {action}: waiting until it is done"));
+            if begin.elapsed() > NOTE_AFTER {
+                let note = || format!("another anyarch is {action}: waiting until it is done");
+                self.inner.notes.once(&digest.to_string(), note);
             }
             tokio::time::sleep(LOOK).await;
         }

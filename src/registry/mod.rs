@@ -12,11 +12,16 @@ mod body;
 mod challenge;
 mod credential_file;
 mod credentials;
+mod document;
 mod error;
 mod fetch;
 mod flight;
+mod helper;
 mod host;
+mod login;
+mod login_file;
 mod manifest;
+mod note;
 mod part_sizes;
 mod parts;
 mod patience;
@@ -31,7 +36,6 @@ mod source;
 mod stream;
 mod target;
 mod token;
-mod told;
 mod transport;
 mod trust;
 mod upload;
@@ -50,14 +54,15 @@ use transport::Transport;
 pub use action::{Action, Verb};
 pub use credentials::{CredentialEnvironment, CredentialError, Secret};
 pub use error::Error;
+pub use login::{Forgotten, Kept, LoginError, Tried};
 pub use manifest::LONGEST_MANIFEST;
+pub use note::Notes;
 pub use patience::Patience;
 pub use proxies::Proxies;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
 pub use source::Source;
 pub use stream::{BlobStream, SourceFailure};
-pub use told::Told;
 pub use trust::TrustError;
 pub use upload::{Begun, Placement, Supply};
 
@@ -91,8 +96,8 @@ pub struct Options {
     pub retry: RetryPolicy,
     /// how long servers may take
     pub patience: Patience,
-    /// who is told what a person should know
-    pub told: Told,
+    /// is told what a person should know and what changes nothing
+    pub notes: Notes,
 }
 
 impl Options {
@@ -112,7 +117,7 @@ impl Options {
             offline: false,
             retry: RetryPolicy::default(),
             patience: Patience::default(),
-            told: Told::default(),
+            notes: Notes::default(),
         }
     }
 }
@@ -154,7 +159,7 @@ struct Inner {
     store: Store,
     policy: RetryPolicy,
     patience: Patience,
-    told: Told,
+    notes: Notes,
     hosts: Arc<Mutex<BTreeMap<String, Arc<Host>>>>,
     flights: Arc<Flights>,
     part_sizes: Arc<part_sizes::PartSizes>,
@@ -174,12 +179,12 @@ impl Client {
             store: options.store,
             policy: options.retry,
             patience: options.patience,
-            told: options.told.clone(),
+            notes: options.notes.clone(),
             hosts: Arc::default(),
             flights: Arc::default(),
             part_sizes: Arc::default(),
             whereabouts: Arc::default(),
-            places: Arc::new(places::Places::new(options.map, options.told)),
+            places: Arc::new(places::Places::new(options.map, options.notes)),
         };
         let hasty = Inner { policy: places::hasty(&inner.policy), ..inner.clone() };
         Ok(Self { inner: Arc::new(inner), hasty: Arc::new(hasty) })

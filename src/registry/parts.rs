@@ -2,36 +2,38 @@
 //! after one that failed the registry is asked how far it got.
 //! <https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-a-blob-in-chunks>
 
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
 use futures_util::StreamExt as _;
 use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 use reqwest::{Method, StatusCode};
 use tokio::sync::watch;
 use url::Url;
 
-use super::body::{BlobBody, Body};
+use super::body::{BlobBody, Body, file_chunks, stored_chunks, unreadable};
 use super::error::Error;
 use super::request::{Answer, Call};
 use super::retry::{self, Failures};
 use super::upload::{DIGESTION, OCTETS, STANDSTILL, Supply, Upload};
-use crate::store::StoreError;
 
 impl Upload<'_> {
-    /// Sends the blob in parts to an upload that was just begun. They come from the store, into which it is brought
-    /// before: a part may have to be sent again.
+    /// Sends the blob in parts to an upload that was just begun. They come from a file, from another
+    /// registry's by way of the store: a part may have to be sent again.
     pub(super) async fn in_parts(
         &self,
         mut location: Url,
         supply: Supply<'_>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), Error> {
-        self.bring(supply, progress).await?;
+        let path = self.bring(supply, progress).await?;
         let (inner, registry) = (&self.client.inner, &self.host.registry);
         let size = self.descriptor.size;
         let mut failures = Failures::new();
         let mut position = 0;
         while position < size {
             let length = inner.part_sizes.of(registry).unwrap_or(size).min(size - position);
-            match self.patch(&location, position, length, progress).await {
+            match self.patch(&path, &location, position..position + length, progress).await {
                 Ok((next, reached)) if reached > position => {
                     failures.gained();
                     (location, position) = (next, reached);
@@ -52,48 +54,49 @@ impl Upload<'_> {
         self.finish(location).await
     }
 
-    /// Has the whole blob in the store, verified.
-    async fn bring(&self, supply: Supply<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<(), Error> {
-        let action = || Box::new(self.action.clone());
+    /// Has the whole blob in a file, verified.
+    async fn bring(&self, supply: Supply<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<PathBuf, Error> {
+        let store = &self.client.inner.store;
         if let Supply::Registry(from) = supply {
             let fetched = self.client.fetch_blob(from, self.descriptor, progress).await;
+            let action = || Box::new(self.action.clone());
             fetched.map_err(|source| Error::Source { action: action(), source: Box::new(source) })?;
         }
-        let store = &self.client.inner.store;
-        let failed = |source| Error::Store { action: action(), source };
-        let mut chunks = store.chunks(self.descriptor).map_err(failed)?;
+        let (path, mut chunks) = match supply {
+            Supply::File(path) => (path.to_owned(), file_chunks(&self.action, path, self.descriptor)?),
+            Supply::Store | Supply::Registry(_) => {
+                (store.blob_path(&self.descriptor.digest), stored_chunks(&self.action, store, self.descriptor)?)
+            }
+        };
         while let Some(chunk) = chunks.next().await {
-            chunk.map_err(|error| match StoreError::within(error) {
-                Ok(source) => failed(source),
-                Err(source) => Error::File { action: action(), path: store.blob_path(&self.descriptor.digest), source },
-            })?;
+            chunk.map_err(|error| unreadable(&self.action, path.clone(), error))?;
         }
-        Ok(())
+        Ok(path)
     }
 
-    /// Sends the `length` bytes after the first `position` ones: where the next go, and how many are there by then.
+    /// Sends those bytes of the file: where the next go, and how many are there by then.
     async fn patch(
         &self,
+        path: &Path,
         location: &Url,
-        position: u64,
-        length: u64,
+        bytes: Range<u64>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(Url, u64), Error> {
         let (sent, seen) = watch::channel(0_u64);
-        let body = BlobBody::part(&self.client.inner.store, self.descriptor, position, length, sent);
+        let body = BlobBody::part(path.to_owned(), self.descriptor, bytes.start, bytes.end - bytes.start, sent);
         let failure = body.failure();
         let mut call = Call::new(&self.action, Method::PATCH, location.clone(), &self.scopes)
             .body(OCTETS, Body::Blob(Box::new(body)));
-        if let Ok(range) = HeaderValue::try_from(format!("{position}-{}", position + length - 1)) {
+        if let Ok(range) = HeaderValue::try_from(format!("{}-{}", bytes.start, bytes.end - 1)) {
             call.headers.insert(CONTENT_RANGE, range);
         }
-        let moved = |bytes| progress(position + bytes);
+        let moved = |count| progress(bytes.start + count);
         let answer = self.watched(&call, &failure, seen, STANDSTILL, &moved).await?;
         let taken = [StatusCode::ACCEPTED, StatusCode::NO_CONTENT, StatusCode::CREATED, StatusCode::OK];
         let answer = answer.expect(&self.action, &taken).await.map_err(Error::of_an_upload)?;
         let next = self.location(&answer)?.unwrap_or_else(|| location.clone());
-        let reached = reached(&answer).unwrap_or(position + length);
-        if reached > position + length {
+        let reached = reached(&answer).unwrap_or(bytes.end);
+        if reached > bytes.end {
             return Err(self.lost(answer.response.status()));
         }
         Ok((next, reached))

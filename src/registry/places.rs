@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::action::{Action, Verb};
 use super::error::Error;
 use super::manifest::store_error;
-use super::{Client, Fetched, RetryPolicy, Told};
+use super::{Client, Fetched, Notes, RetryPolicy};
 use crate::blob::{Descriptor, Digest};
 use crate::reference::{Reference, Repository};
 use crate::registry_map::RegistryMap;
@@ -21,14 +21,14 @@ const KIND: &str = "tag";
 /// Where repositories are to be had.
 pub(super) struct Places {
     map: RegistryMap,
-    told: Told,
+    notes: Notes,
     /// mirrors that were in trouble, and are not asked again in this run
     out: Mutex<BTreeSet<String>>,
 }
 
 impl Places {
-    pub(super) fn new(map: RegistryMap, told: Told) -> Self {
-        Self { map, told, out: Mutex::default() }
+    pub(super) fn new(map: RegistryMap, notes: Notes) -> Self {
+        Self { map, notes, out: Mutex::default() }
     }
 
     fn is_out(&self, registry: &str) -> bool {
@@ -40,7 +40,7 @@ impl Places {
         if !error.is_of_repository() {
             self.out.lock().unwrap_or_else(PoisonError::into_inner).insert(mirror.registry.clone());
         }
-        self.told.once(&mirror.registry, || {
+        self.notes.once(&mirror.registry, || {
             let (mirror, origin) = (&mirror.registry, &origin.registry);
             format!("the mirror `{mirror}` of `{origin}` is passed over: {}", in_full(error))
         });
@@ -195,7 +195,7 @@ impl Client {
         let resolved = resolved.ok_or_else(|| Error::NeverResolved { reference: tag.clone() })?;
         let digest = resolved.descriptor.digest;
         let fetched = self.manifest(&tag.repository, &digest).await?;
-        self.inner.places.told.once(&tag.to_string(), || {
+        self.inner.places.notes.once(&tag.to_string(), || {
             let age = age(now().saturating_sub(resolved.time));
             format!("offline: `{tag}` is {digest}, as it was {age} ago")
         });

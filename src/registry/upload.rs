@@ -4,6 +4,7 @@
 //! Over reqwest, not oci-client, which asks no source scope for a mount, takes the legal 202 to one for an error, and
 //! uploads in chunks, which some registries drop.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -42,6 +43,8 @@ const MOST_MOUNTS: usize = 2;
 pub enum Supply<'supply> {
     /// the store has them
     Store,
+    /// a file that is nobody's copy of ours: the blob in somebody's layout
+    File(&'supply Path),
     /// that repository has them; they are passed on as they come, and nothing is kept here
     Registry(&'supply Repository),
 }
@@ -122,7 +125,13 @@ impl Client {
             let begun = begun.lock().unwrap_or_else(PoisonError::into_inner).take();
             upload.attempt(begun, supply, progress).await
         };
-        retry::run(&self.inner.policy, attempt).await?;
+        match retry::run(&self.inner.policy, attempt).await {
+            // Bytes go wrong on the way, too.
+            Err(Error::Source { source, .. }) if matches!(*source, Error::WrongContent { .. }) => {
+                retry::run(&self.inner.policy, attempt).await?;
+            }
+            sent => sent?,
+        }
         progress(descriptor.size);
         upload.is_there();
         Ok(())
@@ -225,7 +234,11 @@ impl<'push> Upload<'push> {
                 check_stored(&action, &answer, &self.descriptor.digest)?;
                 Ok(Mount::Done)
             }
-            StatusCode::ACCEPTED => self.begun(&answer).map(Mount::Upload),
+            // Without a place to go on at, nothing was begun.
+            StatusCode::ACCEPTED => match self.begun(&answer) {
+                Err(Error::NoLocation { .. }) => Ok(Mount::Refused),
+                begun => begun.map(Mount::Upload),
+            },
             status if retry::is_transient(status.as_u16()) => Err(answer.into_error(&action).await),
             // Registries without mounts answer this and that.
             _ => Ok(Mount::Refused),
@@ -306,6 +319,7 @@ impl<'push> Upload<'push> {
         let (sent, seen) = watch::channel(0_u64);
         let (body, standstill) = match supply {
             Supply::Store => (BlobBody::stored(&self.client.inner.store, self.descriptor, sent), STANDSTILL),
+            Supply::File(path) => (BlobBody::of_file(path, self.descriptor, sent), STANDSTILL),
             Supply::Registry(from) => {
                 let source = self.client.source(from, self.descriptor);
                 (BlobBody::elsewhere(source, self.descriptor, sent), STANDSTILL_ELSEWHERE)

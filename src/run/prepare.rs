@@ -97,7 +97,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
     let output = settings.output(&Scope::default())?;
     offline::check_output(session, &settings, &output)?;
-    let client = registries::client(session, Some(&settings))?;
+    let client = registries::of_project(session, &settings)?;
     let bases = Bases::new(session.store.clone(), client.clone());
     let mut preparation = Preparation {
         settings: &settings,

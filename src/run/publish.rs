@@ -1,7 +1,6 @@
 //! Finished images reach their destination; until then nothing that a user can pull has changed.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,19 +12,18 @@ use crate::blob::{Descriptor, Digest};
 use crate::output_spec::Output;
 use crate::platform::Platform;
 use crate::reference::Reference;
-use crate::sink::{self, Bundle, SinkError};
+use crate::sink::{self, Bundle};
 
 use super::error::Error;
 use super::event::TransferEnd;
 use super::prepare::Prepared;
 use super::push::Push;
+use super::renew;
 use super::session::Session;
 use super::transfer::{self, Transfer};
 
 /// How many layers of bases come at once.
 const TRANSFERS: usize = 4;
-/// An archive goes to stdout in pieces of this many bytes: stdout itself would cut it at each newline.
-const STDOUT: usize = 1 << 17;
 
 /// An image that is where it should be.
 #[derive(Clone, Debug)]
@@ -145,21 +143,22 @@ pub async fn publish(
             Output::Registry => Place::Registry(references.clone()),
             Output::Default => {
                 let path = prepared.settings.own_folder().join("out").join(&plan.name);
-                sink::layout::write(&bundle, &tag, store, &path)?;
+                renew::whole(session, prepared, || sink::layout::write(&bundle, &tag, store, &path)).await?;
                 Place::Folder { path, tag }
             }
             Output::Folder(path) => {
-                sink::layout::write(&bundle, &tag, store, &session.directory.join(path))?;
+                let folder = session.directory.join(path);
+                renew::whole(session, prepared, || sink::layout::write(&bundle, &tag, store, &folder)).await?;
                 Place::Folder { path: path.clone(), tag }
             }
             Output::Archive(path) => {
-                sink::archive::write(&bundle, &tag, store, &session.directory.join(path))?;
+                let file = session.directory.join(path);
+                renew::whole(session, prepared, || sink::archive::write(&bundle, &tag, store, &file)).await?;
                 Place::Archive { path: path.clone(), tag }
             }
             Output::Stdout => {
-                let stdout = io::BufWriter::with_capacity(STDOUT, io::stdout().lock());
-                sink::archive::stream(&bundle, &tag, store, stdout)
-                    .map_err(|source| SinkError::Write { path: "stdout".into(), source })?;
+                renew::whole(session, prepared, || sink::archive::prove(&bundle, store)).await?;
+                sink::archive::write_to_stdout(&bundle, &tag, store)?;
                 Place::Stdout
             }
         };

@@ -10,11 +10,8 @@ use super::error::Error;
 use super::session::Session;
 use super::settings::Settings;
 
-/// What the user's own file says, empty when there is none: for whatever needs no project.
-///
-/// # Errors
-/// When the file cannot be read or says something that cannot be.
-pub fn of_user(session: &Session) -> Result<RegistryMap, Error> {
+/// What the user's own file says, empty when there is none.
+fn of_user(session: &Session) -> Result<RegistryMap, Error> {
     let mut map = RegistryMap::default();
     let Some(folder) = &session.configuration_folder else { return Ok(map) };
     let path = folder.join(config::registry::FILE_NAME);
@@ -26,22 +23,32 @@ pub fn of_user(session: &Session) -> Result<RegistryMap, Error> {
     Ok(map)
 }
 
-/// A client by the user's own file and, where there is a project, by its file and the command line over that.
+/// A client for a project: by the user's own file, the project's over that, and the command line over both.
 ///
 /// # Errors
 /// When the user's file or a file of certificates cannot be read, or a variable names no proxy.
-pub fn client(session: &Session, project: Option<&Settings>) -> Result<registry::Client, Error> {
+pub fn of_project(session: &Session, settings: &Settings) -> Result<registry::Client, Error> {
     let mut map = of_user(session)?;
-    if let Some(settings) = project {
-        map.overlay(settings.file.registry.settings(&session.directory.join(&settings.root)));
-    }
+    map.overlay(settings.file.registry.settings(&session.directory.join(&settings.root)));
+    client(session, map, settings.insecure_registries())
+}
+
+/// A client without a project; `insecure_hosts` is what the command line names.
+///
+/// # Errors
+/// As [`of_project`].
+pub fn without_project(session: &Session, insecure_hosts: Vec<String>) -> Result<registry::Client, Error> {
+    client(session, of_user(session)?, insecure_hosts)
+}
+
+fn client(session: &Session, map: RegistryMap, insecure_hosts: Vec<String>) -> Result<registry::Client, Error> {
     let options = registry::Options {
-        insecure_hosts: project.map(Settings::insecure_registries).unwrap_or_default(),
+        insecure_hosts,
         map,
         certificate_folders: session.certificate_folders.clone(),
         proxies: session.proxies.clone(),
         offline: session.offline,
-        told: session.told.clone(),
+        notes: session.notes.clone(),
         ..registry::Options::new(session.store.clone(), session.credentials.clone())
     };
     registry::Client::new(options).map_err(|error| Error::Client(Box::new(error)))

@@ -34,7 +34,7 @@ pub struct Session {
     /// folders with a folder for each registry that has certificates in it, in the order in which they are looked at
     pub certificate_folders: Vec<PathBuf>,
     /// takes what clients have to say
-    pub told: registry::Told,
+    pub notes: registry::Notes,
     /// true: no registry is asked and nothing is downloaded
     pub offline: bool,
 }

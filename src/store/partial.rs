@@ -74,7 +74,7 @@ impl Store {
             partial.hash()?;
             Ok(Claim::Ours(partial))
         };
-        claim().map_err(|source| StoreError::Io { path: self.root().to_owned(), source })
+        claim().map_err(|source| self.failed(source))
     }
 
     /// A file for a blob that another process is at, too, and that is not waited for.
@@ -82,7 +82,7 @@ impl Store {
     /// # Errors
     /// When it cannot be made.
     pub fn claim_own(&self) -> Result<Partial, StoreError> {
-        self.unshared().map_err(|source| StoreError::Io { path: self.root().to_owned(), source })
+        self.unshared().map_err(|source| self.failed(source))
     }
 
     fn unshared(&self) -> io::Result<Partial> {
@@ -170,8 +170,10 @@ impl Partial {
             self.settled = true;
             return Err(self.failed(io::Error::new(io::ErrorKind::NotFound, "an unfinished blob was removed")));
         }
-        fs::rename(&self.path, self.store.blob_path(&actual)).map_err(|source| self.failed(source))?;
+        let place = self.store.blob_path(&actual);
+        fs::rename(&self.path, &place).map_err(|source| self.failed(source))?;
         self.settled = true;
+        self.store.stored(place, actual_size);
         Ok(())
     }
 
@@ -184,7 +186,7 @@ impl Partial {
     }
 
     fn failed(&self, source: io::Error) -> StoreError {
-        StoreError::Io { path: self.store.root().to_owned(), source }
+        self.store.failed(source)
     }
 }
 

@@ -2,7 +2,7 @@
 //! an error in place of the last bytes. A damaged blob is removed from the store, so that the next run makes or fetches it
 //! anew.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +29,8 @@ pub struct VerifiedBlob {
     left: u64,
     hasher: Hasher,
     state: State,
+    /// true for a blob of the store, which is removed when it is damaged
+    owned: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,7 @@ enum State {
 
 impl VerifiedBlob {
     /// Opens the file `path`, which should be the blob `descriptor`: `None` when its length says already that it is not.
+    /// It is somebody's own, and stays whatever is wrong with it.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -48,7 +51,45 @@ impl VerifiedBlob {
         let metadata = file.metadata()?;
         let fits = metadata.is_file() && metadata.len() == descriptor.size;
         let (expected, left) = (descriptor.digest, descriptor.size);
-        Ok(fits.then(|| Self { file, expected, left, hasher: Hasher::default(), state: State::Reading }))
+        Ok(fits.then(|| Self { file, expected, left, hasher: Hasher::default(), state: State::Reading, owned: false }))
+    }
+
+    /// Reads all that is left, and hands it on to `out` in large pieces.
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged, and when `out` fails; what that has taken is not the blob then.
+    pub fn copy_to(mut self, out: &mut impl Write) -> io::Result<()> {
+        let mut buffer = vec![0; usize::try_from(self.left).unwrap_or(CHUNK).clamp(1, CHUNK)];
+        loop {
+            match self.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => out.write_all(&buffer[..count])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Its bytes in chunks, read and hashed on a thread of their own a little ahead of whoever takes them; a stream that is
+    /// dropped ends that.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub(crate) fn into_chunks(mut self) -> impl Stream<Item = io::Result<Bytes>> + Send + Sync + Unpin {
+        let (sender, receiver) = mpsc::channel(AHEAD);
+        tokio::task::spawn_blocking(move || {
+            loop {
+                let chunk = chunk(&mut self).transpose();
+                let last = !matches!(chunk, Some(Ok(_)));
+                // The receiver is gone when nobody wants the rest.
+                if chunk.is_some_and(|chunk| sender.blocking_send(chunk).is_err()) || last {
+                    return;
+                }
+            }
+        });
+        Box::pin(stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|chunk| (chunk, receiver))
+        }))
     }
 
     fn settle(&mut self) -> io::Result<()> {
@@ -59,7 +100,7 @@ impl VerifiedBlob {
         }
         self.state = State::Damaged;
         // Who replaced the file meanwhile knows why: only what was read is taken away.
-        if self.file.metadata().is_ok_and(|read| is_at(&read, self.file.path())) {
+        if self.owned && self.file.metadata().is_ok_and(|read| is_at(&read, self.file.path())) {
             let _ = fs::remove_file(self.file.path());
         }
         Err(self.damaged())
@@ -104,14 +145,27 @@ impl Store {
     pub fn open_blob(&self, descriptor: &Descriptor) -> Result<VerifiedBlob, StoreError> {
         let path = self.blob_path(&descriptor.digest);
         match VerifiedBlob::of_file(&path, descriptor) {
-            Ok(Some(blob)) => Ok(blob),
+            Ok(Some(blob)) => {
+                self.used(&path);
+                Ok(VerifiedBlob { owned: true, ..blob })
+            }
             Ok(None) => {
                 let _ = fs::remove_file(&path);
                 Err(StoreError::damaged(path, descriptor.digest))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StoreError::Missing { path }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Missing { path, digest: descriptor.digest })
+            }
             Err(source) => Err(self.failed(source)),
         }
+    }
+
+    /// Reads a blob once, for nothing but to know that it is whole.
+    ///
+    /// # Errors
+    /// As [`Self::open_blob`].
+    pub fn prove(&self, descriptor: &Descriptor) -> Result<(), StoreError> {
+        self.open_blob(descriptor)?.copy_to(&mut io::sink()).map_err(|error| self.failed(error))
     }
 
     /// Opens a blob to be sent: its bytes in chunks, read and hashed on a thread of their own a little ahead of whoever
@@ -126,21 +180,7 @@ impl Store {
         &self,
         descriptor: &Descriptor,
     ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + Sync + Unpin + use<>, StoreError> {
-        let mut blob = self.open_blob(descriptor)?;
-        let (sender, receiver) = mpsc::channel(AHEAD);
-        tokio::task::spawn_blocking(move || {
-            loop {
-                let chunk = chunk(&mut blob).transpose();
-                let last = !matches!(chunk, Some(Ok(_)));
-                // The receiver is gone when nobody wants the rest.
-                if chunk.is_some_and(|chunk| sender.blocking_send(chunk).is_err()) || last {
-                    return;
-                }
-            }
-        });
-        Ok(Box::pin(stream::unfold(receiver, |mut receiver| async move {
-            receiver.recv().await.map(|chunk| (chunk, receiver))
-        })))
+        self.open_blob(descriptor).map(VerifiedBlob::into_chunks)
     }
 }
 

@@ -19,6 +19,18 @@ pub fn seconds(elapsed: Duration) -> String {
     format!("{:.2} s", elapsed.as_secs_f64())
 }
 
+/// How long ago something was, for people: `3 h ago`.
+#[must_use]
+pub fn age(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    match seconds {
+        0..60 => "just now".to_owned(),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..86_400 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
 /// A size: `12.30 MB`.
 #[must_use]
 pub fn bytes(size: u64) -> String {

@@ -10,7 +10,7 @@ use crate::support::start::Source;
 use crate::support::terminal;
 
 /// The file that makes an image large, in bytes.
-const SIZE: usize = 6_000_000;
+const SIZE: usize = 8_000_000;
 /// How fast the slow way to a registry is, in bytes a second.
 const SPEED: u32 = 2_000_000;
 
@@ -63,9 +63,10 @@ fn a_terminal_shows_bytes_and_speed_of_what_takes_its_time() {
     let all = bars.iter().map(|line| line.as_str()).collect::<Vec<_>>().join("\n");
     assert!(bars.iter().all(|bar| bar.chars().count() < 100), "a line is wider than the terminal:\n{all}");
     let has = |words: &[&str]| bars.iter().any(|bar| words.iter().all(|word| bar.contains(word)));
-    assert!(has(&[&format!("{repository}  [="), "=> ", " of 6.00 MB  ", " MB/s  ", " s left"]), "{all}");
+    assert!(has(&["  [=", "=> ", " of 8.00 MB  ", " MB/s  ", " s left"]), "{all}");
+    assert!(has(&[&format!("{repository}  ["), " of 8.00 MB  "]), "{all}");
     // The first connection broke.
-    assert!(has(&[&format!("{repository} again  ["), " of 6.00 MB  "]), "{all}");
+    assert!(has(&[&format!("{repository} again  ["), " of 8.00 MB  "]), "{all}");
     let end = lines.iter().rposition(|line| line == &format!("pushed {repository}:1")).expect("a summary is shown");
     assert!(!lines[end..].iter().any(|line| line.contains('[')), "a bar stands below the summary: {lines:#?}");
     let moved = format!("{}: pushed 3 blobs (", slow.host());

@@ -102,7 +102,8 @@ fn after_a_change_of_one_line_what_changed_goes_up_and_no_byte_more() {
         let before = parts(&repository, pushed.stdout.trim_end());
 
         let project = saying(project, "goodbye");
-        (target.take(), source.take());
+        target.take();
+        source.take();
         let pushed = push(&project, &home, PLATFORMS, &["--base", &base, "-t", &tag]);
         let (requests, asked) = (target.take(), source.take());
         let after = parts(&repository, pushed.stdout.trim_end());

@@ -203,7 +203,7 @@ async fn passwords_are_used_and_what_is_wrong_with_them_is_said() {
         words(&anonymous),
         format!(
             "reading the manifest `v1` of `{host}/app` failed: the registry answered 401 Unauthorized\n\
-             hint: no login is known for `{host}`; log in: docker login {host}\n\
+             hint: no login is known for `{host}`; log in: anyarch login {host}\n\
              hint: registries say so of what does not exist, too: check the name `{host}/app`"
         )
     );
@@ -214,7 +214,7 @@ async fn passwords_are_used_and_what_is_wrong_with_them_is_said() {
         format!(
             "pushing the manifest `v2` to `{host}/app` failed: the registry answered 401 Unauthorized \
              (UNAUTHORIZED: authentication required)\n\
-             hint: the login for `{host}` was not accepted for this; log in again: docker login {host}"
+             hint: the login for `{host}` was not accepted for this; log in again: anyarch login {host}"
         )
     );
     assert!(!format!("{error:?}").contains("wrong-word"));
@@ -277,7 +277,7 @@ async fn a_token_that_is_not_taken_is_renewed_once() {
         format!(
             "the token server `http://{realm}` of the registry `{host}` answered 401 Unauthorized \
              (incorrect username or password)\n\
-             hint: the login for `{host}` was not accepted for this; log in again: docker login {host}"
+             hint: the login for `{host}` was not accepted for this; log in again: anyarch login {host}"
         )
     );
 }

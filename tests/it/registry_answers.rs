@@ -147,7 +147,7 @@ async fn a_wait_beyond_the_budget_is_not_waited() {
         words(&error),
         format!(
             "reading the manifest `v1` of `{host}/app` failed: the registry answered 429 Too Many Requests and asks to wait 3600 s\n\
-             hint: `{host}` limits requests: wait, or log in for a higher limit: docker login {host}\n\
+             hint: `{host}` limits requests: wait, or log in for a higher limit: anyarch login {host}\n\
              hint: or read from a mirror, in anyarch.toml:\n\
              hint: [registry.\"{host}\"]\n\
              hint: mirrors = [\"https://mirror.example.com\"]"
@@ -313,26 +313,6 @@ async fn a_registry_that_stores_something_else_is_found_out() {
     );
     assert_eq!(server.requests()[1].body, bytes);
     assert_eq!(server.requests()[1].header("content-type"), Some(MEDIA_TYPE_MANIFEST));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_identity_token_is_exchanged_by_post() {
-    let realm = Server::start(|request| {
-        let form = String::from_utf8_lossy(&request.body).into_owned();
-        let right = request.method == "POST"
-            && form.contains("refresh_token=identity")
-            && form.contains("grant_type=refresh_token");
-        if right { Answer::ok(r#"{"access_token":"changed"}"#) } else { Answer::status(400) }
-    });
-    let challenge = format!(r#"Bearer realm="http://{}/token",service="s""#, realm.host());
-    let server = Server::start(move |request| match request.header("authorization") {
-        Some("Bearer changed") => Answer::status(200),
-        _ => Answer::status(401).with("WWW-Authenticate", challenge.clone()),
-    });
-    let configuration = serde_json::json!({"auths": {server.host(): {"identitytoken": "identity"}}}).to_string();
-    let party = Party::configured(&configuration);
-    assert!(party.client.has_manifest(&app(&server), &Digest::of(b"")).await.unwrap());
-    assert_eq!(realm.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

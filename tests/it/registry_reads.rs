@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use anyarch::blob::{Descriptor, MEDIA_TYPE_LAYER};
-use anyarch::registry::{Error, Options, Told};
+use anyarch::registry::{Error, Notes, Options};
 use anyarch::store::{Claim, Store};
 use tokio::sync::watch;
 
@@ -266,7 +266,7 @@ async fn of_two_processes_that_want_the_same_one_reads_it_and_the_other_waits() 
     let party = Party::anonymous();
     let notes = Arc::<Mutex<Vec<String>>>::default();
     let told = notes.clone();
-    let second = party.beside(|options| options.told = Told::new(move |note| told.lock().unwrap().push(note)));
+    let second = party.beside(|options| options.notes = Notes::new(move |note| told.lock().unwrap().push(note)));
     let (seen, mut moved) = watch::channel(0);
     let first = {
         let (client, blob, repository) = (party.client.clone(), blob.clone(), app(&server));

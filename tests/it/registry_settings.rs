@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use anyarch::blob::{Descriptor, MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER};
 use anyarch::reference::Repository;
-use anyarch::registry::Told;
+use anyarch::registry::Notes;
 use anyarch::registry_map::{Prefix, RegistryMap, RegistrySettings};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -123,7 +123,7 @@ fn with_mirror(origin: &str, mirror: &str, logins: &Value) -> (Party, Arc<Mutex<
         let mut map = RegistryMap::default();
         map.overlay([(origin.parse::<Prefix>().unwrap(), settings)].into());
         options.map = map;
-        options.told = Told::new(move |note| told.lock().unwrap().push(note));
+        options.notes = Notes::new(move |note| told.lock().unwrap().push(note));
     });
     (party, said)
 }
@@ -438,7 +438,7 @@ async fn a_limit_is_told_with_its_ways_out_wherever_it_is_met() {
             words(&error),
             format!(
                 "{begin} answered 429 Too Many Requests and asks to wait 3600 s\n\
-                 hint: `{host}` limits requests: wait, or log in for a higher limit: docker login {host}\n\
+                 hint: `{host}` limits requests: wait, or log in for a higher limit: anyarch login {host}\n\
                  hint: or read from a mirror, in anyarch.toml:\n\
                  hint: [registry.\"{host}\"]\n\
                  hint: mirrors = [\"https://mirror.example.com\"]"

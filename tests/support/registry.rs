@@ -243,6 +243,7 @@ pub struct TokenServer {
     pub server: Server,
     certificate: PathBuf,
     lives: Arc<Mutex<Vec<i64>>>,
+    withheld: Arc<Mutex<Vec<String>>>,
     _folder: TempDir,
 }
 
@@ -264,16 +265,23 @@ impl TokenServer {
         let accepted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let lives = Arc::<Mutex<Vec<i64>>>::default();
         let next_lives = Arc::clone(&lives);
+        let withheld = Arc::<Mutex<Vec<String>>>::default();
+        let not_given = Arc::clone(&withheld);
         let server = Server::start(move |request| {
             if request.header("authorization") != Some(&accepted) {
                 return Answer::status(401).body(r#"{"details":"incorrect username or password"}"#);
             }
             let life = next_lives.lock().unwrap().pop().unwrap_or(300);
-            let token = sign(&key, &der, &claims(request, life));
+            let token = sign(&key, &der, &claims(request, life, &not_given.lock().unwrap()));
             // What it says of the life of the token is not what the token says.
             Answer::ok(json!({"token": token, "expires_in": 300}).to_string())
         });
-        Self { server, certificate, lives, _folder: folder }
+        Self { server, certificate, lives, withheld, _folder: folder }
+    }
+
+    /// Gives no more of what is wanted, but for it still gives tokens: neither scopes that begin so, nor actions of that name.
+    pub fn withhold(&self, scope_or_action: &str) {
+        self.withheld.lock().unwrap().push(scope_or_action.to_owned());
     }
 
     /// Gives the next token that life in seconds; a negative one has ended when it is given.
@@ -287,14 +295,16 @@ impl TokenServer {
     }
 }
 
-fn claims(request: &Request, life: i64) -> Value {
+fn claims(request: &Request, life: i64, withheld: &[String]) -> Value {
     let scopes = request.query("scope");
     let access: Vec<Value> = scopes
         .iter()
+        .filter(|scope| !withheld.iter().any(|withheld| scope.starts_with(withheld.as_str())))
         .filter_map(|scope| {
             let mut parts = scope.splitn(3, ':');
             let (kind, name, actions) = (parts.next()?, parts.next()?, parts.next()?);
-            let actions: Vec<&str> = actions.split(',').collect();
+            let given = |action: &&str| !withheld.iter().any(|withheld| withheld == action);
+            let actions: Vec<&str> = actions.split(',').filter(given).collect();
             Some(json!({"type": kind, "name": name, "actions": actions}))
         })
         .collect();

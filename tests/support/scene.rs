@@ -84,6 +84,10 @@ pub struct Scene {
     pub digest: String,
     /// what the registry that is pushed to is asked then
     pub requests: Vec<Request>,
+    /// what the other registry is asked then
+    pub reads: Vec<Request>,
+    /// what the token server is asked then
+    pub token_requests: Vec<Request>,
     project: Project,
     /// where the base lies
     pub lies: Where,
@@ -123,6 +127,8 @@ impl Scene {
             base,
             digest: String::new(),
             requests: Vec::new(),
+            reads: Vec::new(),
+            token_requests: Vec::new(),
             project: prebuilt::project(),
             lies,
             implementation,
@@ -134,10 +140,12 @@ impl Scene {
         let attempt = scene.attempt();
         let ended = attempt.run();
         assert_eq!(ended.code, 0, "{}", ended.stderr);
-        let (requests, digest) = (scene.target.take(), attempt.tag("new").expect("the tag was pushed"));
+        let asked = (scene.target.take(), scene.source.take(), scene.tokens.as_ref().map(Proxy::take));
+        let digest = attempt.tag("new").expect("the tag was pushed");
         attempt.assert_whole(&digest);
         drop(attempt);
-        (scene.requests, scene.digest) = (requests, digest);
+        (scene.requests, scene.reads, scene.token_requests) = (asked.0, asked.1, asked.2.unwrap_or_default());
+        scene.digest = digest;
         scene
     }
 

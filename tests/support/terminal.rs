@@ -21,6 +21,7 @@ pub struct Shown {
     pub stdout: String,
     /// all that it wrote to the terminal, in the order in which it did, with what moves the cursor
     pub terminal: String,
+    columns: usize,
 }
 
 impl Shown {
@@ -36,7 +37,10 @@ impl Shown {
             rest = &escape[end..];
         }
         plain.push_str(rest);
-        let lines = plain.split(['\n', '\r']).map(|line| line.trim_end().to_owned());
+        // What is longer than a line goes on in the next.
+        let letters: Vec<Vec<char>> = plain.split(['\n', '\r']).map(|line| line.chars().collect()).collect();
+        let lines = letters.iter().flat_map(|line| line.chunks(self.columns));
+        let lines = lines.map(|line| line.iter().collect::<String>().trim_end().to_owned());
         lines.filter(|line| !line.is_empty()).collect()
     }
 }
@@ -74,5 +78,5 @@ pub fn run(command: &mut Command, columns: u16, rows: u16) -> Shown {
     let output = child.wait_with_output().expect("the program has ended");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let terminal = text(&shown.join().expect("the reader ends"));
-    Shown { code: process::exit_code(output.status), stdout: text(&output.stdout), terminal }
+    Shown { code: process::exit_code(output.status), stdout: text(&output.stdout), terminal, columns: columns.into() }
 }

@@ -6,13 +6,14 @@ use crate::image::Image;
 use crate::plan::Unit;
 use crate::platform::Platform;
 use crate::reference::Repository;
-use crate::registry::{Placement, PushedHow, Supply};
+use crate::registry::{Begun, Placement, PushedHow, Supply};
 
 use super::target::Target;
 use super::{Turn, Work, push_error};
 use crate::run::error::Error;
 use crate::run::event::TransferEnd;
 use crate::run::publish::fetch;
+use crate::run::renew;
 use crate::run::transfer::{self, Transfer};
 
 impl Work {
@@ -75,13 +76,12 @@ impl Work {
             Placement::Existed => PushedHow::Existed,
             Placement::Mounted => PushedHow::Mounted,
             Placement::Missing(begun) => {
-                let supply = self.supply(base, platform, blob).await?;
-                let transfer = Transfer::start(&self.session, transfer::of_push(repository), blob.size);
-                let sent = client.send_blob(repository, blob, begun, supply, &|bytes| transfer.moved(bytes)).await;
-                sent.map_err(failed)?;
-                transfer.end(TransferEnd::Done);
-                if let Supply::Registry(from) = supply {
-                    self.session.moved.fetched(from, blob);
+                if let Err(error) = self.send(repository, base, platform, blob, begun).await {
+                    // What was damaged in the store is sent once it is whole again.
+                    if !renew::renewed(&self.session, &self.prepared, &error).await? {
+                        return Err(error);
+                    }
+                    self.send(repository, base, platform, blob, Begun::default()).await?;
                 }
                 PushedHow::Uploaded
             }
@@ -91,22 +91,46 @@ impl Work {
         Ok(())
     }
 
+    /// Sends a blob, by an upload that the registry may have begun already.
+    async fn send(
+        &self,
+        repository: &Repository,
+        base: Option<&BaseName>,
+        platform: Platform,
+        blob: &Descriptor,
+        begun: Begun,
+    ) -> Result<(), Error> {
+        let missing = base.filter(|_| !self.session.store.has(&blob.digest, blob.size));
+        let file = missing.and_then(|base| self.prepared.bases.layer_file(base, blob));
+        let supply = match &file {
+            Some(file) => Supply::File(file),
+            None => self.supply(missing, platform, blob).await?,
+        };
+        let transfer = Transfer::start(&self.session, transfer::of_push(repository), blob.size);
+        let sent =
+            self.prepared.client.send_blob(repository, blob, begun, supply, &|bytes| transfer.moved(bytes)).await;
+        sent.map_err(|source| push_error(repository, source))?;
+        transfer.end(TransferEnd::Done);
+        if let Supply::Registry(from) = supply {
+            self.session.moved.fetched(from, blob);
+        }
+        Ok(())
+    }
+
     fn turn(&self, repository: &Repository, digest: &Digest) -> Turn {
         let mut turns = self.turns.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         turns.entry((repository.registry.clone(), *digest)).or_default().clone()
     }
 
-    /// Where the bytes come from: the store; for a layer of a base that it has not, straight from the base's registry,
+    /// Where the bytes come from: the store; for a layer of a base that is `missing` there, straight from the base's registry,
     /// unless several registries want it.
     async fn supply<'base>(
         &self,
-        base: Option<&'base BaseName>,
+        missing: Option<&'base BaseName>,
         platform: Platform,
         blob: &Descriptor,
     ) -> Result<Supply<'base>, Error> {
-        let Some(base) = base.filter(|_| !self.session.store.has(&blob.digest, blob.size)) else {
-            return Ok(Supply::Store);
-        };
+        let Some(base) = missing else { return Ok(Supply::Store) };
         match repository_of(base) {
             Some(repository) if self.one_registry => Ok(Supply::Registry(repository)),
             _ => {

@@ -28,6 +28,11 @@ impl Work {
                 self.session.store.put(&descriptor.media_type, bytes)?;
             }
         }
+        for (bundle, targets) in bundles.iter().zip(&self.targets) {
+            for tag in targets.iter().flat_map(|target| &target.tags) {
+                self.session.store.remember_name(&bundle.top().digest, &tag.reference.to_string())?;
+            }
+        }
         let images = bundles.iter().zip(&self.targets).enumerate();
         let all = images.flat_map(|(image, (bundle, targets))| {
             targets.iter().map(move |target| self.publish_in(image, bundle, target))

@@ -160,16 +160,6 @@ impl On {
         Self { without: Some("sha256:"), ..Self::new("HEAD", "/v2/*/manifests/*") }
     }
 
-    /// HEAD of a manifest by its digest.
-    pub fn head_manifest() -> Self {
-        Self::new("HEAD", "/v2/*/manifests/sha256:*")
-    }
-
-    /// GET of a manifest by its digest.
-    pub fn get_manifest() -> Self {
-        Self::new("GET", "/v2/*/manifests/sha256:*")
-    }
-
     /// PUT of a manifest by its digest.
     pub fn put_manifest() -> Self {
         Self::new("PUT", "/v2/*/manifests/sha256:*")
