@@ -150,7 +150,7 @@ impl Inner {
         let mut from = line.root.clone();
         let mut url = call.url.clone();
         for _ in 0..=MOST_REDIRECTS {
-            let target = admit(&self.transport, host, line, kind, Some(&from), &url)?;
+            let target = admit(&self.transport, host, line, kind, Some(&from), &url).await?;
             let response = self.send_once(host, call, &target, kind, &url, authorization).await?;
             let next = next_url(&response, &url);
             match next {
@@ -203,7 +203,7 @@ impl Inner {
         };
         sent.map_err(|error| {
             if error.is_connect() {
-                unreachable(host, target, kind, url, error)
+                unreachable(&self.transport, host, target, kind, url, error)
             } else {
                 Error::Interrupted { action: Box::new(call.action.clone()), source: error.without_url() }
             }
