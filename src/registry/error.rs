@@ -1,10 +1,12 @@
 //! What can go wrong with a registry, and what to do about it. No variant holds a secret: URLs are reduced to hosts,
 //! because the queries of signed ones are as good as passwords.
 
+mod meaning;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::action::{Action, Verb};
+use super::action::Action;
 use super::credentials::CredentialError;
 use super::refusal::{Refusal, TargetKind};
 use super::trust::TrustError;
@@ -404,111 +406,5 @@ fn forbidden_target(registry: &str, kind: TargetKind, target: &str) -> String {
         TargetKind::Realm => format!("the token server `{target}` that the registry `{registry}` names"),
         TargetKind::Redirect => format!("the redirect to `{target}` by the registry `{registry}`"),
         TargetKind::Upload => format!("the upload to `{target}` that the registry `{registry}` asks for"),
-    }
-}
-
-impl Error {
-    /// True for what may pass by itself.
-    pub(super) fn is_transient(&self) -> bool {
-        match self {
-            Self::Status { status, .. } | Self::Token { status, .. } | Self::Busy { status, .. } => {
-                super::retry::is_transient(status.as_u16())
-            }
-            Self::Forgotten { .. }
-            | Self::Interrupted { .. }
-            | Self::Stalled { .. }
-            | Self::TooSlow { .. }
-            | Self::Truncated { .. } => true,
-            Self::Unreachable { source, .. } | Self::TargetUnreachable { source, .. } | Self::Proxy { source, .. } => {
-                super::transport::is_reset(source)
-            }
-            _ => false,
-        }
-    }
-
-    /// True when it was not asked because nobody may be.
-    #[must_use]
-    pub fn is_offline(&self) -> bool {
-        matches!(self, Self::Offline { .. } | Self::NeverResolved { .. })
-    }
-
-    /// True when another place could not do better: what is wrong is here.
-    pub(super) fn is_local(&self) -> bool {
-        match self {
-            Self::Setup { .. }
-            | Self::Certificates { .. }
-            | Self::ProxyVariable { .. }
-            | Self::Offline { .. }
-            | Self::NeverResolved { .. }
-            | Self::Credentials { .. }
-            | Self::Name { .. }
-            | Self::Store { .. }
-            | Self::File { .. } => true,
-            Self::GaveUp { source, .. } => source.is_local(),
-            _ => false,
-        }
-    }
-
-    /// True when only this repository, or this image of it, cannot be had from the registry.
-    pub(super) fn is_of_repository(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => status.is_client_error() && !super::retry::is_transient(status.as_u16()),
-            Self::Token { status, .. } => matches!(status.as_u16(), 401 | 403),
-            Self::WrongContent { .. } | Self::Truncated { .. } | Self::TooLarge { .. } | Self::Manifest { .. } => true,
-            Self::GaveUp { source, .. } => source.is_of_repository(),
-            _ => false,
-        }
-    }
-
-    /// What the registry asked to wait.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Status { wait, .. } | Self::Token { wait, .. } | Self::Busy { wait, .. } => *wait,
-            _ => None,
-        }
-    }
-
-    /// The HTTP status of the answer that was the error.
-    #[must_use]
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Status { status, .. }
-            | Self::Token { status, .. }
-            | Self::Busy { status, .. }
-            | Self::Forgotten { status, .. }
-            | Self::LoginRefused { status, .. } => Some(status.as_u16()),
-            Self::GaveUp { source, .. } => source.status(),
-            _ => None,
-        }
-    }
-
-    /// What the refusal of an upload means: where the registry does not know the upload any more, it begins anew.
-    pub(super) fn of_an_upload(self) -> Self {
-        match self {
-            Self::Status { action, status, said, .. }
-                if matches!(status.as_u16(), 404 | 416)
-                    || said.as_ref().is_some_and(|said| said.contains("BLOB_UPLOAD_")) =>
-            {
-                Self::Forgotten { action, status, said }
-            }
-            other => other,
-        }
-    }
-
-    /// True when a manifest was refused because something that it names is not there.
-    #[must_use]
-    pub fn lacks_a_part(&self) -> bool {
-        match self {
-            Self::Status { action, status, said, .. } => {
-                let said = said.as_deref().unwrap_or_default();
-                action.verb == Verb::PushManifest
-                    && matches!(status.as_u16(), 400 | 404 | 422)
-                    && ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"]
-                        .iter()
-                        .any(|code| said.contains(code))
-            }
-            Self::GaveUp { source, .. } => source.lacks_a_part(),
-            _ => false,
-        }
     }
 }

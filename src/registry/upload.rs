@@ -64,8 +64,8 @@ pub enum Placement {
 pub struct Begun(Option<Url>);
 
 impl Client {
-    /// Sees to it that `repository` has the blob without sending it: it is there, or can be mounted from `mount_from`, a
-    /// repository of the same registry that may have it, or from where it was seen earlier.
+    /// Sees to it that `repository` has the blob without sending it: it is there, or can be mounted from where `mount_from`
+    /// is to be had in the same registry, or from where it was seen earlier.
     ///
     /// # Errors
     /// When the registry cannot be asked.
@@ -173,8 +173,9 @@ impl Client {
 
     /// Where the blob may be mounted from: only a registry's own repositories, and not the one that is pushed to.
     fn mountable(&self, repository: &Repository, blob: &Descriptor, from: Option<&Repository>) -> Vec<Repository> {
-        let fits = |from: &&Repository| from.registry == repository.registry && *from != repository;
-        let mut sources: Vec<Repository> = from.filter(fits).cloned().into_iter().collect();
+        let fits = |from: &Repository| from.registry == repository.registry && from != repository;
+        let places = from.map(|from| self.places_of(from)).unwrap_or_default();
+        let mut sources: Vec<Repository> = places.into_iter().filter(fits).collect();
         for known in self.inner.whereabouts.sources(&self.inner.store, repository, &blob.digest) {
             if !sources.contains(&known) {
                 sources.push(known);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use anyarch::blob::{Descriptor, MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER};
 use anyarch::reference::Repository;
-use anyarch::registry::Notes;
+use anyarch::registry::{Notes, Placement};
 use anyarch::registry_map::{Prefix, RegistryMap, RegistrySettings};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -126,6 +126,22 @@ fn with_mirror(origin: &str, mirror: &str, logins: &Value) -> (Party, Arc<Mutex<
         options.notes = Notes::new(move |note| told.lock().unwrap().push(note));
     });
     (party, said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_mirror_of_the_base_has_is_mounted_from_there() {
+    let registry = Registry::start(&Options::default());
+    let repository = |name: &str| format!("{}/{name}", registry.host()).parse::<Repository>().unwrap();
+    let (hub, target) = (repository("hub/base"), repository("app"));
+    let filler = Party::anonymous();
+    let layer = filler.store.put(MEDIA_TYPE_LAYER, b"a layer of a base").unwrap();
+    filler.push(&hub, &layer, None).await.unwrap();
+
+    let (party, _) = with_mirror("ghost.example", &format!("{}/hub", registry.host()), &serde_json::json!({}));
+    let base: Repository = "ghost.example/base".parse().unwrap();
+    let placed = party.client.place_blob(&target, &layer, Some(&base)).await.unwrap();
+    assert!(matches!(placed, Placement::Mounted));
+    assert_eq!(registry.count("PUT /v2/app/"), 0, "nothing is uploaded");
 }
 
 /// Docker's configuration with one login.
