@@ -249,6 +249,9 @@ pub struct Request {
     /// Let the rows of the project's anyarch.toml change which programs run
     #[arg(long)]
     pub allow_project_toolchains: bool,
+    /// Ask no registry and download nothing: bases come from the cache, or it is an error that says what is missing
+    #[arg(long)]
+    pub offline: bool,
     /// Speak http, or https without verification, to this registry
     #[arg(long, value_name = "HOST")]
     pub insecure_registry: Vec<String>,

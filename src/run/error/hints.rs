@@ -138,6 +138,11 @@ impl Error {
             Self::NotStatic { .. } => {
                 vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
             }
+            Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
+            Self::OfflinePush => {
+                vec!["write it, and push that with a network: -o type=oci,dest=image.tar".to_owned()]
+            }
+            Self::OfflineInstall { .. } => vec!["get it once with a network: anyarch toolchain install".to_owned()],
             Self::ProjectToolchain { .. } => vec!["--allow-project-toolchains".to_owned()],
             Self::BaseName { origin: Origin::File(_), source, .. } => {
                 source.hints().iter().map(|hint| in_file("base", "--base ", hint)).collect()
