@@ -1,31 +1,14 @@
 //! Whatever goes wrong with whichever request: what passes leaves the image that an undisturbed run makes, and what lasts
 //! ends with an error that says what was tried where, with the old tag in its place, and in a next run that is right.
 
+mod steps;
+
 use std::time::Duration;
 
 use crate::support::program::redact;
 use crate::support::proxy::{Cut, Fault, On, Proxy, Reply};
 use crate::support::scene::{Implementation, Scene, Where};
 use crate::support::trials::Trials;
-
-/// A request of a push.
-#[derive(Clone)]
-struct Step {
-    name: &'static str,
-    side: Side,
-    on: On,
-    /// bytes of the body that is sent, and of the one that comes: about so many, or none
-    sizes: (u64, u64),
-    /// what an error says of it
-    words: &'static str,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Base,
-    Target,
-    Tokens,
-}
 
 /// What a fault comes to.
 #[derive(Clone, Copy)]
@@ -37,68 +20,9 @@ enum Outcome {
 }
 
 use Outcome::{Right, Wrong};
+use steps::{Side, Step, steps, times};
 
 const TRIED: &str = "(tried 5 times in [TIME])";
-
-fn step(name: &'static str, side: Side, on: On, sizes: (u64, u64), words: &'static str) -> Step {
-    Step { name, side, on, sizes, words }
-}
-
-/// Every kind of request that a push makes. In words, `BASE` is the base's repository, `TARGET` the one that is pushed to.
-fn all_steps(scene: &Scene) -> Vec<Step> {
-    use Side::{Base, Target, Tokens};
-    let get = |digests: &[String]| On::new("GET", format!("/v2/base/blobs/{}", digests[0]));
-    let head = |path: &str| On::new("HEAD", path);
-    let (none, manifest) = ((0, 0), "reading the manifest `[DIGEST]` of `BASE` failed: ");
-    let (tag, blob) = ("reading the manifest `1` of `BASE` failed: ", "reading the blob `[DIGEST]` of `BASE` failed: ");
-    let upload = "uploading the blob `[DIGEST]` to `TARGET` failed: ";
-    let put = "pushing the manifest `[DIGEST]` to `TARGET` failed: ";
-    let manifest_there = "looking for the manifest `[DIGEST]` in `TARGET` failed: ";
-    let blob_there = "looking for the blob `[DIGEST]` in `TARGET` failed: ";
-    let tag_there = "looking for the manifest `new` in `TARGET` failed: ";
-    let mount = "mounting the blob `[DIGEST]` in `TARGET` failed: ";
-    let token = "the token server `http://TOKENS` of the registry `HOST` ";
-    vec![
-        step("base registry", Base, On::new("GET", "/v2/"), none, "the registry `HOST` "),
-        step("base tag", Base, head("/v2/base/manifests/1"), none, tag),
-        step("base manifest", Base, On::new("GET", "/v2/base/manifests/sha256:*"), (0, 490), manifest),
-        step("base config", Base, get(&scene.base.configs), (0, 450), blob),
-        step("base layer", Base, get(&scene.base.layers), (0, 300_000), blob),
-        step("registry", Target, On::new("GET", "/v2/"), none, "the registry `HOST` "),
-        step("token", Tokens, On::new("GET", "/token?*"), (0, 2000), token),
-        step("tag there?", Target, head("/v2/team/*/manifests/new"), none, tag_there),
-        step("manifest there?", Target, head("/v2/team/*/manifests/sha256:*"), none, manifest_there),
-        step("blob there?", Target, On::head_blob(), none, blob_there),
-        step("mount", Target, On::mount(), none, mount),
-        step("begin upload", Target, On::begin_upload(), none, upload),
-        step("upload", Target, On::put_blob().larger(100_000), (250_000, 0), upload),
-        step("manifest", Target, On::put_manifest(), (490, 0), put),
-        step("tag", Target, On::put_tag(), (490, 0), "pushing the manifest `new` to `TARGET` failed: "),
-    ]
-}
-
-/// What every push asks for; mounts, tokens and looking first depend on where.
-const ALWAYS: &[&str] =
-    &["base registry", "base tag", "base manifest", "base config", "begin upload", "upload", "manifest", "tag"];
-
-/// Those that are made here when nothing goes wrong.
-fn steps(scene: &Scene) -> Vec<Step> {
-    let mut steps = all_steps(scene);
-    steps.retain(|step| times(scene, step) > 0);
-    let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
-    assert!(ALWAYS.iter().all(|name| names.contains(name)), "some requests are not made any more: {names:?}");
-    steps
-}
-
-/// How often a step is made when nothing goes wrong.
-fn times(scene: &Scene, step: &Step) -> usize {
-    let requests = match (step.side, scene.lies) {
-        (Side::Tokens, _) => &scene.token_requests,
-        (Side::Base, Where::Other) => &scene.reads,
-        (Side::Base, Where::Same) | (Side::Target, _) => &scene.requests,
-    };
-    requests.iter().filter(|it| step.on.fits(&it.method, &it.path, it.length)).count()
-}
 
 /// Runs cells one after the other and tells of all that failed.
 struct Matrix {
@@ -297,6 +221,11 @@ fn whatever_is_refused(scene: Scene) {
     for name in ["base manifest", "base config", "base layer", "begin upload", "upload", "manifest", "tag", "token"] {
         matrix.lasts(name, &[Fault::status(403)], Wrong(&["403 Forbidden", "the test says so", "hint: "]));
     }
+    matrix.lasts(
+        "token",
+        &[Fault::status(403)],
+        Wrong(&["the token server `http://localhost:[PORT]` of the registry `"]),
+    );
     for name in ["base manifest", "base config", "base layer", "begin upload", "manifest", "tag"] {
         matrix.lasts(name, &[Fault::status(404)], Wrong(&["404 Not Found", "hint: "]));
         matrix.lasts(name, &[Fault::status(405)], Wrong(&["405 Method Not Allowed"]));
@@ -323,13 +252,14 @@ fn whatever_is_refused(scene: Scene) {
         let fault = Fault::SetHeader("Docker-Content-Digest", other.clone());
         matrix.lasts(name, &[fault], Wrong(&["the registry stored it as [DIGEST], but it is [DIGEST]"]));
     }
-    for name in ["base tag", "base layer", "manifest", "upload", "token"] {
-        let wait = Fault::wait(429, "3600");
-        matrix.lasts(
-            name,
-            &[wait],
-            Wrong(&["429 Too Many Requests", "asks to wait [TIME]", "hint: ", "log in", "mirror"]),
-        );
+    // Ways out that there are: logging in for whoever did not, a mirror for whoever reads.
+    for name in ["manifest", "upload", "token"] {
+        let words = Wrong(&["429 Too Many Requests", "asks to wait [TIME]", "limits requests", "hint: "]);
+        matrix.lasts(name, &[Fault::wait(429, "3600")], words);
+    }
+    for name in ["base tag", "base layer"] {
+        let words = Wrong(&["429 Too Many Requests", "asks to wait [TIME]", "limits requests", "log in", "mirror"]);
+        matrix.lasts(name, &[Fault::wait(429, "3600")], words);
     }
 }
 
@@ -356,7 +286,16 @@ fn whatever_lasts(scene: Scene) {
     let mut matrix = Matrix::new(scene);
     for step in matrix.steps() {
         matrix.cell(&step, &step.on, &[Fault::status(503)], Wrong(&["503 Service Unavailable", TRIED]));
-        matrix.cell(&step, &step.on, &[Fault::LoseAnswer(Cut::Reset)], Wrong(&[TRIED]));
+        let lost = match step.name {
+            // It is there all the same, which is seen before it is sent again.
+            "upload" => Some(Right),
+            // It is moved each time.
+            "tag" => None,
+            _ => Some(Wrong(&[TRIED])),
+        };
+        if let Some(outcome) = lost {
+            matrix.cell(&step, &step.on, &[Fault::LoseAnswer(Cut::Reset)], outcome);
+        }
         let (sent, received) = step.sizes;
         if sent > 0 {
             matrix.cell(&step, &step.on, &[Fault::CutRequest(sent / 2, Cut::Close)], Wrong(&[TRIED]));
