@@ -9,20 +9,26 @@
 mod arm_attributes;
 mod check;
 mod dynamic;
+mod error;
 mod go_build;
 mod machines;
+mod mismatch;
 mod not_elf;
+mod properties;
 mod read;
+mod symbols;
 #[cfg(test)]
 mod tests;
 
 pub use arm_attributes::ArmAttributes;
-pub use check::{Mismatch, check};
+pub use check::{Unpromised, check, check_code, check_start, unpromised};
 pub use dynamic::RequiredVersion;
+pub use error::ElfError;
 pub use go_build::GoBuild;
 pub use machines::{ArmFloat, Loaders, MACHINES, Machine, loaders};
+pub use mismatch::Mismatch;
 pub use not_elf::FileKind;
-pub use read::ElfError;
+pub use symbols::{Name, Symbols, Wanted};
 
 /// Word size of a binary, `EI_CLASS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,10 +92,22 @@ pub struct ElfFacts {
     pub needed: Vec<String>,
     /// its own name as a library (`DT_SONAME`)
     pub soname: Option<String>,
-    /// where it looks for libraries (`DT_RUNPATH`, else `DT_RPATH`), as written: `:` between folders, maybe `$ORIGIN`
-    pub search_path: Option<String>,
+    /// where it and what it brings look for libraries (`DT_RPATH`), as written: `:` between folders, maybe `$ORIGIN`
+    pub rpath: Option<String>,
+    /// where it alone looks for libraries (`DT_RUNPATH`), as written; a loader that finds one has no eyes for `rpath`
+    pub runpath: Option<String>,
+    /// true when its libraries are not to come from the loader's own folders (`DF_1_NODEFLIB`)
+    pub without_default_folders: bool,
+    /// true when all its functions are looked up before it starts, not at their first call
+    pub binds_now: bool,
     /// the symbol versions that it requires of its libraries, in its order
     pub versions: Vec<RequiredVersion>,
+    /// the symbol versions that it offers as a library, in its order
+    pub offers: Vec<String>,
+    /// the x86-64 level that it says it needs, 1 to 4 (`GNU_PROPERTY_X86_ISA_1_NEEDED`); compilers say it rarely
+    pub x86_level: Option<u8>,
+    /// how it passes floating-point numbers on MIPS (`fp_abi` of `.MIPS.abiflags`): 3 is soft float, 0 is "any"
+    pub mips_float: Option<u8>,
     /// what `.ARM.attributes` says; `None` for other machines and for binaries without it, such as Go's own
     pub arm_attributes: Option<ArmAttributes>,
     /// what Go wrote about the build; `None` for binaries that Go did not link

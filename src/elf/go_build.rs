@@ -9,7 +9,8 @@ use std::io::{Read, Seek};
 
 use object::elf;
 
-use super::read::{ElfError, Layout, Source, damaged, printable};
+use super::error::{ElfError, damaged};
+use super::read::{Layout, Source, printable};
 
 const MAGIC: &[u8] = b"\xff Go buildinf:";
 const HEADER_SIZE: u64 = 32;
