@@ -6,9 +6,10 @@
 use object::Endianness;
 use object::elf::FileHeader32;
 use object::read::elf::AttributesSection;
+use serde::{Deserialize, Serialize};
 
 /// What the toolchain recorded for the whole file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmAttributes {
     /// `Tag_CPU_arch`: 4 is v5TE, 6 is v6, 10 is v7; absent means 0, before v4
     pub cpu_arch: u64,

@@ -6,6 +6,7 @@ use std::io::{Read, Seek};
 
 use object::Endianness;
 use object::elf;
+use serde::{Deserialize, Serialize};
 
 use super::ElfFacts;
 use super::error::{ElfError, damaged};
@@ -17,13 +18,14 @@ const LIBRARIES: usize = 1024;
 const VERSIONS: usize = 2048;
 
 /// One symbol version that a binary requires (`.gnu.version_r`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RequiredVersion {
     /// the library that has to define it: `libc.so.6`
     pub library: String,
     /// its name: `GLIBC_2.34`
     pub version: String,
     /// true when the loader starts the program without it (`VER_FLG_WEAK`)
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub weak: bool,
 }
 

@@ -4,13 +4,13 @@
 //! are defined and that come last. Sources: the generic ABI's "Hash Table" and "Symbol Table", and for `DT_GNU_HASH`
 //! binutils' `bfd/elflink.c`.
 
-use std::collections::BTreeSet;
 use std::io::{Read, Seek};
 
 use object::elf;
 use object::pod;
 use object::read::elf::{FileHeader, Sym as _};
 use object::{Endian as _, Endianness};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::dynamic::Dynamic;
@@ -23,8 +23,6 @@ const SYMBOLS: u64 = 1 << 20;
 const STRINGS_SIZE: u64 = 64 << 20;
 /// What is read of a hash table at once.
 const HASH_SIZE: u64 = 16 << 20;
-/// The longest name that is repeated; C++ has longer ones, which are compared all the same.
-const SHOWN: usize = 200;
 
 /// The name of a symbol, in eight bytes: the beginning of its SHA-256. A million names have two alike once in 37 million
 /// libraries.
@@ -41,27 +39,75 @@ impl Name {
 }
 
 /// The dynamic symbols of a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Symbols {
-    /// what it has for others: global and weak, in their default version
-    pub defined: BTreeSet<Name>,
+    /// what it has for others: global and weak, in their default version; sorted
+    #[serde(rename = "d", with = "names", default, skip_serializing_if = "Vec::is_empty")]
+    pub defined: Vec<Name>,
     /// the functions and data that another file has to have and that no symbol version stands for; weak ones are left out
+    #[serde(rename = "w", default, skip_serializing_if = "Vec::is_empty")]
     pub wanted: Vec<Wanted>,
     /// for each symbol version that it requires, one of the symbols that it is for
+    #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
     pub examples: Vec<(String, String)>,
     /// true when it asks for libraries while it runs
+    #[serde(rename = "o", default, skip_serializing_if = "std::ops::Not::not")]
     pub opens_libraries: bool,
 }
 
 /// A symbol that another file has to have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
-    /// its name, shortened when it is very long
-    pub shown: String,
     /// its name
-    pub name: Name,
+    #[serde(rename = "n")]
+    pub name: String,
     /// true for data, which is looked up at the start; functions may wait until they are called
+    #[serde(rename = "d", default, skip_serializing_if = "std::ops::Not::not")]
     pub data: bool,
+}
+
+impl Symbols {
+    /// How many symbols are kept of it.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.defined.len() + self.wanted.len()
+    }
+
+    /// Whether it has the symbol `name` for others.
+    #[must_use]
+    pub fn defines(&self, name: Name) -> bool {
+        self.defined.binary_search(&name).is_ok()
+    }
+
+    /// A symbol that it wants in the version `version`.
+    #[must_use]
+    pub fn example(&self, version: &str) -> Option<&str> {
+        self.examples.iter().find(|(known, _)| known == version).map(|(_, symbol)| symbol.as_str())
+    }
+}
+
+/// Names in a record: eight bytes each, one after another, as base64.
+mod names {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::Name;
+
+    pub(super) fn serialize<S: Serializer>(names: &[Name], serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes: Vec<u8> = names.iter().flat_map(|name| name.0.to_be_bytes()).collect();
+        serializer.serialize_str(&STANDARD_NO_PAD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Name>, D::Error> {
+        let bytes = STANDARD_NO_PAD.decode(String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+        let (names, rest) = bytes.as_chunks::<8>();
+        if rest.is_empty() {
+            Ok(names.iter().map(|name| Name(u64::from_be_bytes(*name))).collect())
+        } else {
+            Err(D::Error::custom("half of a name"))
+        }
+    }
 }
 
 /// Reads the symbols of a file whose dynamic section is known, and the size of whose table is as its section headers say.
@@ -108,6 +154,8 @@ where
         found.add(name, symbol.st_info(), symbol.st_shndx(layout.byte_order), version, &required);
     }
     found.examples.sort();
+    found.defined.sort_unstable();
+    found.defined.dedup();
     Ok(found)
 }
 
@@ -129,7 +177,7 @@ impl Symbols {
         if section != elf::SHN_UNDEF {
             // Versioned libraries also hold old versions of a symbol, which nothing new is bound to.
             if version & HIDDEN == 0 && version != LOCAL {
-                self.defined.insert(Name::of(name));
+                self.defined.push(Name::of(name));
             }
             return;
         }
@@ -137,21 +185,15 @@ impl Symbols {
         if bind == elf::STB_WEAK {
             return;
         }
-        let shown = || {
-            let text = printable(name);
-            if text.chars().count() <= SHOWN { text } else { text.chars().take(SHOWN).chain("...".chars()).collect() }
-        };
         match required.iter().find(|(index, _)| *index == version & !HIDDEN) {
             Some((_, version)) => {
                 if !self.examples.iter().any(|(known, _)| known == version) {
-                    self.examples.push((version.clone(), shown()));
+                    self.examples.push((version.clone(), printable(name)));
                 }
             }
-            None => self.wanted.push(Wanted {
-                shown: shown(),
-                name: Name::of(name),
-                data: matches!(kind, elf::STT_OBJECT | elf::STT_TLS),
-            }),
+            None => {
+                self.wanted.push(Wanted { name: printable(name), data: matches!(kind, elf::STT_OBJECT | elf::STT_TLS) });
+            }
         }
     }
 }
