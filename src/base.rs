@@ -3,9 +3,10 @@
 //! Indexes, manifests and configs are read here; layers are only described, and fetched when something needs them.
 
 mod error;
+mod files;
 
-use std::io::{self, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Write as _};
+use std::path::Path;
 
 use fs_err as fs;
 use oci_spec::image as oci;
@@ -24,7 +25,9 @@ use crate::registry;
 use crate::static_base;
 use crate::store::{Store, StoreError};
 
-pub use error::BaseError;
+use files::Files;
+
+pub use error::{BaseError, Subject};
 
 /// The longest index, manifest or config that is read, in bytes; registries commonly refuse manifests above 4 MiB.
 const LONGEST_DOCUMENT: u64 = 4 << 20;
@@ -44,7 +47,7 @@ pub struct Listing {
 
 #[derive(Clone)]
 enum Place {
-    Layout(PathBuf),
+    Layout(Files),
     Registry(Repository),
 }
 
@@ -53,13 +56,24 @@ enum Place {
 pub struct Bases {
     store: Store,
     client: registry::Client,
+    role: &'static str,
 }
 
 impl Bases {
     /// Reads bases through `store` and `client`.
     #[must_use]
     pub fn new(store: Store, client: registry::Client) -> Self {
-        Self { store, client }
+        Self { store, client, role: "base" }
+    }
+
+    /// Reads images in the same way, which errors then call so.
+    #[must_use]
+    pub fn of_images(store: Store, client: registry::Client) -> Self {
+        Self { store, client, role: "image" }
+    }
+
+    fn subject(&self, name: &BaseName) -> Subject {
+        Subject { role: self.role, name: name.to_string() }
     }
 
     /// Lists the platforms of a base.
@@ -67,13 +81,15 @@ impl Bases {
     /// # Errors
     /// When it cannot be read or holds no image for a platform.
     pub async fn list(&self, name: &BaseName) -> Result<Listing, BaseError> {
-        let base = name.to_string();
+        let base = self.subject(name);
         let (place, top) = match name {
             BaseName::Static | BaseName::Scratch => {
                 return Ok(Listing { name: name.clone(), digest: None, platforms: None });
             }
-            BaseName::Layout { folder, tag } => {
-                (Place::Layout(folder.clone()), layout_entries(&base, folder, tag.as_deref())?)
+            BaseName::Layout { tag, .. } | BaseName::Archive { tag, .. } => {
+                let Some(Place::Layout(files)) = place_of(name) else { return Err(BaseError::NoPlatform { base }) };
+                let entries = layout_entries(&base, &files, tag.as_deref())?;
+                (Place::Layout(files), entries)
             }
             BaseName::Registry(reference) => {
                 let fetched = self.client.resolve(reference).await;
@@ -102,7 +118,7 @@ impl Bases {
     }
 
     /// Replaces every index among `top` by what it holds.
-    async fn flatten(&self, base: &str, place: &Place, top: Vec<Descriptor>) -> Result<Vec<Descriptor>, BaseError> {
+    async fn flatten(&self, base: &Subject, place: &Place, top: Vec<Descriptor>) -> Result<Vec<Descriptor>, BaseError> {
         let mut flat = Vec::new();
         let mut pending: Vec<(usize, Descriptor)> = top.into_iter().rev().map(|descriptor| (0, descriptor)).collect();
         while let Some((depth, descriptor)) = pending.pop() {
@@ -118,14 +134,14 @@ impl Bases {
                 }
                 // Whatever else an index holds beside images is not for us; alone it is an error.
                 _ if depth > 0 => {}
-                other => return Err(BaseError::MediaType { base: base.to_owned(), media_type: other.to_owned() }),
+                other => return Err(BaseError::MediaType { base: base.clone(), media_type: other.to_owned() }),
             }
         }
         Ok(flat)
     }
 
     /// The platform that an entry says, else that of its config; `None` when it is not one that we know.
-    async fn platform_of(&self, base: &str, place: &Place, entry: &Descriptor) -> Result<Option<Platform>, BaseError> {
+    async fn platform_of(&self, base: &Subject, place: &Place, entry: &Descriptor) -> Result<Option<Platform>, BaseError> {
         if let Some(said) = &entry.platform {
             return Ok(Platform::from_parts(&said.os, &said.architecture, said.variant.as_deref()).ok());
         }
@@ -137,7 +153,7 @@ impl Bases {
 
     async fn manifest_and_config(
         &self,
-        base: &str,
+        base: &Subject,
         place: &Place,
         entry: &Descriptor,
     ) -> Result<(Vec<Descriptor>, serde_json::Value), BaseError> {
@@ -154,7 +170,7 @@ impl Bases {
     /// # Errors
     /// When a manifest or a config cannot be read.
     pub async fn images(&self, listing: &Listing, wanted: &[Platform]) -> Result<Vec<BaseImage>, BaseError> {
-        let base = listing.name.to_string();
+        let base = self.subject(&listing.name);
         let place = place_of(&listing.name);
         let chosen = listing.platforms.iter().flatten().filter(|(platform, _)| wanted.contains(platform));
         let reads = chosen.map(|(platform, entry)| {
@@ -179,12 +195,12 @@ impl Bases {
         match name {
             BaseName::Scratch => Ok(Some(BaseImage::scratch(any))),
             BaseName::Static => self.static_image(any, mtime).map(Some),
-            BaseName::Layout { .. } | BaseName::Registry(_) => Ok(None),
+            BaseName::Layout { .. } | BaseName::Archive { .. } | BaseName::Registry(_) => Ok(None),
         }
     }
 
     fn static_image(&self, any: Platform, mtime: u64) -> Result<BaseImage, BaseError> {
-        let kept = |source| BaseError::Store { base: "static".to_owned(), source };
+        let kept = |source| BaseError::Store { base: self.subject(&BaseName::Static), source };
         let entries = static_base::entries();
         let no_files = |path: &Path| Err(io::Error::new(io::ErrorKind::NotFound, path.display().to_string()));
         let key = layer::key(&entries, mtime, &no_files).map_err(BaseError::Static)?;
@@ -222,66 +238,90 @@ impl Bases {
         if self.store.has(&layer.digest, layer.size) {
             return Ok(());
         }
-        let base = name.to_string();
+        let base = self.subject(name);
         match place_of(name) {
             None => Ok(()),
             Some(Place::Registry(repository)) => {
                 let fetched = self.client.fetch_blob(&repository, layer, progress).await;
                 fetched.map_err(|source| BaseError::Registry { base, source: Box::new(source) })
             }
-            Some(Place::Layout(folder)) => {
+            Some(Place::Layout(files)) => {
                 let (bases, layer, of) = (self.clone(), layer.clone(), base.clone());
                 // Large files are copied off the runtime, which has others to serve.
-                let copied = tokio::task::spawn_blocking(move || bases.copy_layer(&of, &folder, &layer)).await;
+                let copied = tokio::task::spawn_blocking(move || bases.copy_layer(&of, &files, &layer)).await;
                 copied.map_err(|error| BaseError::Read { base, source: io::Error::other(error) })?
             }
         }
     }
 
-    fn copy_layer(&self, base: &str, folder: &Path, layer: &Descriptor) -> Result<(), BaseError> {
-        let read = |source| BaseError::Read { base: base.to_owned(), source };
-        let kept = |source| BaseError::Store { base: base.to_owned(), source };
-        let file = fs::File::open(blob_path(folder, &layer.digest)).map_err(read)?;
-        let mut blob = self.store.writer().map_err(kept)?;
-        io::copy(&mut BufReader::with_capacity(1 << 17, file), &mut blob).and_then(|_| blob.flush()).map_err(read)?;
-        match blob.finish_as(layer) {
-            Err(StoreError::WrongDigest { .. }) => {
-                Err(BaseError::Damaged { base: base.to_owned(), digest: layer.digest })
+    /// Opens a layer where it is: in its layout, or in the store, into which [`Self::fetch_layer`] brought it.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be opened.
+    pub fn open_layer(&self, name: &BaseName, layer: &Descriptor) -> Result<Box<dyn Read + Send>, BaseError> {
+        let read = |source| BaseError::Read { base: self.subject(name), source };
+        match place_of(name) {
+            Some(Place::Layout(files)) => files.open(&files::blob(&layer.digest)).map_err(read),
+            None | Some(Place::Registry(_)) => {
+                let file = fs::File::open(self.store.blob_path(&layer.digest)).map_err(read)?;
+                Ok(Box::new(io::BufReader::with_capacity(1 << 17, file)))
             }
+        }
+    }
+
+    /// The error for a layer whose bytes are not what its name says.
+    #[must_use]
+    pub fn damaged(&self, name: &BaseName, layer: &Descriptor) -> BaseError {
+        BaseError::Damaged { base: self.subject(name), digest: layer.digest }
+    }
+
+    /// True when layers are read where they are, and need not be fetched.
+    #[must_use]
+    pub fn is_local(name: &BaseName) -> bool {
+        matches!(name, BaseName::Layout { .. } | BaseName::Archive { .. })
+    }
+
+    fn copy_layer(&self, base: &Subject, files: &Files, layer: &Descriptor) -> Result<(), BaseError> {
+        let read = |source| BaseError::Read { base: base.clone(), source };
+        let kept = |source| BaseError::Store { base: base.clone(), source };
+        let mut file = files.open(&files::blob(&layer.digest)).map_err(read)?;
+        let mut blob = self.store.writer().map_err(kept)?;
+        io::copy(&mut file, &mut blob).and_then(|_| blob.flush()).map_err(read)?;
+        match blob.finish_as(layer) {
+            Err(StoreError::WrongDigest { .. }) => Err(BaseError::Damaged { base: base.clone(), digest: layer.digest }),
             other => other.map_err(kept),
         }
     }
 
     async fn document(
         &self,
-        base: &str,
+        base: &Subject,
         place: &Place,
         what: &'static str,
         descriptor: &Descriptor,
     ) -> Result<Vec<u8>, BaseError> {
         let (digest, size) = (descriptor.digest, descriptor.size);
         if size > LONGEST_DOCUMENT {
-            return Err(BaseError::TooLong { base: base.to_owned(), what, digest, size });
+            return Err(BaseError::TooLong { base: base.clone(), what, digest, size });
         }
-        let remote = |source| BaseError::Registry { base: base.to_owned(), source: Box::new(source) };
+        let remote = |source| BaseError::Registry { base: base.clone(), source: Box::new(source) };
         match place {
-            Place::Layout(folder) => {
-                let path = blob_path(folder, &digest);
-                let bytes = fs::read(path).map_err(|source| BaseError::Read { base: base.to_owned(), source })?;
+            Place::Layout(files) => {
+                let bytes = files.read(&files::blob(&digest), LONGEST_DOCUMENT).map_err(|source| BaseError::Read { base: base.clone(), source })?;
                 if Digest::of(&bytes) != digest {
-                    return Err(BaseError::Damaged { base: base.to_owned(), digest });
+                    return Err(BaseError::Damaged { base: base.clone(), digest });
                 }
                 Ok(bytes)
             }
             Place::Registry(repository) if what == "config" => {
-                let kept = |source| BaseError::Store { base: base.to_owned(), source };
+                let kept = |source| BaseError::Store { base: base.clone(), source };
                 if let Some(bytes) = self.store.read(&digest).map_err(kept)? {
                     return Ok(bytes);
                 }
                 let config = Descriptor::new(MEDIA_TYPE_CONFIG, digest, size);
                 self.client.fetch_blob(repository, &config, &|_| ()).await.map_err(remote)?;
                 let read = self.store.read(&digest).map_err(kept)?;
-                read.ok_or_else(|| BaseError::Damaged { base: base.to_owned(), digest })
+                read.ok_or_else(|| BaseError::Damaged { base: base.clone(), digest })
             }
             Place::Registry(repository) => Ok(self.client.manifest(repository, &digest).await.map_err(remote)?.bytes),
         }
@@ -291,20 +331,22 @@ impl Bases {
 fn place_of(name: &BaseName) -> Option<Place> {
     match name {
         BaseName::Static | BaseName::Scratch => None,
-        BaseName::Layout { folder, .. } => Some(Place::Layout(folder.clone())),
+        BaseName::Layout { folder, .. } => Some(Place::Layout(Files::Folder(folder.clone()))),
+        BaseName::Archive { file, .. } => Some(Place::Layout(Files::Archive(file.clone()))),
         BaseName::Registry(reference) => Some(Place::Registry(reference.repository.clone())),
     }
 }
 
-fn blob_path(folder: &Path, digest: &Digest) -> PathBuf {
-    folder.join("blobs").join("sha256").join(digest.hex())
-}
-
 /// The entries of a layout's `index.json` that make up one image.
-fn layout_entries(base: &str, folder: &Path, tag: Option<&str>) -> Result<Vec<Descriptor>, BaseError> {
-    let read = |source| BaseError::Read { base: base.to_owned(), source };
-    let bytes = fs::read(folder.join("index.json")).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => BaseError::NoLayout { base: base.to_owned(), folder: folder.to_owned() },
+fn layout_entries(base: &Subject, files: &Files, tag: Option<&str>) -> Result<Vec<Descriptor>, BaseError> {
+    let read = |source| BaseError::Read { base: base.clone(), source };
+    let bytes = files.read("index.json", LONGEST_DOCUMENT).map_err(|source| match (source.kind(), files) {
+        (io::ErrorKind::NotFound, Files::Folder(folder)) => {
+            BaseError::NoLayout { base: base.clone(), folder: folder.clone() }
+        }
+        (io::ErrorKind::NotFound, Files::Archive(file)) if file.is_file() => {
+            BaseError::NoLayoutInArchive { base: base.clone(), file: file.clone() }
+        }
         _ => read(source),
     })?;
     let index: oci::ImageIndex = parse(base, "index", &Digest::of(&bytes), &bytes)?;
@@ -318,23 +360,23 @@ fn layout_entries(base: &str, folder: &Path, tag: Option<&str>) -> Result<Vec<De
             let chosen: Vec<Descriptor> =
                 entries.into_iter().filter(|entry| name_of(entry).as_deref() == Some(tag)).collect();
             if chosen.is_empty() {
-                return Err(BaseError::NoImage { base: base.to_owned(), tag: tag.to_owned(), tags });
+                return Err(BaseError::NoImage { base: base.clone(), tag: tag.to_owned(), tags });
             }
             Ok(chosen)
         }
-        None if tags.len() > 1 => Err(BaseError::SeveralImages { base: base.to_owned(), tags }),
+        None if tags.len() > 1 => Err(BaseError::SeveralImages { base: base.clone(), tags }),
         None => Ok(entries),
     }
 }
 
 fn parse<T: serde::de::DeserializeOwned>(
-    base: &str,
+    base: &Subject,
     what: &'static str,
     digest: &Digest,
     bytes: &[u8],
 ) -> Result<T, BaseError> {
     serde_json::from_slice(bytes).map_err(|source| BaseError::Document {
-        base: base.to_owned(),
+        base: base.clone(),
         what,
         digest: digest.to_string(),
         source: Box::new(source),
@@ -349,9 +391,9 @@ fn is_attestation(entry: &oci::Descriptor) -> bool {
     marked || unknown
 }
 
-fn described(base: &str, entry: &oci::Descriptor) -> Result<Descriptor, BaseError> {
+fn described(base: &Subject, entry: &oci::Descriptor) -> Result<Descriptor, BaseError> {
     let digest: Digest = entry.digest().to_string().parse().map_err(|source: DigestError| BaseError::Document {
-        base: base.to_owned(),
+        base: base.clone(),
         what: "descriptor",
         digest: entry.digest().to_string(),
         source: Box::new(source),

@@ -5,6 +5,7 @@ pub mod init;
 pub mod plan;
 pub mod platforms;
 pub mod toolchain;
+pub mod verify;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,7 +108,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 fn exit_of(error: &Error) -> Exit {
     match error {
         Error::Interrupted | Error::Install(InstallError::Interrupted) => Exit::Interrupted,
-        Error::NoProgram { .. } | Error::Unfit { .. } | Error::NotStatic { .. } => Exit::Check,
+        Error::NoProgram { .. } | Error::Unfit { .. } | Error::NotStatic { .. } | Error::DoesNotStart { .. } => Exit::Check,
         Error::Compile { .. } | Error::NotMade { .. } => Exit::Compile,
         Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
         Error::Install(_)
@@ -129,7 +130,12 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Sink(_)
         | Error::Image(_)
         | Error::CrateRows(_) => Exit::Failure,
-        Error::Base(_) | Error::BaseImage { .. } | Error::Push { .. } | Error::Client(_) => Exit::Registry,
+        Error::Base(_)
+        | Error::BaseImage { .. }
+        | Error::Listing { .. }
+        | Error::TooManyFiles { .. }
+        | Error::Push { .. }
+        | Error::Client(_) => Exit::Registry,
         _ => Exit::Usage,
     }
 }

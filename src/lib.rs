@@ -53,4 +53,5 @@ pub mod sysroot;
 pub mod toolchain;
 pub mod tree;
 pub mod ui;
+pub mod verify;
 pub mod zigbuild;

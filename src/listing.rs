@@ -118,9 +118,12 @@ pub enum Contents {
     /// executable by its mode and of no kind that a kernel starts, in words: `a Mach-O binary (macOS)`
     #[serde(rename = "x")]
     NotStartable(String),
-    /// what begins as a binary and cannot be read, as a predicate: `is a damaged ELF file: ...`
+    /// what begins as a binary and is none, as a predicate: `is a damaged ELF file: ...`
     #[serde(rename = "u")]
     Unreadable(String),
+    /// what was not looked into, as a predicate: `is stored as a sparse file`
+    #[serde(rename = "n")]
+    NotRead(String),
 }
 
 impl Contents {

@@ -35,3 +35,4 @@ mod setup;
 mod source_copy;
 mod sysroot;
 mod transfer;
+pub mod verify;

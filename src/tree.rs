@@ -108,6 +108,21 @@ impl<'listing> Node<'listing> {
         }
     }
 
+    /// The names of what is in it, if it is a folder.
+    pub fn names(&self) -> impl Iterator<Item = &'listing str> {
+        let children = match &self.kind {
+            NodeKind::Folder { children, .. } => Some(children.keys().copied()),
+            _ => None,
+        };
+        children.into_iter().flatten()
+    }
+
+    /// Whether it is a folder of which a layer that was not read may say more.
+    #[must_use]
+    pub fn may_be_lower(&self) -> bool {
+        matches!(self.kind, NodeKind::Folder { complete: false, .. })
+    }
+
     /// Whether it is a folder.
     #[must_use]
     pub fn is_folder(&self) -> bool {
@@ -151,6 +166,14 @@ impl<'listing> Tree<'listing> {
         let names = walk.stack.iter().skip(1).map(|(_, name)| *name).collect::<Vec<_>>().join("/");
         let through = through.iter().map(|(node, _)| &self.nodes[*node]).collect();
         Ok(Found { path: format!("/{names}"), node: &self.nodes[last.0], through })
+    }
+
+    /// Whether a link is at `path`, wherever it leads.
+    #[must_use]
+    pub fn is_link(&self, path: &str) -> bool {
+        let walk = Walk::new(self).follow(path, false).ok();
+        let last = walk.and_then(|walk| walk.stack.last().map(|(node, _)| *node));
+        last.is_some_and(|node| matches!(self.nodes[node].kind, NodeKind::Symlink(_)))
     }
 
     /// Every path at which a file or a link is called `name`, at most `most`.

@@ -145,7 +145,7 @@ impl Reader<'_> {
         archive: &mut Archive<R>,
     ) -> Result<Contents, ListingError> {
         if member.sparse {
-            return Ok(Contents::Unreadable("is stored as a sparse file, which is not looked into".to_owned()));
+            return Ok(Contents::NotRead("is stored as a sparse file, which is not looked into".to_owned()));
         }
         let mut beginning = Vec::new();
         archive.take(BEGINNING as u64).read_to_end(&mut beginning).map_err(failed)?;
@@ -179,7 +179,7 @@ impl Reader<'_> {
         archive: &mut Archive<R>,
     ) -> Result<Contents, ListingError> {
         if member.size > LARGEST_BINARY {
-            return Ok(Contents::Unreadable(format!("has {} bytes, more than anyarch reads", member.size)));
+            return Ok(Contents::NotRead(format!("has {} bytes, more than anyarch reads", member.size)));
         }
         let mut whole = Cursor::new(beginning).chain(archive);
         let read = if member.size <= IN_MEMORY {

@@ -128,7 +128,7 @@ fn every_kind_of_member_is_an_entry() {
         assert_eq!(contents(2), Contents::Kept(b"root:x:0:0\n".to_vec()));
         assert_eq!(contents(3), Contents::Script("/bin/sh -e\r".to_owned()));
         assert_eq!(contents(10), Contents::Unread);
-        assert!(matches!(contents(12), Contents::Unreadable(_)));
+        assert!(matches!(contents(12), Contents::NotRead(_)));
         let json = serde_json::to_vec(&listing).unwrap();
         assert_eq!(serde_json::from_slice::<Listing>(&json).unwrap(), listing);
     }

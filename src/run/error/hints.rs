@@ -134,6 +134,10 @@ impl Error {
             Self::NotStatic { .. } => {
                 vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
             }
+            Self::ImageName { source, .. } => {
+                source.hints().iter().map(|hint| hint.replace("--base", "anyarch verify")).collect()
+            }
+            Self::NotInImage { offered, .. } => offered.iter().map(|has| format!("--platform {has}")).collect(),
             Self::ProjectToolchain { .. } => vec!["--allow-project-toolchains".to_owned()],
             Self::BaseName { origin: Origin::File(_), source, .. } => {
                 source.hints().iter().map(|hint| in_file("base", "--base ", hint)).collect()
@@ -158,6 +162,7 @@ impl Error {
             Self::Template(error) => Some(error),
             Self::Platform(error) => Some(error),
             Self::Base(error) => Some(error),
+            Self::Listing { source, .. } => Some(source),
             Self::BaseName { source, .. } => Some(source),
             Self::Reference { source, .. } => Some(source),
             Self::Output { source, .. } => Some(source),
