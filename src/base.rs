@@ -2,6 +2,7 @@
 //!
 //! Indexes, manifests and configs are read here; layers are only described, and fetched when something needs them.
 
+mod documents;
 mod error;
 mod files;
 
@@ -12,10 +13,9 @@ use fs_err as fs;
 use oci_spec::image as oci;
 
 use crate::base_name::BaseName;
-use crate::blob::REF_NAME;
 use crate::blob::{
-    Descriptor, Digest, DigestError, MEDIA_TYPE_CONFIG, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST,
-    MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST,
+    Descriptor, Digest, MEDIA_TYPE_CONFIG, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX,
+    MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST,
 };
 use crate::image::BaseImage;
 use crate::layer;
@@ -25,6 +25,7 @@ use crate::registry;
 use crate::static_base;
 use crate::store::{Store, StoreError};
 
+use documents::{described, is_attestation, layout_entries, parse};
 use files::Files;
 
 pub use error::{BaseError, Subject};
@@ -141,7 +142,12 @@ impl Bases {
     }
 
     /// The platform that an entry says, else that of its config; `None` when it is not one that we know.
-    async fn platform_of(&self, base: &Subject, place: &Place, entry: &Descriptor) -> Result<Option<Platform>, BaseError> {
+    async fn platform_of(
+        &self,
+        base: &Subject,
+        place: &Place,
+        entry: &Descriptor,
+    ) -> Result<Option<Platform>, BaseError> {
         if let Some(said) = &entry.platform {
             return Ok(Platform::from_parts(&said.os, &said.architecture, said.variant.as_deref()).ok());
         }
@@ -307,7 +313,9 @@ impl Bases {
         let remote = |source| BaseError::Registry { base: base.clone(), source: Box::new(source) };
         match place {
             Place::Layout(files) => {
-                let bytes = files.read(&files::blob(&digest), LONGEST_DOCUMENT).map_err(|source| BaseError::Read { base: base.clone(), source })?;
+                let bytes = files
+                    .read(&files::blob(&digest), LONGEST_DOCUMENT)
+                    .map_err(|source| BaseError::Read { base: base.clone(), source })?;
                 if Digest::of(&bytes) != digest {
                     return Err(BaseError::Damaged { base: base.clone(), digest });
                 }
@@ -335,79 +343,4 @@ fn place_of(name: &BaseName) -> Option<Place> {
         BaseName::Archive { file, .. } => Some(Place::Layout(Files::Archive(file.clone()))),
         BaseName::Registry(reference) => Some(Place::Registry(reference.repository.clone())),
     }
-}
-
-/// The entries of a layout's `index.json` that make up one image.
-fn layout_entries(base: &Subject, files: &Files, tag: Option<&str>) -> Result<Vec<Descriptor>, BaseError> {
-    let read = |source| BaseError::Read { base: base.clone(), source };
-    let bytes = files.read("index.json", LONGEST_DOCUMENT).map_err(|source| match (source.kind(), files) {
-        (io::ErrorKind::NotFound, Files::Folder(folder)) => {
-            BaseError::NoLayout { base: base.clone(), folder: folder.clone() }
-        }
-        (io::ErrorKind::NotFound, Files::Archive(file)) if file.is_file() => {
-            BaseError::NoLayoutInArchive { base: base.clone(), file: file.clone() }
-        }
-        _ => read(source),
-    })?;
-    let index: oci::ImageIndex = parse(base, "index", &Digest::of(&bytes), &bytes)?;
-    let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
-    let entries: Vec<Descriptor> = entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
-    let name_of = |entry: &Descriptor| entry.annotations.get(REF_NAME).cloned();
-    let mut tags: Vec<String> = entries.iter().filter_map(name_of).collect();
-    tags.dedup();
-    match tag {
-        Some(tag) => {
-            let chosen: Vec<Descriptor> =
-                entries.into_iter().filter(|entry| name_of(entry).as_deref() == Some(tag)).collect();
-            if chosen.is_empty() {
-                return Err(BaseError::NoImage { base: base.clone(), tag: tag.to_owned(), tags });
-            }
-            Ok(chosen)
-        }
-        None if tags.len() > 1 => Err(BaseError::SeveralImages { base: base.clone(), tags }),
-        None => Ok(entries),
-    }
-}
-
-fn parse<T: serde::de::DeserializeOwned>(
-    base: &Subject,
-    what: &'static str,
-    digest: &Digest,
-    bytes: &[u8],
-) -> Result<T, BaseError> {
-    serde_json::from_slice(bytes).map_err(|source| BaseError::Document {
-        base: base.clone(),
-        what,
-        digest: digest.to_string(),
-        source: Box::new(source),
-    })
-}
-
-/// `BuildKit` stores provenance beside images, marked so or for the platform `unknown/unknown`.
-fn is_attestation(entry: &oci::Descriptor) -> bool {
-    let marked =
-        entry.annotations().as_ref().is_some_and(|annotations| annotations.contains_key("vnd.docker.reference.type"));
-    let unknown = entry.platform().as_ref().is_some_and(|platform| platform.os().to_string() == "unknown");
-    marked || unknown
-}
-
-fn described(base: &Subject, entry: &oci::Descriptor) -> Result<Descriptor, BaseError> {
-    let digest: Digest = entry.digest().to_string().parse().map_err(|source: DigestError| BaseError::Document {
-        base: base.clone(),
-        what: "descriptor",
-        digest: entry.digest().to_string(),
-        source: Box::new(source),
-    })?;
-    let platform = entry.platform().as_ref().map(|platform| crate::blob::DescriptorPlatform {
-        os: platform.os().to_string(),
-        architecture: platform.architecture().to_string(),
-        variant: platform.variant().clone(),
-    });
-    Ok(Descriptor {
-        media_type: entry.media_type().to_string(),
-        digest,
-        size: entry.size(),
-        annotations: entry.annotations().clone().unwrap_or_default().into_iter().collect(),
-        platform,
-    })
 }

@@ -108,7 +108,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 fn exit_of(error: &Error) -> Exit {
     match error {
         Error::Interrupted | Error::Install(InstallError::Interrupted) => Exit::Interrupted,
-        Error::NoProgram { .. } | Error::Unfit { .. } | Error::NotStatic { .. } | Error::DoesNotStart { .. } => Exit::Check,
+        Error::NoProgram { .. } | Error::Unfit { .. } | Error::NotStatic { .. } | Error::DoesNotStart { .. } => {
+            Exit::Check
+        }
         Error::Compile { .. } | Error::NotMade { .. } => Exit::Compile,
         Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
         Error::Install(_)

@@ -141,6 +141,9 @@ pub struct Binary {
     /// its dynamic symbols; `None` where they cannot be read or are too many to be kept
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
     pub symbols: Option<Symbols>,
+    /// the version that glibc's `libc.so.6` says of itself: `2.31`
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub glibc: Option<String>,
     /// what it says of itself as a loader
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub loader: Option<Loader>,

@@ -204,7 +204,7 @@ fn dynamic(
     Ok((libc(kind, &objects), problems))
 }
 
-/// The libc that a loader brings, with its version: musl's own, or the highest that the loaded `libc.so.6` offers.
+/// The libc that a loader brings, with its version: musl's own, or that of the loaded `libc.so.6`.
 fn libc(loader: &Loader, objects: &[Object<'_>]) -> Option<String> {
     match loader {
         Loader::Musl { version, .. } => {
@@ -212,20 +212,10 @@ fn libc(loader: &Loader, objects: &[Object<'_>]) -> Option<String> {
         }
         Loader::Glibc { .. } => {
             let library = objects.iter().find(|object| object.names.iter().any(|name| name == "libc.so.6"));
-            let version = library.and_then(|library| glibc_version(library.binary));
+            let version = library.and_then(|library| library.binary.glibc.clone());
             Some(version.map_or_else(|| "glibc".to_owned(), |version| format!("glibc {version}")))
         }
     }
-}
-
-/// `2.36` of a library that offers `GLIBC_2.36`.
-fn glibc_version(library: &Binary) -> Option<String> {
-    let numbers = |version: &String| {
-        let numbers = version.strip_prefix("GLIBC_")?;
-        let parts: Option<Vec<u32>> = numbers.split('.').map(|part| part.parse().ok()).collect();
-        Some((parts?, numbers.to_owned()))
-    };
-    library.facts.offers.iter().filter_map(numbers).max().map(|(_, version)| version)
 }
 
 /// What an image has in the place of a loader that it lacks: `musl 1.2.5`, or `glibc`.

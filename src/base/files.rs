@@ -26,9 +26,7 @@ impl Files {
     /// When there is none, or it cannot be opened.
     pub(super) fn open(&self, path: &str) -> io::Result<Box<dyn Read + Send>> {
         match self {
-            Self::Folder(folder) => {
-                Ok(Box::new(BufReader::with_capacity(1 << 17, fs::File::open(folder.join(path))?)))
-            }
+            Self::Folder(folder) => Ok(Box::new(BufReader::with_capacity(1 << 17, fs::File::open(folder.join(path))?))),
             Self::Archive(archive) => {
                 let (start, size) = member(archive, path)?;
                 let mut file = fs::File::open(archive)?;

@@ -169,14 +169,16 @@ impl Symbols {
         required: &[(u16, String)],
     ) {
         const LOCAL: u16 = 0;
+        const FIRST: u16 = 2;
         const HIDDEN: u16 = 0x8000;
         let (bind, kind) = (info.st_bind(), info.st_type());
         if name.is_empty() || bind == elf::STB_LOCAL {
             return;
         }
         if section != elf::SHN_UNDEF {
-            // Versioned libraries also hold old versions of a symbol, which nothing new is bound to.
-            if version & HIDDEN == 0 && version != LOCAL {
+            // Versioned libraries also hold old versions of a symbol, which nothing new is bound to; what asks for no
+            // version at all gets the first one (`do_lookup_x` in glibc's `elf/dl-lookup.c`).
+            if version != LOCAL && (version & HIDDEN == 0 || version & !HIDDEN <= FIRST) {
                 self.defined.push(Name::of(name));
             }
             return;
@@ -192,7 +194,8 @@ impl Symbols {
                 }
             }
             None => {
-                self.wanted.push(Wanted { name: printable(name), data: matches!(kind, elf::STT_OBJECT | elf::STT_TLS) });
+                self.wanted
+                    .push(Wanted { name: printable(name), data: matches!(kind, elf::STT_OBJECT | elf::STT_TLS) });
             }
         }
     }

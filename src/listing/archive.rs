@@ -133,9 +133,10 @@ impl<R: Read> Archive<R> {
         if bytes.iter().all(|byte| *byte == 0) {
             return Ok(None);
         }
-        let sum = bytes.iter().enumerate().map(|(position, byte)| {
-            if CHECKSUM.contains(&position) { u32::from(b' ') } else { u32::from(*byte) }
-        });
+        let sum = bytes
+            .iter()
+            .enumerate()
+            .map(|(position, byte)| if CHECKSUM.contains(&position) { u32::from(b' ') } else { u32::from(*byte) });
         let sum: u32 = sum.sum();
         match header.cksum() {
             Ok(said) if said == sum => Ok(Some(header)),

@@ -36,10 +36,32 @@ pub(super) fn may_be_one(name: &str, facts: &ElfFacts) -> bool {
     named && built && facts.interpreter.is_none()
 }
 
+/// Whether a file is glibc's own library.
+pub(super) fn is_glibc(facts: &ElfFacts) -> bool {
+    facts.soname.as_deref() == Some("libc.so.6") && offers_private(facts)
+}
+
+fn offers_private(facts: &ElfFacts) -> bool {
+    facts.offers.iter().any(|version| version == "GLIBC_PRIVATE")
+}
+
+/// The version in the banner of glibc's library: not every release has new symbols, so these do not tell it.
+pub(super) fn glibc_version(facts: &ElfFacts, bytes: &[u8]) -> Option<String> {
+    const BEFORE: &[u8] = b" release version ";
+    let found = bytes.windows(BEFORE.len()).position(|window| window == BEFORE).filter(|_| is_glibc(facts))?;
+    let rest = bytes.get(found + BEFORE.len()..)?;
+    let end = rest.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.')?;
+    let version = std::str::from_utf8(&rest[..end]).ok()?.trim_end_matches('.');
+    (version.len() < 20 && version.contains('.')).then(|| version.to_owned())
+}
+
 impl Loader {
-    /// Looks for what a loader says of itself in its bytes.
-    pub(super) fn of(facts: &ElfFacts, bytes: &[u8]) -> Option<Self> {
-        if facts.offers.iter().any(|version| version == "GLIBC_PRIVATE") {
+    /// Looks for what a loader called `name` says of itself in its bytes.
+    pub(super) fn of(name: &str, facts: &ElfFacts, bytes: &[u8]) -> Option<Self> {
+        if !may_be_one(name, facts) {
+            return None;
+        }
+        if offers_private(facts) {
             return Some(Self::Glibc { folders: system_folders(bytes) });
         }
         if contains(bytes, b"musl libc") {
@@ -95,10 +117,7 @@ mod tests {
     #[test]
     fn folders_of_glibc_are_a_row_of_texts() {
         let debian = b"\x01/proc/self/exe\0/lib/x86_64-linux-gnu/\0/usr/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0glibc\0/lib/\0x";
-        assert_eq!(
-            system_folders(debian),
-            ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib"]
-        );
+        assert_eq!(system_folders(debian), ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib"]);
         assert_eq!(system_folders(b"a\0/lib64/\0/usr/lib64/"), ["/lib64", "/usr/lib64"]);
         assert_eq!(system_folders(b"/etc/ld.so.cache\0/var/tmp/\0"), [""; 0]);
     }

@@ -22,7 +22,8 @@ const LARGEST_BINARY: u64 = 8 << 30;
 /// Files that are kept whole are some kilobytes; `ld.so.cache` of a large system is some hundred.
 const KEPT_SIZE: u64 = 2 << 20;
 /// What Go says of a build that matters for where it runs; the rest may be long, and is nobody's business.
-const GO_SETTINGS: &[&str] = &["GO386", "GOAMD64", "GOARCH", "GOARM", "GOARM64", "GOMIPS", "GOMIPS64", "GOOS", "GOPPC64", "GORISCV64"];
+const GO_SETTINGS: &[&str] =
+    &["GO386", "GOAMD64", "GOARCH", "GOARM", "GOARM64", "GOMIPS", "GOMIPS64", "GOOS", "GOPPC64", "GORISCV64"];
 
 /// Bytes that can be read from any place.
 pub trait ReadSeek: Read + Seek {}
@@ -127,9 +128,10 @@ impl Reader<'_> {
         if text.len() > LONGEST_PATH {
             return Err(ListingError::TooMuch { what: format!("a path of {} bytes", text.len()) });
         }
-        self.left.paths = self.left.paths.checked_sub(text.len()).ok_or_else(|| ListingError::TooMuch {
-            what: format!("paths of more than {} bytes", self.limits.paths),
-        })?;
+        self.left.paths =
+            self.left.paths.checked_sub(text.len()).ok_or_else(|| ListingError::TooMuch {
+                what: format!("paths of more than {} bytes", self.limits.paths),
+            })?;
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 
@@ -203,12 +205,13 @@ impl Reader<'_> {
             go.settings.retain(|name, _| GO_SETTINGS.contains(&name.as_str()));
         }
         let unreadable = |source| ElfError::Unreadable { source };
-        let mut loader = None;
-        if size <= LOADER_SIZE && loader::may_be_one(name, &facts) {
+        let (mut loader, mut glibc) = (None, None);
+        if size <= LOADER_SIZE && (loader::may_be_one(name, &facts) || loader::is_glibc(&facts)) {
             bytes.rewind().map_err(unreadable)?;
             let mut all = Vec::new();
             bytes.read_to_end(&mut all).map_err(unreadable)?;
-            loader = Loader::of(&facts, &all);
+            glibc = loader::glibc_version(&facts, &all);
+            loader = Loader::of(name, &facts, &all);
         }
         let linked = matches!(facts.linkage, Linkage::Dynamic | Linkage::SharedLibrary | Linkage::StaticPie);
         let symbols = if linked { Symbols::read(bytes).ok() } else { None };
@@ -219,7 +222,7 @@ impl Reader<'_> {
             }
             None => false,
         });
-        Ok(Binary { facts, symbols, loader })
+        Ok(Binary { facts, symbols, glibc, loader })
     }
 }
 
@@ -234,7 +237,9 @@ fn is_kept(path: &str) -> bool {
 fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     // A carriage return is what is wrong with many a script.
-    text.chars().map(|c| if c.is_control() && !matches!(c, '\t' | '\r') { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() && !matches!(c, '\t' | '\r') { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
 }
 
 /// A path without `.`, `..` and slashes that mean nothing, as container engines clean it; `None` when it leads out.

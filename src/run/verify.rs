@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OnceCell, oneshot};
 
-use crate::base::Bases;
+use crate::base::{BaseError, Bases};
 use crate::base_name::{BaseName, BaseNameError};
 use crate::blob::{Descriptor, Digest, Hasher};
 use crate::host;
@@ -169,18 +169,29 @@ impl Layers<'_> {
         if let Some(Record { format: FORMAT, listing }) = store.record(RECORD, &layer.digest) {
             return Ok(Arc::new(listing));
         }
-        if !Bases::is_local(self.name) {
-            let transfer = Transfer::start(self.session, format!("layer {}", layer.digest), layer.size);
-            self.bases.fetch_layer(self.name, layer, &|bytes| transfer.moved(bytes)).await?;
+        let mut listed = self.list(layer).await?;
+        if matches!(listed, Err(Error::Base(BaseError::Damaged { .. }))) && !Bases::is_local(self.name) {
+            // What the cache had of it is no good, and is there no more after this.
+            store.verify(layer)?;
+            listed = self.list(layer).await?;
         }
-        let (bases, name, store, described) = (self.bases.clone(), self.name.clone(), store.clone(), layer.clone());
-        let listed = computed(move || list(&bases, &name, &store, &described)).await?;
         let record = Record { format: FORMAT, listing: listed? };
         if let Err(error) = self.session.store.set_record(RECORD, &layer.digest, &record) {
             // It only saves work; the next run will say it where it matters.
             self.session.watch.event(Event::Note(format!("the listing of a layer was not kept: {error}")));
         }
         Ok(Arc::new(record.listing))
+    }
+
+    /// Fetches a layer, where it is not here, and lists it.
+    async fn list(&self, layer: &Descriptor) -> Result<Result<Listing, Error>, Error> {
+        if !Bases::is_local(self.name) {
+            let transfer = Transfer::start(self.session, format!("layer {}", layer.digest), layer.size);
+            self.bases.fetch_layer(self.name, layer, &|bytes| transfer.moved(bytes)).await?;
+        }
+        let (bases, name) = (self.bases.clone(), self.name.clone());
+        let (store, layer) = (self.session.store.clone(), layer.clone());
+        computed(move || list(&bases, &name, &store, &layer)).await
     }
 }
 

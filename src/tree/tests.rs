@@ -130,7 +130,11 @@ fn upper_layers_hide_replace_and_add() {
     // A folder of a layer takes the place of a link of the base: what breaks a merged /usr.
     assert_seen(&[base, "d lib\nf lib/mine 9"], true, &[("/lib/two", "Missing"), ("/lib/mine", "/lib/mine 9")]);
     // What a layer removes and has itself is there, whatever comes first.
-    assert_seen(&[base, "f was-folder/inside 6\nw was-folder"], true, &[("/was-folder/inside", "/was-folder/inside 6")]);
+    assert_seen(
+        &[base, "f was-folder/inside 6\nw was-folder"],
+        true,
+        &[("/was-folder/inside", "/was-folder/inside 6")],
+    );
     assert_seen(&[base, "f usr/lib/one 7\nw usr/lib/one"], true, &[("/usr/lib/one", "/usr/lib/one 7")]);
 }
 

@@ -142,8 +142,11 @@ mod tests {
 
     #[test]
     fn entries_of_the_own_architecture_are_taken() {
-        let libraries =
-            [(0x0303, "libz.so.1", "/lib/x86/libz.so.1"), (3, "libz.so.1", "/lib/i386/libz.so.1"), (0x0903, "liba", "/a")];
+        let libraries = [
+            (0x0303, "libz.so.1", "/lib/x86/libz.so.1"),
+            (3, "libz.so.1", "/lib/i386/libz.so.1"),
+            (0x0903, "liba", "/a"),
+        ];
         for old in [false, true] {
             for (platform, byte_order, paths) in [
                 ("linux/amd64", ByteOrder::Little, &["/lib/x86/libz.so.1"][..]),

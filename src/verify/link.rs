@@ -34,10 +34,7 @@ pub(super) struct Linking<'image, 'listing> {
 
 impl<'listing> Linking<'_, 'listing> {
     /// What the loader loads for `program`, the program first, and what is wrong with it.
-    pub(super) fn load(
-        &self,
-        program: Object<'listing>,
-    ) -> Result<(Vec<Object<'listing>>, Vec<Problem>), NeedsLower> {
+    pub(super) fn load(&self, program: Object<'listing>) -> Result<(Vec<Object<'listing>>, Vec<Problem>), NeedsLower> {
         let name = program.path.clone();
         let mut objects = vec![program];
         let mut problems = Vec::new();
@@ -71,9 +68,12 @@ impl<'listing> Linking<'_, 'listing> {
         if found_all && problems.is_empty() {
             problems.extend(self.symbols(&objects));
         }
-        problems.extend(objects.iter().filter(|object| opens_libraries(object)).map(|object| Problem::OpensLibraries {
-            by: object.path.clone(),
-        }));
+        problems.extend(
+            objects
+                .iter()
+                .filter(|object| opens_libraries(object))
+                .map(|object| Problem::OpensLibraries { by: object.path.clone() }),
+        );
         Ok((objects, problems))
     }
 
@@ -83,13 +83,7 @@ impl<'listing> Linking<'_, 'listing> {
             || objects.iter().chain([&self.loader]).any(|object| object.names.iter().any(|known| known == name))
     }
 
-    fn unfound(
-        &self,
-        name: &str,
-        by: &str,
-        outcome: Outcome<'listing>,
-        known: &[Problem],
-    ) -> Option<Problem> {
+    fn unfound(&self, name: &str, by: &str, outcome: Outcome<'listing>, known: &[Problem]) -> Option<Problem> {
         let told = known.iter().any(|problem| {
             matches!(problem, Problem::NoLibrary { name: told, .. } | Problem::RefusedLibrary { name: told, .. } if told == name)
         });
@@ -102,12 +96,8 @@ impl<'listing> Linking<'_, 'listing> {
             Outcome::Refused { path, why } => Some(Problem::RefusedLibrary { name, by, path, why }),
             Outcome::Nowhere { passed } => {
                 let foreign: Vec<&String> = passed.iter().map(|(path, _)| path).collect();
-                let elsewhere: Vec<String> = self
-                    .search
-                    .places(&name, PLACES)
-                    .into_iter()
-                    .filter(|path| !foreign.contains(&path))
-                    .collect();
+                let elsewhere: Vec<String> =
+                    self.search.places(&name, PLACES).into_iter().filter(|path| !foreign.contains(&path)).collect();
                 let configured = !self.search.is_musl && {
                     let folders = self.search.configured();
                     let folder = elsewhere.first().and_then(|path| Some(path.rsplit_once('/')?.0));
@@ -201,6 +191,7 @@ fn opens_libraries(object: &Object<'_>) -> bool {
 
 /// Versions that an object requires of another that is loaded and does not offer them: of each library the highest is told.
 fn versions(objects: &[Object<'_>], loader: &Object<'_>) -> Vec<Problem> {
+    let glibc = objects.iter().find_map(|object| object.binary.glibc.clone());
     let mut problems = Vec::new();
     for object in objects {
         let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -227,6 +218,7 @@ fn versions(objects: &[Object<'_>], loader: &Object<'_>) -> Vec<Problem> {
                 library: library.to_owned(),
                 path: holder.path.clone(),
                 highest: highest_of_kind(version, &holder.binary.facts),
+                glibc: glibc.clone().filter(|_| version.starts_with("GLIBC_")),
             });
         }
     }

@@ -64,7 +64,7 @@ pub enum Problem {
     NoLibrary { name: String, by: String, elsewhere: Vec<String>, passed: Vec<String>, configured: bool, is_musl: bool },
     #[error("`{by}` needs the library `{name}`, and the loader stops at `{path}`, which {why}")]
     RefusedLibrary { name: String, by: String, path: String, why: String },
-    #[error("`{by}` needs {version}{} of `{library}`, and `{path}` {}", example(.symbol.as_deref()), offers(.highest.as_deref()))]
+    #[error("`{by}` needs {version}{} of `{library}`, and `{path}` {}", example(.symbol.as_deref()), offers(.highest.as_deref(), .glibc.as_deref()))]
     NoVersion {
         by: String,
         version: String,
@@ -73,6 +73,8 @@ pub enum Problem {
         path: String,
         /// the highest of the same kind that is offered
         highest: Option<String>,
+        /// the version of the image's glibc, for one of glibc's own
+        glibc: Option<String>,
     },
     #[error("`{by}` needs the symbol `{symbol}`, which none of its libraries has{}", and_others(*.others))]
     NoSymbol { by: String, symbol: String, others: usize, libc: Option<String> },
@@ -116,10 +118,11 @@ fn example(symbol: Option<&str>) -> String {
     symbol.map_or_else(String::new, |symbol| format!(" (`{symbol}`)"))
 }
 
-fn offers(highest: Option<&str>) -> String {
-    match highest {
-        Some(highest) => format!("offers {highest} at most"),
-        None => "offers none of that kind".to_owned(),
+fn offers(highest: Option<&str>, glibc: Option<&str>) -> String {
+    match (highest, glibc) {
+        (_, Some(glibc)) => format!("is of glibc {glibc}"),
+        (Some(highest), None) => format!("offers {highest} at most"),
+        (None, None) => "offers none of that kind".to_owned(),
     }
 }
 
@@ -176,8 +179,10 @@ impl Hint for Problem {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Unfit { source, .. } => source.hints(),
-            Self::NoLoader { interpreter, other, platform, .. } => without_loader(interpreter, other.is_some(), *platform),
-            Self::NoVersion { version, highest, library, .. } => old_library(version, highest.as_deref(), library),
+            Self::NoLoader { interpreter, other, platform, .. } => {
+                without_loader(interpreter, other.is_some(), *platform)
+            }
+            Self::NoVersion { version, library, glibc, .. } => old_library(version, glibc.as_deref(), library),
             Self::NoLibrary { name, elsewhere, configured, is_musl, .. } => {
                 without_library(name, elsewhere.first(), *configured, *is_musl)
             }
@@ -219,13 +224,13 @@ fn without_loader(interpreter: &str, has_other: bool, platform: Platform) -> Vec
     own.into_iter().map(str::to_owned).chain([fixed.to_owned(), base.to_owned()]).collect()
 }
 
-fn old_library(version: &str, highest: Option<&str>, library: &str) -> Vec<String> {
+fn old_library(version: &str, glibc: Option<&str>, library: &str) -> Vec<String> {
     let Some(needed) = glibc_version(version) else {
         return vec![format!("take a base whose `{library}` offers {version}"), format!("link `{library}` statically")];
     };
     let mut hints = Vec::new();
-    if let Some((major, minor)) = highest.and_then(glibc_version) {
-        hints.push(format!("build it for the glibc that the image has: libc = \"gnu.{major}.{minor}\" (zig)"));
+    if let Some(glibc) = glibc {
+        hints.push(format!("build it for the glibc that the image has: libc = \"gnu.{glibc}\" (zig)"));
     }
     hints.push("build it static: libc = \"musl\"".to_owned());
     let newer = BASES.iter().find(|(has, _)| *has >= needed).map_or(String::new(), |(_, base)| format!(", as {base}"));
@@ -235,7 +240,10 @@ fn old_library(version: &str, highest: Option<&str>, library: &str) -> Vec<Strin
 
 fn without_library(name: &str, elsewhere: Option<&String>, configured: bool, is_musl: bool) -> Vec<String> {
     let Some(path) = elsewhere else {
-        return vec![format!("take a base that has `{name}`, or put it into the image"), format!("link `{name}` statically")];
+        return vec![
+            format!("take a base that has `{name}`, or put it into the image"),
+            format!("link `{name}` statically"),
+        ];
     };
     let folder = path.rsplit_once('/').map_or("/", |(folder, _)| folder);
     if configured {
@@ -257,11 +265,12 @@ mod tests {
             symbol: Some("__libc_start_main".into()),
             library: "libc.so.6".into(),
             path: "/lib/libc.so.6".into(),
-            highest: Some("GLIBC_2.31".into()),
+            highest: Some("GLIBC_2.30".into()),
+            glibc: Some("2.31".into()),
         };
         assert_eq!(
             problem.to_string(),
-            "`/app` needs GLIBC_2.34 (`__libc_start_main`) of `libc.so.6`, and `/lib/libc.so.6` offers GLIBC_2.31 at most"
+            "`/app` needs GLIBC_2.34 (`__libc_start_main`) of `libc.so.6`, and `/lib/libc.so.6` is of glibc 2.31"
         );
         assert_eq!(
             problem.hints(),

@@ -35,11 +35,7 @@ pub(super) struct Object<'listing> {
 #[derive(Debug)]
 pub(super) enum Outcome<'listing> {
     /// it is there
-    Found {
-        opened: String,
-        path: String,
-        binary: &'listing Binary,
-    },
+    Found { opened: String, path: String, binary: &'listing Binary },
     /// nothing, but for files of other machines that were passed over
     Nowhere { passed: Vec<(String, &'listing ElfFacts)> },
     /// the loader stops at a file that it cannot load: its path, and why, as a predicate
@@ -257,7 +253,9 @@ impl<'image, 'listing> Search<'image, 'listing> {
         let path = found.path;
         let binary = match &file.contents {
             Contents::Elf(binary) => binary,
-            Contents::Unreadable(why) | Contents::NotRead(why) => return Ok(Candidate::Wrong { path, why: why.clone() }),
+            Contents::Unreadable(why) | Contents::NotRead(why) => {
+                return Ok(Candidate::Wrong { path, why: why.clone() });
+            }
             Contents::Script(_) | Contents::Kept(_) | Contents::NotStartable(_) | Contents::Unread => {
                 return Ok(Candidate::Wrong { path, why: "is no ELF file".to_owned() });
             }
@@ -331,7 +329,8 @@ fn origin(object: &Object<'_>) -> String {
 }
 
 fn subfolders(platform: Platform) -> Vec<String> {
-    let level = platform.level().filter(|_| platform.architecture() == Architecture::Amd64).map_or(1, |level| level.major);
+    let level =
+        platform.level().filter(|_| platform.architecture() == Architecture::Amd64).map_or(1, |level| level.major);
     (2..=level).rev().map(|level| format!("glibc-hwcaps/x86-64-v{level}")).collect()
 }
 

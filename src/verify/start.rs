@@ -77,7 +77,9 @@ impl<'listing> Starter<'_, 'listing> {
         if name.contains('/') {
             return self.open(&self.absolute(name));
         }
-        Ok(self.on_path(name)?.ok_or_else(|| Problem::NotOnPath { name: name.to_owned(), path: self.path().to_owned() }))
+        Ok(self
+            .on_path(name)?
+            .ok_or_else(|| Problem::NotOnPath { name: name.to_owned(), path: self.path().to_owned() }))
     }
 
     fn path(&self) -> &str {
@@ -148,7 +150,12 @@ impl<'listing> Starter<'_, 'listing> {
     }
 
     /// What the kernel does with a file: starts a binary, or a script's interpreter instead.
-    fn follow(&self, found: Found<'_, 'listing>, depth: usize, started: &mut Started<'listing>) -> Result<(), NeedsLower> {
+    fn follow(
+        &self,
+        found: Found<'_, 'listing>,
+        depth: usize,
+        started: &mut Started<'listing>,
+    ) -> Result<(), NeedsLower> {
         let path = found.path.clone();
         if started.path.is_none() {
             started.path = Some(path.clone());

@@ -86,7 +86,8 @@ impl User {
         if let Some(file) = kept(tree, "/etc/group")? {
             for line in String::from_utf8_lossy(file).lines() {
                 let fields: Vec<&str> = line.split(':').collect();
-                let is_member = fields.get(3).is_some_and(|members| members.split(',').any(|member| member == entry[0]));
+                let is_member =
+                    fields.get(3).is_some_and(|members| members.split(',').any(|member| member == entry[0]));
                 if let Some(gid) = fields.get(2).and_then(|gid| gid.parse().ok()).filter(|_| is_member) {
                     groups.push(gid);
                 }

@@ -41,6 +41,7 @@ mod support_works;
 mod sysroot;
 mod toolchain_rows;
 mod variants;
+mod verify;
 mod words;
 mod words_arguments;
 mod words_configuration;
