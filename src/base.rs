@@ -28,7 +28,7 @@ use crate::store::{Store, StoreError};
 use documents::{described, is_attestation, layout_entries, parse};
 use files::Files;
 
-pub use error::{BaseError, Subject};
+pub use error::{BaseError, Role, Subject};
 
 /// The longest index, manifest or config that is read, in bytes; registries commonly refuse manifests above 4 MiB.
 const LONGEST_DOCUMENT: u64 = 4 << 20;
@@ -57,24 +57,24 @@ enum Place {
 pub struct Bases {
     store: Store,
     client: registry::Client,
-    role: &'static str,
+    role: Role,
 }
 
 impl Bases {
     /// Reads bases through `store` and `client`.
     #[must_use]
     pub fn new(store: Store, client: registry::Client) -> Self {
-        Self { store, client, role: "base" }
+        Self { store, client, role: Role::Base }
     }
 
     /// Reads images in the same way, which errors then call so.
     #[must_use]
     pub fn of_images(store: Store, client: registry::Client) -> Self {
-        Self { store, client, role: "image" }
+        Self { store, client, role: Role::Image }
     }
 
     fn subject(&self, name: &BaseName) -> Subject {
-        Subject { role: self.role, name: name.to_string() }
+        Subject { role: self.role, name: name.to_string().into() }
     }
 
     /// Lists the platforms of a base.

@@ -197,23 +197,23 @@ fn dynamic(
         loader: Object { names, opened: interpreter, path: found.path, binary: loader, by: Some(0) },
         preloads: variable("LD_PRELOAD").is_some(),
         binds_now: variable("LD_BIND_NOW").is_some(),
-        libc: libc(kind, &[]),
+        libc: Some(libc(kind, &[])),
     };
     let (objects, problems) =
         linking.load(Object { names: Vec::new(), opened: path.clone(), path, binary, by: None })?;
-    Ok((libc(kind, &objects), problems))
+    Ok((Some(libc(kind, &objects)), problems))
 }
 
 /// The libc that a loader brings, with its version: musl's own, or that of the loaded `libc.so.6`.
-fn libc(loader: &Loader, objects: &[Object<'_>]) -> Option<String> {
+fn libc(loader: &Loader, objects: &[Object<'_>]) -> String {
     match loader {
         Loader::Musl { version, .. } => {
-            Some(version.as_ref().map_or_else(|| "musl".to_owned(), |version| format!("musl {version}")))
+            version.as_ref().map_or_else(|| "musl".to_owned(), |version| format!("musl {version}"))
         }
         Loader::Glibc { .. } => {
             let library = objects.iter().find(|object| object.names.iter().any(|name| name == "libc.so.6"));
             let version = library.and_then(|library| library.binary.glibc.clone());
-            Some(version.map_or_else(|| "glibc".to_owned(), |version| format!("glibc {version}")))
+            version.map_or_else(|| "glibc".to_owned(), |version| format!("glibc {version}"))
         }
     }
 }
@@ -225,7 +225,7 @@ fn other_libc(tree: &Tree<'_>, platform: Platform, interpreter: &str) -> Result<
         match tree.find(path) {
             Ok(found) => {
                 if let Some(Contents::Elf(binary)) = found.node.file().map(|file| &file.contents) {
-                    return Ok(binary.loader.as_ref().and_then(|loader| libc(loader, &[])));
+                    return Ok(binary.loader.as_ref().map(|loader| libc(loader, &[])));
                 }
             }
             Err(Miss::NeedsLower) => return Err(NeedsLower),

@@ -14,15 +14,25 @@ use crate::store::StoreError;
 /// What is read, for sentences: prints as ``base `debian:12` ``.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// `base` or `image`
-    pub role: &'static str,
+    /// what it is to the user
+    pub role: Role,
     /// its name
-    pub name: String,
+    pub name: Box<str>,
+}
+
+/// What something that is read is to the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// what images are built on
+    Base,
+    /// what is looked at
+    Image,
 }
 
 impl fmt::Display for Subject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} `{}`", self.role, self.name)
+        let role = if self.role == Role::Base { "base" } else { "image" };
+        write!(formatter, "{role} `{}`", self.name)
     }
 }
 
@@ -150,8 +160,8 @@ impl Hint for BaseError {
             Self::SeveralImages { base, tags } | Self::NoImage { base, tags, .. } => {
                 let name = &base.name;
                 let untagged = name.rsplit_once(':').filter(|(left, _)| left.contains(':'));
-                let place = untagged.map_or(name.as_str(), |(left, _)| left);
-                let before = if base.role == "base" { "--base" } else { "anyarch verify" };
+                let place = untagged.map_or(&**name, |(left, _)| left);
+                let before = if base.role == Role::Base { "--base" } else { "anyarch verify" };
                 tags.iter().map(|tag| format!("{before} {place}:{tag}")).collect()
             }
             Self::NoLayout { folder, .. } => {

@@ -53,7 +53,7 @@ fn row(verified: &Verified) -> [String; 5] {
     let command = judgement.words.join(" ").escape_debug().to_string();
     let command = match command.chars().count() {
         0 => nothing(),
-        ..=COMMAND => command,
+        1..=COMMAND => command,
         _ => command.chars().take(COMMAND).chain("...".chars()).collect(),
     };
     [

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct ArmAttributes {
     /// `Tag_CPU_arch`: 4 is v5TE, 6 is v6, 10 is v7; absent means 0, before v4
     pub cpu_arch: u64,
-    /// `Tag_FP_arch`: 0 is none, 1 and 2 are VFPv1 and v2, 3 and 4 VFPv3, 5 and 6 VFPv4, 7 and 8 that of ARMv8
+    /// `Tag_FP_arch`: 0 is none, 1 and 2 are VFP v1 and v2, 3 and 4 v3, 5 and 6 v4, 7 and 8 that of ARM v8
     pub fp_arch: u64,
     /// `Tag_ABI_VFP_args`: 1 passes floats in VFP registers (hard float); absent means 0, in core registers
     pub vfp_args: u64,

@@ -144,7 +144,7 @@ fn float_mismatch(facts: &ElfFacts, needed: &'static str, platform: Platform) ->
 const ARM_NUMBERS: &[&str] =
     &["no FPU", "VFPv1", "VFPv2", "VFPv3", "VFPv3-D16", "VFPv4", "VFPv4-D16", "the FPU of ARMv8", "the FPU of ARMv8"];
 
-/// The ARM926 and the ARM1176, which v5 and v6 mean, have VFPv2. A v7 may have VFPv4 or VFPv3, and compilers for the one
+/// The ARM926 and the ARM1176, which v5 and v6 mean, have VFP v2. A v7 may have VFP v4 or v3, and compilers for the one
 /// rarely use what the other lacks: there it proves nothing.
 fn arm_numbers(facts: &ElfFacts, platform: Platform) -> Result<(), Mismatch> {
     let Some(attributes) = facts.arm_attributes else { return Ok(()) };

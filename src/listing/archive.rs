@@ -214,7 +214,7 @@ pub(super) fn damaged(what: &'static str) -> ListingError {
 
 /// A stream that broke, or that goes on for too long.
 pub(super) fn failed(error: io::Error) -> ListingError {
-    if error.get_ref().is_some_and(|inner| inner.is::<TooLong>()) {
+    if matches!(error.get_ref(), Some(inner) if inner.is::<TooLong>()) {
         return ListingError::TooMuch { what: "a tar that is too large for what it is packed in".to_owned() };
     }
     match error.kind() {

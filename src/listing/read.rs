@@ -231,7 +231,7 @@ fn is_kept(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
     matches!(name, "passwd" | "group" | "ld.so.cache" | "ld.so.conf")
         || path.contains("ld.so.conf.d/")
-        || (name.starts_with("ld-musl-") && name.ends_with(".path"))
+        || name.strip_prefix("ld-musl-").is_some_and(|rest| rest.split('.').nth(1) == Some("path"))
 }
 
 fn printable(bytes: &[u8]) -> String {

@@ -43,7 +43,7 @@ fn file(path: &str, data: &[u8]) -> Vec<u8> {
 fn pax(records: &[(&str, &str)]) -> Vec<u8> {
     let records = records.iter().map(|(key, value)| {
         let rest = format!(" {key}={value}\n");
-        let length = (1..).find(|digits| format!("{}", rest.len() + digits).len() == *digits).unwrap() + rest.len();
+        let length = (1..5).find(|digits| format!("{}", rest.len() + digits).len() == *digits).unwrap() + rest.len();
         format!("{length}{rest}")
     });
     member(EntryType::XHeader, "pax", "", records.collect::<String>().as_bytes())

@@ -106,7 +106,7 @@ fn name(directory: &Path, text: &str) -> Result<BaseName, Error> {
     if is_path && directory.join(text).is_dir() {
         return Ok(BaseName::Layout { folder: text.into(), tag: None });
     }
-    if is_path || (text.ends_with(".tar") && !text.contains(':')) {
+    if is_path || (!text.contains(':') && Path::new(text).extension().is_some_and(|extension| extension == "tar")) {
         return Ok(BaseName::Archive { file: text.into(), tag: None });
     }
     let wrong = |source: BaseNameError| Error::ImageName { text: text.to_owned(), source };

@@ -175,7 +175,8 @@ fn what_the_upper_layers_do_not_say_needs_the_ones_below() {
 fn hostile_layers_are_bounded() {
     let deep = format!("f {}x 1", "a/".repeat(2000));
     assert_seen(&[&deep], true, &[(&format!("{}x", "a/".repeat(2000)), &format!("/{}x 1", "a/".repeat(2000)))]);
-    let links: String = (0..60).map(|link| format!("l link{link} link{}\n", link + 1)).collect();
+    let links: Vec<String> = (0..60).map(|link| format!("l link{link} link{}", link + 1)).collect();
+    let links = links.join("\n");
     assert_seen(&[&links, "f link60 1"], true, &[("/link25", "/link60 1"), ("/link19", "Circle")]);
     // Hard links to links to each other, links through links, and a whiteout of the root.
     assert_seen(&["l a b\nh b a\nl c c/c/c\nf c/d 1\nw x\nq y"], true, &[("/a", "Circle"), ("/c/d", "Circle")]);

@@ -197,7 +197,7 @@ fn versions(objects: &[Object<'_>], loader: &Object<'_>) -> Vec<Problem> {
         let mut missing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         let mut holders: BTreeMap<&str, &Object<'_>> = BTreeMap::new();
         for required in object.binary.facts.versions.iter().filter(|required| !required.weak) {
-            let is_named = |holder: &&Object<'_>| holder.names.iter().any(|name| *name == required.library);
+            let is_named = |holder: &&Object<'_>| holder.names.contains(&required.library);
             // What is not there was told already.
             let Some(holder) = objects.iter().chain([loader]).find(is_named) else { continue };
             let offered = &holder.binary.facts.offers;

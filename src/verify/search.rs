@@ -171,7 +171,7 @@ impl<'image, 'listing> Search<'image, 'listing> {
             for object in chain.map(|object| &objects[object]) {
                 let facts = &object.binary.facts;
                 let path = facts.runpath.as_deref().or(facts.rpath.as_deref()).unwrap_or_default();
-                folders.extend(self.musl_rpath(path, object));
+                folders.extend(musl_rpath(path, object));
             }
             return folders;
         }
@@ -194,13 +194,6 @@ impl<'image, 'listing> Search<'image, 'listing> {
 
     fn listed(&self, path: Option<&str>, object: &Object<'listing>) -> Vec<String> {
         path.into_iter().flat_map(|path| path.split(':')).filter_map(|folder| self.expanded(folder, object)).collect()
-    }
-
-    /// musl knows `$ORIGIN` alone; any other variable makes it leave the whole path aside.
-    fn musl_rpath(&self, path: &str, object: &Object<'listing>) -> Vec<String> {
-        let origin = origin(object);
-        let path = path.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
-        if path.contains('$') { Vec::new() } else { musl_folders(&path) }
     }
 
     /// A path of glibc's with its variables replaced; `None` where one is not known, which drops it.
@@ -312,13 +305,20 @@ pub(super) fn kept<'listing>(tree: &Tree<'listing>, path: &str) -> Result<Option
     }
 }
 
-/// Whether a loader takes two files to be of one machine: RISC-V and LoongArch have several calling conventions, each with
+/// Whether a loader takes two files to be of one machine: RISC-V and `LoongArch` have several calling conventions, each with
 /// libraries of its own.
 pub(super) fn same_machine(one: &ElfFacts, other: &ElfFacts) -> bool {
     const RISCV: u16 = 243;
     const LOONGARCH: u16 = 258;
     let header = |facts: &ElfFacts| (facts.class, facts.byte_order, facts.machine);
     header(one) == header(other) && (!matches!(one.machine, RISCV | LOONGARCH) || one.abi() == other.abi())
+}
+
+/// musl knows `$ORIGIN` alone; any other variable makes it leave the whole path aside.
+fn musl_rpath(path: &str, object: &Object<'_>) -> Vec<String> {
+    let origin = origin(object);
+    let path = path.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
+    if path.contains('$') { Vec::new() } else { musl_folders(&path) }
 }
 
 /// The folder that an object was opened in.

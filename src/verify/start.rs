@@ -66,7 +66,7 @@ impl<'listing> Starter<'_, 'listing> {
             started.problems.push(Problem::ShellCommand { shell: name.clone() });
         }
         match self.locate(name)? {
-            Ok(found) => self.follow(found, 0, &mut started)?,
+            Ok(found) => self.follow(&found, 0, &mut started)?,
             Err(problem) => started.problems.push(problem),
         }
         Ok(started)
@@ -152,7 +152,7 @@ impl<'listing> Starter<'_, 'listing> {
     /// What the kernel does with a file: starts a binary, or a script's interpreter instead.
     fn follow(
         &self,
-        found: Found<'_, 'listing>,
+        found: &Found<'_, 'listing>,
         depth: usize,
         started: &mut Started<'listing>,
     ) -> Result<(), NeedsLower> {
@@ -228,7 +228,7 @@ impl<'listing> Starter<'_, 'listing> {
                 return Ok(());
             }
         };
-        self.follow(found, depth + 1, started)?;
+        self.follow(&found, depth + 1, started)?;
         if started.problems.iter().all(|problem| problem.verdict() != super::Verdict::Fails)
             && interpreter.rsplit('/').next() == Some("env")
             && let Some(name) = asked_of_env(argument)
@@ -237,7 +237,7 @@ impl<'listing> Starter<'_, 'listing> {
                 // Through env, another program is the one that runs in the end.
                 Some(found) if depth < SCRIPTS => {
                     started.binary = None;
-                    self.follow(found, depth + 1, started)?;
+                    self.follow(&found, depth + 1, started)?;
                 }
                 Some(_) => started.problems.push(Problem::TooManyScripts { script }),
                 None => {

@@ -42,6 +42,7 @@ mod sysroot;
 mod toolchain_rows;
 mod variants;
 mod verify;
+mod verify_truth;
 mod words;
 mod words_arguments;
 mod words_configuration;

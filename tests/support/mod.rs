@@ -7,6 +7,7 @@ pub mod debian_sources;
 pub mod docker;
 pub mod layout;
 pub mod machine;
+pub mod made;
 pub mod mirror;
 pub mod process;
 pub mod program;
