@@ -31,6 +31,7 @@ test: tools
 
 test-full: tools
 	$(ENVIRONMENT)
+	scripts/install-test-tools crane
 	$(call stage,'build')
 	cargo test --locked --no-run
 	$(call stage,'full tests$(if $(PART),: $(PART))')

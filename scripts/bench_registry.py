@@ -92,6 +92,18 @@ class Registry:
         self.request("PUT", where, content, OCI + kind)
         return {"mediaType": OCI + kind, "digest": digest(content), "size": len(content)}
 
+    def get(self, path, kinds):
+        """The JSON document at a path below /v2/, as one of those media types."""
+        request = urllib.request.Request(f"http://{self.host}/v2/{path}", headers={"Accept": ", ".join(kinds)})
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    def size(self, path):
+        """The length of what is at a path below /v2/, in bytes."""
+        request = urllib.request.Request(f"http://{self.host}/v2/{path}", method="HEAD")
+        with urllib.request.urlopen(request) as answer:
+            return int(answer.headers["Content-Length"])
+
     @staticmethod
     def request(method, where, content, media_type="application/octet-stream"):
         request = urllib.request.Request(where, data=content, method=method, headers={"Content-Type": media_type})

@@ -6,8 +6,9 @@ mod documents;
 mod error;
 mod files;
 
-use std::io::{self, Read, Write as _};
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use oci_spec::image as oci;
@@ -18,14 +19,14 @@ use crate::blob::{
     MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST,
 };
 use crate::image::BaseImage;
-use crate::layer;
+use crate::layer::{self, LayerError};
 use crate::platform::Platform;
 use crate::reference::Repository;
 use crate::registry;
 use crate::static_base;
-use crate::store::{Store, StoreError};
+use crate::store::{STATIC_LAYER, Store, StoreError};
 
-use documents::{described, is_attestation, layout_entries, parse};
+use documents::{described, is_attestation, layers, layout_entries, parse};
 use files::Files;
 
 pub use error::{BaseError, Role, Subject};
@@ -34,6 +35,12 @@ pub use error::{BaseError, Role, Subject};
 const LONGEST_DOCUMENT: u64 = 4 << 20;
 /// How deep indexes may hold indexes.
 const DEEPEST_INDEX: usize = 3;
+/// The most entries that are read of a base's indexes, all together; the largest images that there are have a few dozen.
+const MOST_ENTRIES: usize = 1000;
+/// The most layers that a base may have; no runtime mounts more than some hundred.
+const MOST_LAYERS: usize = 500;
+/// The largest layer, in bytes: 1 TiB.
+const LARGEST_LAYER: u64 = 1 << 40;
 
 /// What a base offers.
 #[derive(Clone, Debug)]
@@ -97,6 +104,8 @@ impl Bases {
                 let fetched =
                     fetched.map_err(|source| BaseError::Registry { base: base.clone(), source: Box::new(source) })?;
                 let size = fetched.bytes.len() as u64;
+                let named = self.store.remember_name(&fetched.digest, &base.name);
+                named.map_err(|source| BaseError::Store { base: base.clone(), source })?;
                 (
                     Place::Registry(reference.repository.clone()),
                     vec![Descriptor::new(&fetched.media_type, fetched.digest, size)],
@@ -120,14 +129,22 @@ impl Bases {
 
     /// Replaces every index among `top` by what it holds.
     async fn flatten(&self, base: &Subject, place: &Place, top: Vec<Descriptor>) -> Result<Vec<Descriptor>, BaseError> {
-        let mut flat = Vec::new();
+        let (mut flat, mut seen, mut entries_left) = (Vec::new(), BTreeSet::new(), MOST_ENTRIES);
         let mut pending: Vec<(usize, Descriptor)> = top.into_iter().rev().map(|descriptor| (0, descriptor)).collect();
         while let Some((depth, descriptor)) = pending.pop() {
             match descriptor.media_type.as_str() {
                 MEDIA_TYPE_MANIFEST | MEDIA_TYPE_DOCKER_MANIFEST => flat.push(descriptor),
-                MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX if depth < DEEPEST_INDEX => {
+                MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX if depth >= DEEPEST_INDEX => {
+                    return Err(BaseError::TooDeep { base: base.clone(), digest: descriptor.digest });
+                }
+                // An index that is named twice offers nothing more.
+                MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX if !seen.insert(descriptor.digest) => {}
+                MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX => {
                     let bytes = self.document(base, place, "index", &descriptor).await?;
                     let index: oci::ImageIndex = parse(base, "index", &descriptor.digest, &bytes)?;
+                    entries_left = entries_left
+                        .checked_sub(index.manifests().len())
+                        .ok_or_else(|| BaseError::TooMany { base: base.clone(), what: "images", most: MOST_ENTRIES })?;
                     let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
                     let entries: Vec<Descriptor> =
                         entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
@@ -166,7 +183,7 @@ impl Bases {
         let bytes = self.document(base, place, "manifest", entry).await?;
         let manifest: oci::ImageManifest = parse(base, "manifest", &entry.digest, &bytes)?;
         let config = described(base, manifest.config())?;
-        let layers = manifest.layers().iter().map(|layer| described(base, layer)).collect::<Result<_, _>>()?;
+        let layers = layers(base, &manifest)?;
         let bytes = self.document(base, place, "config", &config).await?;
         Ok((layers, parse(base, "config", &config.digest, &bytes)?))
     }
@@ -210,17 +227,20 @@ impl Bases {
         let entries = static_base::entries();
         let no_files = |path: &Path| Err(io::Error::new(io::ErrorKind::NotFound, path.display().to_string()));
         let key = layer::key(&entries, mtime, &no_files).map_err(BaseError::Static)?;
-        let recorded: Option<(Descriptor, Digest)> = self.store.record("layer", &key);
+        let recorded: Option<(Descriptor, Digest)> = self.store.record(STATIC_LAYER, &key);
         let known = recorded.filter(|(layer, _)| self.store.has(&layer.digest, layer.size));
         let (descriptor, diff_id) = if let Some(known) = known {
             known
         } else {
             let mut blob = self.store.writer().map_err(kept)?;
             let open = |_: &Path| Err(io::ErrorKind::NotFound.into());
-            let made = layer::write(&entries, mtime, &open, &mut blob).map_err(BaseError::Static)?;
+            let made = layer::write(&entries, mtime, &open, &mut blob).map_err(|error| match error {
+                LayerError::Write(error) => kept(self.store.failed(error)),
+                other => BaseError::Static(other),
+            })?;
             let (digest, size) = blob.finish().map_err(kept)?;
             let made = (Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size), made.diff_id);
-            self.store.set_record("layer", &key, &made).map_err(kept)?;
+            self.store.set_record(STATIC_LAYER, &key, &made).map_err(kept)?;
             made
         };
         let config = serde_json::json!({
@@ -287,15 +307,25 @@ impl Bases {
         matches!(name, BaseName::Layout { .. } | BaseName::Archive { .. })
     }
 
+    /// The file that is a layer of a base already: of a layout on disk.
+    #[must_use]
+    pub fn layer_file(&self, name: &BaseName, layer: &Descriptor) -> Option<PathBuf> {
+        match place_of(name) {
+            Some(Place::Layout(Files::Folder(folder))) => Some(folder.join(files::blob(&layer.digest))),
+            _ => None,
+        }
+    }
+
     fn copy_layer(&self, base: &Subject, files: &Files, layer: &Descriptor) -> Result<(), BaseError> {
         let read = |source| BaseError::Read { base: base.clone(), source };
         let kept = |source| BaseError::Store { base: base.clone(), source };
         let mut file = files.open(&files::blob(&layer.digest)).map_err(read)?;
         let mut blob = self.store.writer().map_err(kept)?;
-        io::copy(&mut file, &mut blob).and_then(|_| blob.flush()).map_err(read)?;
+        let failed = |error| StoreError::within(error).map_or_else(read, kept);
+        io::copy(&mut file, &mut blob).map_err(failed)?;
         match blob.finish_as(layer) {
             Err(StoreError::WrongDigest { .. }) => Err(BaseError::Damaged { base: base.clone(), digest: layer.digest }),
-            other => other.map_err(kept),
+            other => other.and_then(|()| self.store.remember_name(&layer.digest, &base.name)).map_err(kept),
         }
     }
 

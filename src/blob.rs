@@ -57,7 +57,7 @@ impl Digest {
 }
 
 /// Computes a [`Digest`] over bytes that arrive in pieces.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hasher {
     state: Sha256,
     size: u64,
@@ -68,6 +68,12 @@ impl Hasher {
     pub fn update(&mut self, bytes: &[u8]) {
         self.state.update(bytes);
         self.size += bytes.len() as u64;
+    }
+
+    /// The length of all pieces so far, in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
     }
 
     /// The digest of all pieces, and their length in bytes.

@@ -2,8 +2,16 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+
+mod login;
+
+use crate::quantity;
+use crate::store::Kind;
+
+pub use login::{Login, Logout, Unseen};
 
 /// Build a Go, Rust or C project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
 ///
@@ -33,6 +41,13 @@ pub enum Command {
     /// Look for compilers, linkers and Rust targets, or install those that need no root
     #[command(subcommand)]
     Toolchain(Toolchain),
+    /// See what the cache folder holds, or remove some of it
+    #[command(subcommand)]
+    Cache(Cache),
+    /// Log in to a registry, for this program, docker, podman and all others that read docker's file
+    Login(Login),
+    /// Forget the login of a registry
+    Logout(Logout),
 }
 
 /// `anyarch init`
@@ -125,6 +140,53 @@ pub struct ToolchainInstall {
     /// For what
     #[command(flatten)]
     pub scope: ToolchainScope,
+}
+
+/// `anyarch cache`
+#[derive(Debug, Subcommand)]
+pub enum Cache {
+    /// Print the folder
+    Path,
+    /// List what is in it, the largest first
+    Ls(CacheList),
+    /// Bring it within its size limit, and remove what killed runs left; waits until no build uses it
+    Prune(CachePrune),
+}
+
+/// `anyarch cache ls`
+#[derive(Debug, Args)]
+pub struct CacheList {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `anyarch cache prune`
+#[derive(Debug, Args)]
+pub struct CachePrune {
+    /// Keep at most SIZE (500MB, 20GB, 1.5GiB) of what builds stored
+    #[arg(long, value_name = "SIZE", value_parser = quantity::size)]
+    pub max_size: Option<u64>,
+    /// Remove what builds stored and none used for AGE (12h, 7d, 2w)
+    #[arg(long, value_name = "AGE", value_parser = quantity::time)]
+    pub older_than: Option<Duration>,
+    /// Remove everything of the kind, as `anyarch cache ls` names it: toolchain, sysroot, base-layer, ...
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kind, conflicts_with_all = ["max_size", "older_than"])]
+    pub kind: Vec<Kind>,
+    /// Remove everything: compilers, packages and sysroots, too
+    #[arg(long, conflicts_with_all = ["max_size", "older_than", "kind"])]
+    pub all: bool,
+    /// Say what would go, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    let known = Kind::ALL.map(Kind::name).join(", ");
+    Kind::from_name(text).ok_or_else(|| format!("there is {known}"))
 }
 
 /// What toolchains are for.
@@ -223,6 +285,9 @@ pub struct Destination {
     /// Push to the registries of the tags
     #[arg(long)]
     pub push: bool,
+    /// How many requests to registries may be open at once; 4 when left out
+    #[arg(long, value_name = "N")]
+    pub push_jobs: Option<NonZeroUsize>,
     /// Where the image goes: type=oci,dest=FILE[,tar=false], with `-` for stdout, or type=registry;
     /// the layout .anyarch/out/NAME when left out
     #[arg(short, long, value_name = "SPEC", conflicts_with = "push")]

@@ -1,14 +1,19 @@
 //! One file a command: it turns arguments into a run and what comes out of it into lines.
 
 pub mod build;
+pub mod cache;
 pub mod init;
+pub mod login;
+pub mod logout;
 pub mod plan;
 pub mod platforms;
 pub mod toolchain;
 pub mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use etcetera::BaseStrategy;
 
 use crate::base::BaseError;
 use crate::cli::{Destination, Request};
@@ -18,16 +23,23 @@ use crate::hint::Hint;
 use crate::image::ImageError;
 use crate::install::InstallError;
 use crate::plan::PlanError;
-use crate::registry::CredentialEnvironment;
+use crate::quantity;
+use crate::registry::{CredentialEnvironment, LoginError};
 use crate::run::error::Error;
+use crate::run::event::{Event, Watch as _};
 use crate::run::files::FileError;
 use crate::run::flags::Flags;
+use crate::run::moved::Moved;
 use crate::run::session::Session;
 use crate::store::Store;
 use crate::ui::Ui;
 
 /// The environment variable that names the cache folder.
 pub const CACHE_DIR: &str = "ANYARCH_CACHE_DIR";
+/// The environment variable that says how large what builds store in the cache may grow.
+pub const CACHE_LIMIT: &str = "ANYARCH_CACHE_LIMIT";
+/// How large that may grow when nobody says, in bytes.
+const DEFAULT_CACHE_LIMIT: u64 = 20_000_000_000;
 /// The environment variable that names the folder of the user's own toolchain rows.
 pub const CONFIG_DIR: &str = "ANYARCH_CONFIG_DIR";
 
@@ -36,26 +48,50 @@ pub const CONFIG_DIR: &str = "ANYARCH_CONFIG_DIR";
 /// # Errors
 /// When there is no folder to work in, or the cache cannot be used.
 fn session(ui: &Arc<Ui>) -> Result<Session, Error> {
-    let directory = std::env::current_dir().map_err(|source| Error::Read { path: ".".into(), source })?;
+    let directory = directory()?;
     let strategy = etcetera::choose_base_strategy().ok();
-    let folder = |variable: &str, default: Option<PathBuf>| {
-        let given = std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-        given.map(|given| directory.join(given)).or_else(|| default.map(|default| default.join("anyarch")))
+    let cache = cache_folder(&directory);
+    let waiting = || {
+        let note = format!("something is being removed from `{}`: waiting until it is done", cache.display());
+        ui.event(Event::Note(note));
     };
-    let cache = folder(CACHE_DIR, strategy.as_ref().map(etcetera::BaseStrategy::cache_dir));
-    let cache = cache.unwrap_or_else(|| std::env::temp_dir().join("anyarch"));
     let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let proxies = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
     Ok(Session {
-        store: Store::open(cache)?,
+        store: Store::open_waiting(&cache, waiting)?,
         children: Children::default(),
         watch: ui.clone(),
+        moved: Moved::default(),
         epoch: std::env::var("SOURCE_DATE_EPOCH").ok(),
-        configuration_folder: folder(CONFIG_DIR, strategy.as_ref().map(etcetera::BaseStrategy::config_dir)),
+        configuration_folder: folder(&directory, CONFIG_DIR, strategy.as_ref().map(BaseStrategy::config_dir)),
         credentials: credentials(),
         proxied: proxies.iter().any(is_set),
         directory,
     })
+}
+
+fn directory() -> Result<PathBuf, Error> {
+    std::env::current_dir().map_err(|source| Error::Read { path: ".".into(), source })
+}
+
+/// The folder that an environment variable names, else ours in a folder of the platform.
+fn folder(directory: &Path, variable: &str, default: Option<PathBuf>) -> Option<PathBuf> {
+    let given = std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    given.map(|given| directory.join(given)).or_else(|| default.map(|default| default.join("anyarch")))
+}
+
+/// The cache folder, whether or not it is there.
+fn cache_folder(directory: &Path) -> PathBuf {
+    let default = etcetera::choose_base_strategy().ok().map(|strategy| strategy.cache_dir());
+    folder(directory, CACHE_DIR, default).unwrap_or_else(|| std::env::temp_dir().join("anyarch"))
+}
+
+/// How large what builds store in the cache may grow, in bytes; `None` for no limit.
+fn cache_limit() -> Result<Option<u64>, Error> {
+    let Some(text) = std::env::var_os(CACHE_LIMIT).filter(|text| !text.is_empty()) else {
+        return Ok(Some(DEFAULT_CACHE_LIMIT));
+    };
+    quantity::limit(&text.to_string_lossy()).map_err(|source| Error::CacheLimit { variable: CACHE_LIMIT, source })
 }
 
 fn credentials() -> CredentialEnvironment {
@@ -65,6 +101,7 @@ fn credentials() -> CredentialEnvironment {
         docker_config: path("DOCKER_CONFIG"),
         registry_auth_file: path("REGISTRY_AUTH_FILE"),
         xdg_runtime_dir: path("XDG_RUNTIME_DIR"),
+        ..CredentialEnvironment::default()
     }
 }
 
@@ -90,6 +127,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         insecure_registries: request.insecure_registry,
         tags: destination.tag,
         push: destination.push,
+        push_jobs: destination.push_jobs.map(std::num::NonZeroUsize::get),
         output: destination.output,
         install_missing: request.install_missing,
         single_manifest: destination.single_manifest,
@@ -131,13 +169,17 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Layer(_)
         | Error::Sink(_)
         | Error::Image(_)
+        | Error::Login(
+            LoginError::Input(_) | LoginError::NoHome | LoginError::Credentials(_) | LoginError::Write { .. },
+        )
         | Error::CrateRows(_) => Exit::Failure,
         Error::Base(_)
         | Error::BaseImage { .. }
         | Error::Listing { .. }
         | Error::TooManyFiles { .. }
         | Error::Push { .. }
-        | Error::Client(_) => Exit::Registry,
+        | Error::Client(_)
+        | Error::Login(LoginError::Registry(_)) => Exit::Registry,
         _ => Exit::Usage,
     }
 }

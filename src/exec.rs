@@ -1,6 +1,7 @@
 //! The only place that starts processes: an [`Invocation`] becomes a child in a process group of its own, with no
 //! standard input, that ends when we do. How many compilers work at once is for [`Jobs`] to say.
 
+mod conversation;
 mod jobs;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use crate::cargo::inherited_variables_to_remove;
 use crate::hint::Hint;
 use crate::invocation::Invocation;
 
+pub use conversation::{ConversationError, converse};
 pub use jobs::{Jobs, Place, join_jobserver, lost_jobserver};
 
 /// How long children that were asked to end may take: compilers remove their temporary files.

@@ -22,6 +22,9 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => commands::verify::run(arguments),
         Command::Platforms(arguments) => commands::platforms::run(&arguments),
         Command::Toolchain(arguments) => commands::toolchain::run(arguments),
+        Command::Cache(arguments) => commands::cache::run(arguments),
+        Command::Login(arguments) => commands::login::run(&arguments),
+        Command::Logout(arguments) => commands::logout::run(&arguments),
     };
     exit.into()
 }

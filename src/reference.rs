@@ -8,8 +8,10 @@ use std::str::FromStr;
 use crate::blob::Digest;
 
 mod error;
+mod namespace;
 
 pub use error::ReferenceError;
+pub use namespace::{Namespace, NamespaceError};
 
 /// The registry that short names mean.
 pub const DOCKER_HUB: &str = "docker.io";

@@ -4,13 +4,15 @@ pub mod archive;
 pub mod layout;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::blob::{Descriptor, MEDIA_TYPE_INDEX, REF_NAME, canonical_json};
+use crate::full_disk;
 use crate::hint::Hint;
 use crate::image::Image;
+use crate::store::StoreError;
 
 /// An image as it is published: its index, its manifests and configs as bytes, its layers in the store.
 #[derive(Clone, Debug)]
@@ -25,13 +27,22 @@ pub struct Bundle {
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
     /// The file system refused.
-    #[error("`{path}` cannot be written")]
+    #[error("{}", full_disk::cannot_be_written(path, source))]
     Write {
         /// the place
         path: PathBuf,
         /// why
         #[source]
         source: io::Error,
+    },
+    /// A layer that the store does not give.
+    #[error("the image for `{path}` is not whole")]
+    Blob {
+        /// the place
+        path: PathBuf,
+        /// which, and why
+        #[source]
+        source: StoreError,
     },
     /// A folder that holds something else than a layout.
     #[error("`{path}` is there already and is no OCI layout")]
@@ -41,13 +52,25 @@ pub enum SinkError {
     },
 }
 
+impl SinkError {
+    /// Tells a layer that is not whole from a place that cannot be written.
+    fn of(path: &Path, error: io::Error) -> Self {
+        let path = path.to_owned();
+        match StoreError::within(error) {
+            Ok(source) => Self::Blob { path, source },
+            Err(source) => Self::Write { path, source },
+        }
+    }
+}
+
 impl Hint for SinkError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NotALayout { path } => {
                 vec![format!("choose another folder: -o type=oci,dest={}-image,tar=false", path.display())]
             }
-            Self::Write { .. } => Vec::new(),
+            Self::Write { source, .. } => full_disk::hints(source),
+            Self::Blob { source, .. } => source.hints(),
         }
     }
 }

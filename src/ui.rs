@@ -1,20 +1,29 @@
 //! The only writer to stdout and stderr. A person at a terminal sees bars and a line a unit; a pipeline plain lines.
 //! stdout is data alone.
 
-use std::collections::BTreeMap;
+mod board;
+mod moving;
+mod row;
+mod screen;
+mod words;
+
 use std::fmt::Display;
-use std::io::{self, IsTerminal as _, Write as _};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Table, TableStyle};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::hint::Hint;
 use crate::platform::Platform;
-use crate::run::event::{Event, InstallStep, Watch};
+use crate::run::event::{Event, InstallStep, TransferEnd, Watch};
 use crate::verify::Verdict;
+
+use board::{Ended, Key};
+use moving::Moving;
+use screen::Screen;
+
+pub use words::{age, bytes, seconds, traffic};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default();
@@ -23,24 +32,22 @@ const DONE: Style = AnsiColor::Green.on_default();
 
 /// Shows what happens.
 pub struct Ui {
-    bars: Option<MultiProgress>,
-    running: Mutex<BTreeMap<(&'static str, u64), ProgressBar>>,
+    screen: Screen,
     verbose: bool,
 }
 
 impl Ui {
-    /// Bars where stderr is a terminal that can show them.
+    /// Bars where stderr is a terminal that can show them, and lines elsewhere; `verbose` shows what compilers say that
+    /// succeed.
     #[must_use]
     pub fn new(verbose: bool) -> Self {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let bars = (io::stderr().is_terminal() && !dumb).then(MultiProgress::new);
-        Self { bars, running: Mutex::default(), verbose }
+        Self { screen: Screen::new(), verbose }
     }
 
     /// Prints a line of data to stdout.
     pub fn data(&self, line: &str) {
         // Whoever reads may have gone away; there is nobody left to tell.
-        let _ = writeln!(io::stdout().lock(), "{line}");
+        self.screen.above(|| drop(writeln!(io::stdout().lock(), "{line}")));
     }
 
     /// Prints a table of data to stdout: columns that line up, a line a row however narrow the terminal is, nothing
@@ -54,18 +61,20 @@ impl Ui {
         table.to_string().lines().for_each(|line| self.data(line.trim_end()));
     }
 
-    /// Prints a line for people to stderr, above the bars.
+    /// Prints a line for people to stderr.
     pub fn line(&self, line: &str) {
-        let print = || drop(writeln!(anstream::stderr().lock(), "{line}"));
-        match &self.bars {
-            Some(bars) => bars.suspend(print),
-            None => print(),
-        }
+        self.screen.above(|| screen::say(line));
+    }
+
+    /// Asks a person for something: words to stderr, behind which the answer is typed.
+    pub fn ask(&self, words: &str) {
+        let mut stderr = io::stderr().lock();
+        let _ = write!(stderr, "{words}").and_then(|()| stderr.flush());
     }
 
     /// Prints an error with what caused it, then its hints after a blank line.
     pub fn error<E: std::error::Error + Hint>(&self, error: &E) {
-        self.clear();
+        self.screen.clear();
         self.line(&format!("{ERROR}error{ERROR:#}: {error}"));
         let mut shown = error.to_string();
         let mut source = error.source();
@@ -101,24 +110,18 @@ impl Ui {
         }
     }
 
-    fn clear(&self) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.values().for_each(ProgressBar::finish_and_clear);
-        running.clear();
+    fn start(&self, key: Key, what: String, size: Option<(u64, u64)>) {
+        self.screen.update(|board, now: Instant| {
+            board.start(key, what, size.map(|(at, size)| Moving::new(at, size, now)), now);
+        });
     }
 
-    fn start(&self, kind: &'static str, id: u64, bar: impl FnOnce() -> ProgressBar) {
-        if let Some(bars) = &self.bars {
-            let bar = bars.add(bar());
-            bar.enable_steady_tick(Duration::from_millis(120));
-            self.running.lock().unwrap_or_else(PoisonError::into_inner).insert((kind, id), bar);
-        }
+    fn reach(&self, key: Key, at: u64) {
+        self.screen.update(|board, now| board.reach(key, at, now));
     }
 
-    fn end(&self, kind: &'static str, id: u64) {
-        if let Some(bar) = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&(kind, id)) {
-            bar.finish_and_clear();
-        }
+    fn end(&self, key: Key) -> Option<Ended> {
+        self.screen.update(|board, now| board.end(key, now))
     }
 
     fn unit(&self, platform: &impl Display, program: &str, stage: &str, elapsed: Duration) {
@@ -135,28 +138,36 @@ impl Ui {
 
     /// A bar at a terminal, a line in a pipeline.
     fn installing(&self, what: &str, step: &InstallStep) {
-        self.end("install", 0);
-        let size = match step {
-            InstallStep::Downloading { size, .. } | InstallStep::Unpacking { size } => Some(*size),
-            InstallStep::Waiting | InstallStep::Rustup => None,
-        };
-        let words = match step {
-            InstallStep::Waiting => "waiting for another anyarch that installs it".to_owned(),
-            InstallStep::Downloading { host, at: 0, size } => format!("downloading {} from {host}", bytes(*size)),
-            InstallStep::Downloading { host, at, size } => {
-                format!("downloading {} from {host}, of which {} are here", bytes(*size), bytes(*at))
+        let (words, at, size) = match step {
+            InstallStep::Waiting => ("waiting for another anyarch that installs it".to_owned(), 0, None),
+            InstallStep::Downloading { host, at: 0, size } => {
+                (format!("downloading {} from {host}", bytes(*size)), 0, Some(*size))
             }
-            InstallStep::Unpacking { size } => format!("unpacking {}", bytes(*size)),
-            InstallStep::Rustup => "adding by rustup".to_owned(),
+            InstallStep::Downloading { host, at, size } => {
+                let there = bytes(*at);
+                (format!("downloading {} from {host}, of which {there} are here", bytes(*size)), *at, Some(*size))
+            }
+            InstallStep::Unpacking { size } => (format!("unpacking {}", bytes(*size)), 0, Some(*size)),
+            InstallStep::Rustup => ("adding by rustup".to_owned(), 0, None),
         };
-        let line = format!("{what:<37} {words}");
-        if self.bars.is_none() {
-            return self.line(&line);
+        if !self.screen.is_drawn() {
+            self.line(&format!("{what:<37} {words}"));
         }
-        self.start("install", 0, || match size {
-            Some(size) => ProgressBar::new(size).with_style(transfer()).with_message(line),
-            None => ProgressBar::new_spinner().with_style(spinner()).with_message(line),
-        });
+        let bar = match step {
+            InstallStep::Downloading { host, .. } => format!("{what} from {host}"),
+            InstallStep::Unpacking { .. } => format!("{what} unpacking"),
+            InstallStep::Waiting | InstallStep::Rustup => format!("{what:<37} {words}"),
+        };
+        self.start(Key::Install, bar, size.map(|size| (at, size)));
+    }
+
+    /// A line for a transfer that took its time; a terminal has shown it already.
+    fn transferred(&self, ended: &Ended) {
+        let Ended { what, size, elapsed, speed } = ended;
+        if !self.screen.is_drawn() {
+            let numbers = format!("{} {} {}", seconds(*elapsed), bytes(*size), words::speed(*speed));
+            self.line(&format!("{what:<37} {DONE}done{DONE:#}     {numbers}"));
+        }
     }
 
     fn quoted(&self, platforms: &str, output: &str) {
@@ -171,12 +182,10 @@ impl Watch for Ui {
         match event {
             Event::Note(note) => self.line(&format!("{NOTE}note{NOTE:#}: {note}")),
             Event::CompileStarted { job, platforms, programs } => {
-                let message = format!("{:<16} {:<20} compiling", listed(&platforms), programs.join(", "));
-                self.start("job", job as u64, || {
-                    ProgressBar::new_spinner().with_style(spinner()).with_message(message)
-                });
+                let what = format!("{:<16} {:<20} compiling", listed(&platforms), programs.join(", "));
+                self.start(Key::Job(job), what, None);
             }
-            Event::CompileEnded { job } => self.end("job", job as u64),
+            Event::CompileEnded { job } => drop(self.end(Key::Job(job))),
             Event::Compiled { platform, program, elapsed } => self.unit(&platform, &program, "compiled", elapsed),
             Event::CompileFailed { platforms, programs, ending, output } => {
                 self.compiler_failed(&platforms, &programs, &ending, &output);
@@ -192,51 +201,22 @@ impl Watch for Ui {
                 self.line(&format!("{platform:<16} {image:<20} {DONE}packed{DONE:#}   {elapsed}"));
             }
             Event::Installing { what, step } => self.installing(&what, &step),
-            Event::InstallMoved { bytes } => {
-                let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(bar) = running.get(&("install", 0)) {
-                    bar.set_position(bytes);
-                }
-            }
-            Event::InstallEnded => self.end("install", 0),
+            Event::InstallMoved { bytes } => self.reach(Key::Install, bytes),
+            Event::InstallEnded => drop(self.end(Key::Install)),
             Event::Installed { what, place, elapsed } => {
                 self.line(&format!("{what:<37} {DONE}installed{DONE:#} {} {place}", seconds(elapsed)));
             }
-            Event::TransferStarted { id, what, size } => {
-                self.start("transfer", id, || ProgressBar::new(size).with_style(transfer()).with_message(what));
-            }
-            Event::Transferred { id, bytes } => {
-                let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(bar) = running.get(&("transfer", id)) {
-                    bar.set_position(bytes);
+            Event::TransferStarted { id, what, size } => self.start(Key::Transfer(id), what, Some((0, size))),
+            Event::Transferred { id, bytes } => self.reach(Key::Transfer(id), bytes),
+            Event::TransferEnded { id, end } => {
+                if let Some(ended) = self.end(Key::Transfer(id)).filter(|_| end == TransferEnd::Done) {
+                    self.transferred(&ended);
                 }
             }
-            Event::TransferEnded { id } => self.end("transfer", id),
         }
     }
 }
 
-fn spinner() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg} {elapsed}").unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
-
-fn transfer() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg} {bar:24} {bytes}/{total_bytes} {bytes_per_sec}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
 fn listed(platforms: &[Platform]) -> String {
     platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// A duration for people: `0.84 s`.
-#[must_use]
-pub fn seconds(elapsed: Duration) -> String {
-    format!("{:.2} s", elapsed.as_secs_f64())
-}
-
-/// A size for people, in decimal units as registries and `docker images` show it: `12.3 MB`.
-#[must_use]
-pub fn bytes(size: u64) -> String {
-    indicatif::DecimalBytes(size).to_string()
 }

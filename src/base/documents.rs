@@ -4,9 +4,9 @@ use std::io;
 
 use oci_spec::image as oci;
 
-use super::LONGEST_DOCUMENT;
 use super::error::{BaseError, Subject};
 use super::files::Files;
+use super::{LARGEST_LAYER, LONGEST_DOCUMENT, MOST_LAYERS};
 use crate::blob::{Descriptor, Digest, DigestError, REF_NAME};
 
 /// The entries of a layout's `index.json` that make up one image.
@@ -61,6 +61,22 @@ pub(super) fn is_attestation(entry: &oci::Descriptor) -> bool {
         entry.annotations().as_ref().is_some_and(|annotations| annotations.contains_key("vnd.docker.reference.type"));
     let unknown = entry.platform().as_ref().is_some_and(|platform| platform.os().to_string() == "unknown");
     marked || unknown
+}
+
+/// The layers of an image, as far as there can be such.
+pub(super) fn layers(base: &Subject, manifest: &oci::ImageManifest) -> Result<Vec<Descriptor>, BaseError> {
+    if manifest.layers().len() > MOST_LAYERS {
+        return Err(BaseError::TooMany { base: base.clone(), what: "layers", most: MOST_LAYERS });
+    }
+    let layers = manifest.layers().iter().map(|layer| described(base, layer));
+    layers
+        .map(|layer| match layer? {
+            Descriptor { digest, size, .. } if size > LARGEST_LAYER => {
+                Err(BaseError::Absurd { base: base.clone(), digest, size })
+            }
+            layer => Ok(layer),
+        })
+        .collect()
 }
 
 pub(super) fn described(base: &Subject, entry: &oci::Descriptor) -> Result<Descriptor, BaseError> {

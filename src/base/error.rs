@@ -115,6 +115,34 @@ pub enum BaseError {
         /// its length
         size: u64,
     },
+    /// Indexes in indexes without an end in sight.
+    #[error("the index {digest} of the {base} lies too deep in other indexes")]
+    TooDeep {
+        /// the base
+        base: Subject,
+        /// the index that is not read any more
+        digest: Digest,
+    },
+    /// More of something than there can be.
+    #[error("the {base} names more than {most} {what}")]
+    TooMany {
+        /// the base
+        base: Subject,
+        /// images or layers
+        what: &'static str,
+        /// how many are read
+        most: usize,
+    },
+    /// A layer of a size that none has.
+    #[error("the layer {digest} of the {base} is said to have {size} bytes")]
+    Absurd {
+        /// the base
+        base: Subject,
+        /// the layer
+        digest: Digest,
+        /// its length, by the manifest
+        size: u64,
+    },
     /// A layout with several images, and no choice.
     #[error("the layout of the {base} holds {} images: {}", tags.len(), tags.join(", "))]
     SeveralImages {

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::run::error::Error;
 use crate::run::publish::{Place, Published};
 use crate::run::{destination, execute, prepare};
-use crate::ui::{Ui, bytes, seconds};
+use crate::ui::{Ui, bytes, seconds, traffic};
 
 /// Runs the command.
 #[must_use]
@@ -27,6 +27,7 @@ pub fn run(arguments: Build) -> Exit {
 
 fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     let start = Instant::now();
+    let limit = super::cache_limit()?;
     let session = super::session(ui)?;
     let as_json = arguments.request.json;
     let flags = super::flags(arguments.request, arguments.destination);
@@ -45,12 +46,18 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     for image in &published {
         summary(ui, image, &session.directory);
     }
+    let moved = session.moved.by_registry();
+    for (registry, of_registry) in &moved {
+        ui.line(&format!("{registry}: {}", traffic(of_registry)));
+    }
     ui.line(&format!("done in {}", seconds(start.elapsed())));
     if as_json {
-        ui.data(&json!({"images": published.iter().map(as_value).collect::<Vec<_>>()}).to_string());
+        let images: Vec<_> = published.iter().map(as_value).collect();
+        ui.data(&json!({"images": images, "moved": moved}).to_string());
     } else {
         published.iter().flat_map(|image| lines(image, &session.directory)).for_each(|line| ui.data(&line));
     }
+    super::cache::keep_within(ui, &session.store, limit);
     Ok(())
 }
 

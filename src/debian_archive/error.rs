@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use super::MIRROR_VARIABLE;
 use crate::blob::Digest;
 use crate::debian::{ClosureError, IndexError, ReleaseError, SignatureError};
+use crate::full_disk;
 use crate::hint::Hint;
 use crate::http::retry::is_transient;
 use crate::store::StoreError;
@@ -234,7 +235,7 @@ pub enum DebianError {
         what: String,
     },
     /// A folder or a file cannot be written.
-    #[error("`{path}` cannot be written")]
+    #[error("{}", full_disk::cannot_be_written(path, source))]
     Disk {
         /// the folder or file
         path: PathBuf,
@@ -309,6 +310,7 @@ impl Hint for DebianError {
             }
             Self::Closure { source, .. } => source.hints(),
             Self::Damaged { .. } => vec!["run it again: it is fetched anew".to_owned()],
+            Self::Disk { source, .. } if full_disk::is_full(source) => full_disk::hints(source),
             Self::Disk { path, .. } => vec![format!(
                 "check the space and the permissions of `{}`, or name another folder: ANYARCH_CACHE_DIR=/path anyarch build",
                 path.display()

@@ -79,8 +79,7 @@ impl Fetcher {
             if received > listed.size {
                 return Err(DebianError::TooLarge { url: shown(url), limit: listed.size });
             }
-            let failed = |source| StoreError::Io { path: store.root().to_owned(), source };
-            writer.write_all(&chunk).map_err(failed)?;
+            writer.write_all(&chunk).map_err(|source| store.failed(source))?;
             progress(received);
         }
         if received < listed.size {
@@ -90,7 +89,7 @@ impl Fetcher {
             StoreError::WrongDigest { expected, actual, .. } => {
                 DebianError::WrongContent { url: shown(url), expected, actual }
             }
-            error @ StoreError::Io { .. } => error.into(),
+            error => error.into(),
         })
     }
 

@@ -7,7 +7,7 @@ use crate::reference::DOCKER_HUB;
 
 /// The line that logs in where `registry` finds it.
 fn login(registry: &str) -> String {
-    if registry == DOCKER_HUB { "docker login".to_owned() } else { format!("docker login {registry}") }
+    if registry == DOCKER_HUB { "anyarch login".to_owned() } else { format!("anyarch login {registry}") }
 }
 
 fn denied(registry: &str, anonymous: bool) -> String {
@@ -27,7 +27,10 @@ fn hints_of_status(action: &Action, status: u16, anonymous: bool) -> Vec<String>
             format!("registries say so of what does not exist, too: check the name `{}`", action.repository),
         ],
         401 | 403 => vec![denied(registry, anonymous)],
-        404 if reads => vec![format!("check the name and the tag: `{}:{}`", action.repository, action.subject)],
+        404 if reads => {
+            let mark = if action.subject.contains(':') { '@' } else { ':' };
+            vec![format!("check the name and the tag: `{}{mark}{}`", action.repository, action.subject)]
+        }
         404 => vec![format!("some registries want `{}` to be created before the first push", action.repository)],
         429 => rate_limited(registry),
         413 => vec!["the registry, or a proxy before it, limits the size of uploads".to_owned()],
@@ -66,9 +69,16 @@ impl Hint for Error {
                 429 => rate_limited(registry),
                 _ => Vec::new(),
             },
+            Self::LoginRefused { .. } => vec![
+                "check the user name and the password; many registries want an access token in place of the password"
+                    .to_owned(),
+            ],
             Self::Busy { registry, status, .. } if status.as_u16() == 429 => rate_limited(registry),
+            Self::PartRefused { .. } => {
+                vec!["a proxy before the registry may limit the size of requests: raise its limit to 1 MB or more".to_owned()]
+            }
             Self::Store { source, .. } => source.hints(),
-            Self::GaveUp { source, .. } => source.hints(),
+            Self::GaveUp { source, .. } | Self::Source { source, .. } => source.hints(),
             _ => Vec::new(),
         }
     }

@@ -12,7 +12,7 @@ const LONGEST_BODY: usize = 64 * 1024;
 /// The most of it that is shown, in characters.
 const LONGEST_LINE: usize = 300;
 /// How long the body of a refusal is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a refusal says; `None` when it says nothing that a person could use.
 pub(super) async fn said(response: Response) -> Option<String> {

@@ -12,12 +12,15 @@ use serde::Deserialize;
 use super::credentials::{Credential, Secret};
 use crate::reference::{DOCKER_HUB, Repository};
 
+/// What docker calls Docker Hub, in its file and when it talks to credential helpers.
+const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";
+
 /// The part of the file that is about logins.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CredentialFile {
     #[serde(default)]
-    auths: Option<BTreeMap<String, Entry>>,
+    auths: Option<BTreeMap<String, Option<Entry>>>,
     #[serde(default)]
     creds_store: Option<String>,
     #[serde(default)]
@@ -32,6 +35,27 @@ pub(super) struct Entry {
     password: Option<String>,
     identitytoken: Option<String>,
     registrytoken: Option<String>,
+}
+
+/// Who keeps a registry's login.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Keeper<'file> {
+    /// the file itself
+    File,
+    /// a helper for this registry alone
+    Helper {
+        /// what follows `docker-credential-`
+        name: &'file str,
+        /// what the file calls the registry
+        server: &'file str,
+    },
+    /// a helper for all registries
+    Store {
+        /// what follows `docker-credential-`
+        name: &'file str,
+        /// what docker calls the registry
+        server: &'file str,
+    },
 }
 
 /// An `auth` that is not base64 of `user:password`.
@@ -50,10 +74,13 @@ impl CredentialFile {
         if bytes.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
+        // A struct would also be read from a list.
+        serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes)?;
         serde_json::from_slice(bytes)
     }
 
-    /// The entry of `auths` for `repository`, with its key as written: the longest path that is a part of it.
+    /// The entry of `auths` for `repository`, with its key as written: the longest path that is a part of it. Of several
+    /// names of a registry, docker's own counts, to which logins are written.
     pub(super) fn entry(&self, repository: &Repository) -> Option<(&str, &Entry)> {
         let full = repository.to_string();
         let matches = |key: &&String| {
@@ -62,21 +89,34 @@ impl CredentialFile {
         };
         let auths = self.auths.iter().flatten();
         auths
+            .filter_map(|(key, entry)| Some((key, entry.as_ref()?)))
             .filter(|(key, _)| matches(key))
-            .max_by_key(|(key, _)| normalize(key).len())
+            .max_by_key(|(key, _)| (normalize(key).len(), *key == server_name(&repository.registry)))
             .map(|(key, entry)| (key.as_str(), entry))
     }
 
-    /// The helper of this registry alone, and the name by which the file calls the registry.
-    pub(super) fn helper(&self, registry: &str) -> Option<(&str, &str)> {
-        let (server, helper) = self.cred_helpers.iter().flatten().find(|(key, _)| normalize(key) == registry)?;
-        (!helper.is_empty()).then_some((server, helper))
+    /// The keys of `auths` that name more than a registry, and lie below `registry`.
+    pub(super) fn paths(&self, registry: &str) -> Vec<&str> {
+        let below = |key: &&str| normalize(key).strip_prefix(registry).is_some_and(|rest| rest.starts_with('/'));
+        self.auths.iter().flatten().map(|(key, _)| key.as_str()).filter(below).collect()
     }
 
-    /// The helper of all registries.
-    pub(super) fn store(&self) -> Option<&str> {
-        self.creds_store.as_deref().filter(|store| !store.is_empty())
+    /// Who keeps the login of `registry`.
+    pub(super) fn keeper<'file>(&'file self, registry: &'file str) -> Keeper<'file> {
+        let own = self.cred_helpers.iter().flatten().find(|(key, _)| normalize(key) == registry);
+        match (own, self.creds_store.as_deref()) {
+            // A registry whose helper has no name is excepted from the store.
+            (Some((_, name)), _) if name.is_empty() => Keeper::File,
+            (Some((server, name)), _) => Keeper::Helper { name, server },
+            (None, None | Some("")) => Keeper::File,
+            (None, Some(name)) => Keeper::Store { name, server: server_name(registry) },
+        }
     }
+}
+
+/// What docker calls a registry in its file, and to a helper.
+pub(super) fn server_name(registry: &str) -> &str {
+    if registry == DOCKER_HUB { DOCKER_HUB_SERVER } else { registry }
 }
 
 impl Entry {
@@ -99,6 +139,11 @@ impl Entry {
     }
 }
 
+/// The text of `auth` for a login.
+pub(super) fn encode(user: &str, password: &Secret) -> String {
+    base64::engine::general_purpose::STANDARD.encode(format!("{user}:{}", password.reveal()))
+}
+
 fn decode(auth: &str) -> Result<(String, String), NotBase64> {
     let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let bytes = GeneralPurpose::new(&base64::alphabet::STANDARD, lenient).decode(auth.trim()).map_err(|_| NotBase64)?;
@@ -109,15 +154,19 @@ fn decode(auth: &str) -> Result<(String, String), NotBase64> {
 }
 
 /// A key of the file as our references would say it: without a scheme and an API's path, Docker Hub by its one name.
-fn normalize(key: &str) -> String {
+pub(super) fn normalize(key: &str) -> String {
     let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
     // With a scheme it is docker's way of naming a server, whose path does not count.
     let key = match bare {
         Some(server) => server.split('/').next().unwrap_or(server),
         None => key.trim_end_matches('/'),
     };
-    let key = key.strip_suffix("/v1").or_else(|| key.strip_suffix("/v2")).unwrap_or(key);
-    let (host, path) = key.split_once('/').map_or((key, None), |(host, path)| (host, Some(path)));
+    let (host, path) = match key.split_once('/') {
+        // Where the API is.
+        Some((host, "v1" | "v2")) => (host, None),
+        Some((host, path)) => (host, Some(path)),
+        None => (key, None),
+    };
     let host = match host.to_ascii_lowercase().as_str() {
         "index.docker.io" | "registry-1.docker.io" => DOCKER_HUB.to_owned(),
         host => host.to_owned(),
@@ -142,7 +191,8 @@ mod tests {
     fn the_most_specific_entry_is_meant() {
         let file = file(
             r#"{"auths": {"https://index.docker.io/v1/": {}, "ghcr.io": {}, "ghcr.io/org": {}, "ghcr.io/org/app": {},
-                "localhost:5000": {}, "https://reg.example/v2/": {}, "Upper.example": {}}}"#,
+                "localhost:5000": {}, "https://reg.example/v2/": {}, "Upper.example": {}, "quay.io": null,
+                "https://two.example": {}, "http://two.example/": {}, "two.example": {}, "docker.io": {}}}"#,
         );
         for (repository, expected) in [
             ("debian", Some("https://index.docker.io/v1/")),
@@ -155,10 +205,22 @@ mod tests {
             ("localhost:5001/x", None),
             ("reg.example/x", Some("https://reg.example/v2/")),
             ("upper.example/x", Some("Upper.example")),
+            ("two.example/x", Some("two.example")),
             ("quay.io/x", None),
         ] {
             let repository: Repository = repository.parse().unwrap();
             assert_eq!(file.entry(&repository).map(|(key, _)| key), expected, "{repository}");
+        }
+        assert_eq!(file.paths("ghcr.io"), ["ghcr.io/org", "ghcr.io/org/app"]);
+        for (key, expected) in [
+            ("https://index.docker.io/v1/", "docker.io"),
+            ("registry-1.docker.io", "docker.io"),
+            ("docker.io/org", "docker.io/org"),
+            ("reg.example/v2/", "reg.example"),
+            ("reg.example/org/v2", "reg.example/org/v2"),
+            ("http://reg.example:80/x", "reg.example:80"),
+        ] {
+            assert_eq!(normalize(key), expected, "{key}");
         }
     }
 
@@ -183,15 +245,29 @@ mod tests {
     }
 
     #[test]
-    fn helpers_are_found_by_every_name_of_docker_hub() {
+    fn a_registrys_own_helper_comes_before_the_store_and_an_empty_one_is_an_exception() {
         let file = file(
-            r#"{"credHelpers": {"index.docker.io": "hub", "gcr.io": "gcloud", "none.example": ""}, "credsStore": ""}"#,
+            r#"{"credHelpers": {"index.docker.io": "hub", "gcr.io": "gcloud", "none.example": ""}, "credsStore": "pass"}"#,
         );
-        assert_eq!(file.helper("docker.io"), Some(("index.docker.io", "hub")));
-        assert_eq!(file.helper("gcr.io"), Some(("gcr.io", "gcloud")));
-        assert_eq!(file.helper("none.example"), None);
-        assert_eq!(file.store(), None);
+        for (registry, expected) in [
+            ("docker.io", Keeper::Helper { name: "hub", server: "index.docker.io" }),
+            ("gcr.io", Keeper::Helper { name: "gcloud", server: "gcr.io" }),
+            ("none.example", Keeper::File),
+            ("quay.io", Keeper::Store { name: "pass", server: "quay.io" }),
+        ] {
+            assert_eq!(file.keeper(registry), expected, "{registry}");
+        }
+        let store = self::file(r#"{"credsStore": "pass"}"#);
+        assert_eq!(store.keeper("docker.io"), Keeper::Store { name: "pass", server: "https://index.docker.io/v1/" });
+        assert_eq!(self::file(r#"{"credsStore": ""}"#).keeper("docker.io"), Keeper::File);
         assert!(CredentialFile::parse(b" \n").unwrap().entry(&"debian".parse().unwrap()).is_none());
         assert!(CredentialFile::parse(b"{").is_err());
+        assert!(CredentialFile::parse(b"[]").is_err());
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        let auth = encode("me", &Secret::new("pä:ss word"));
+        assert_eq!(decode(&auth), Ok(("me".to_owned(), "pä:ss word".to_owned())));
     }
 }

@@ -6,30 +6,33 @@
 //! that goes wrong is an error, for a push that is anonymous by mistake ends in a riddle.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use docker_credential::{CredentialRetrievalError, DockerCredential};
-
-use super::credential_file::CredentialFile;
+use super::credential_file::{CredentialFile, Keeper};
+use super::helper::Helper;
 use crate::hint::Hint;
-use crate::reference::{DOCKER_HUB, Repository};
+use crate::invocation::quote;
+use crate::reference::Repository;
 
-/// What docker calls Docker Hub when it talks to credential helpers.
-const DOCKER_HUB_SERVER: &str = "https://index.docker.io/v1/";
+/// How long a helper may take: some of them ask the user for a password, or wait for a finger.
+const HELPER_PATIENCE: Duration = Duration::from_mins(2);
 
 /// Text that never prints.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    pub(super) fn new(text: impl Into<String>) -> Self {
+    /// Text that is not to be seen.
+    pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself; for a request header only.
+    /// The text itself; for a request header, a helper and the file of logins only.
     pub(super) fn reveal(&self) -> &str {
         &self.0
     }
@@ -53,7 +56,7 @@ pub(super) enum Credential {
 }
 
 /// The part of the environment that says where logins are; the caller's snapshot of the variables of these names.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct CredentialEnvironment {
     /// `HOME`
     pub home: Option<PathBuf>,
@@ -63,9 +66,40 @@ pub struct CredentialEnvironment {
     pub registry_auth_file: Option<PathBuf>,
     /// `XDG_RUNTIME_DIR`: where podman keeps its file
     pub xdg_runtime_dir: Option<PathBuf>,
+    /// `PATH`: where helper programs are; our own when left out
+    pub path: Option<OsString>,
+    /// how long a helper program may take
+    pub patience: Duration,
+}
+
+impl Default for CredentialEnvironment {
+    fn default() -> Self {
+        Self {
+            home: None,
+            docker_config: None,
+            registry_auth_file: None,
+            xdg_runtime_dir: None,
+            path: None,
+            patience: HELPER_PATIENCE,
+        }
+    }
 }
 
 impl CredentialEnvironment {
+    /// The file that a new login goes to, which is the first of [`Self::files`]: docker's, or podman's when a variable
+    /// names that one alone. `None` without a home.
+    #[must_use]
+    pub fn login_file(&self) -> Option<PathBuf> {
+        let docker = || self.home.as_ref().map(|home| home.join(".docker/config.json"));
+        let named = self.docker_config.as_ref().map(|folder| folder.join("config.json"));
+        named.or_else(|| self.registry_auth_file.clone()).or_else(docker)
+    }
+
+    /// The program `docker-credential-NAME`, which `file` names.
+    pub(super) fn helper<'file>(&'file self, name: &'file str, file: &'file Path) -> Helper<'file> {
+        Helper { name, path: file, programs: self.path.as_deref(), patience: self.patience }
+    }
+
     /// The files in which logins are looked for, in this order. A file that a variable names comes before a usual
     /// place, and the usual places of a program whose variable is set are not looked at.
     #[must_use]
@@ -124,6 +158,8 @@ pub enum CredentialError {
     HelperFailed {
         /// `docker-credential-NAME`
         program: String,
+        /// `get`, `store` or `erase`
+        verb: &'static str,
         /// the file that names it
         path: PathBuf,
         /// what it was asked for
@@ -135,15 +171,21 @@ pub enum CredentialError {
 
 impl Hint for CredentialError {
     fn hints(&self) -> Vec<String> {
+        let shown = |path: &Path| quote(&path.display().to_string());
         match self {
-            Self::Unreadable { path, .. } => vec![format!("check the permissions: ls -l {}", path.display())],
-            Self::Malformed { path, .. } => vec![format!("check it: jq . {}", path.display())],
-            Self::Entry { key, .. } => vec![format!("write it again: docker login {key}")],
+            Self::Unreadable { path, .. } => {
+                vec![format!("check what it is, and its permissions: ls -ld {}", shown(path))]
+            }
+            Self::Malformed { path, .. } => vec![format!("check it: jq . {}", shown(path))],
+            Self::Entry { key, .. } => vec![format!("write it again: anyarch login {}", quote(key))],
             Self::HelperMissing { program, path } => {
                 vec![format!("install `{program}`, or remove its name from `{}`", path.display())]
             }
+            Self::HelperFailed { program, verb: "store" | "erase", .. } => {
+                vec![format!("see for yourself: {program} list")]
+            }
             Self::HelperFailed { program, server, .. } => {
-                vec![format!("see for yourself: echo {server} | {program} get")]
+                vec![format!("see for yourself: echo {} | {program} get", quote(server))]
             }
         }
     }
@@ -191,16 +233,9 @@ impl Credentials {
         let read = || async {
             let mut files = Vec::new();
             for path in self.environment.files() {
-                match tokio::fs::read(&path).await {
-                    Ok(bytes) => {
-                        let file = CredentialFile::parse(&bytes).map_err(|error| CredentialError::Malformed {
-                            path: path.clone(),
-                            position: format!("line {}, column {}", error.line(), error.column()),
-                        })?;
-                        files.push((path, file));
-                    }
-                    Err(error) if is_absent(&error) => {}
-                    Err(source) => return Err(CredentialError::Unreadable { path, source }),
+                if let Some(bytes) = read(&path).await? {
+                    let file = parse(&path, &bytes)?;
+                    files.push((path, file));
                 }
             }
             Ok(Arc::new(files))
@@ -208,7 +243,8 @@ impl Credentials {
         self.files.get_or_try_init(read).await.cloned()
     }
 
-    async fn find_in(
+    /// The login that one file has for `repository`.
+    pub(super) async fn find_in(
         &self,
         path: &Path,
         file: &CredentialFile,
@@ -226,78 +262,47 @@ impl Credentials {
         {
             return Ok(Some(credential));
         }
-        if let Some((server, helper)) = file.helper(&repository.registry) {
-            return self.ask(path, helper, server).await;
+        match file.keeper(&repository.registry) {
+            Keeper::File => inline(),
+            Keeper::Helper { name, server } => self.ask(path, name, server).await,
+            Keeper::Store { name, server } => match self.ask(path, name, server).await? {
+                Some(credential) => Ok(Some(credential)),
+                None => inline(),
+            },
         }
-        if let Some(store) = file.store() {
-            let server =
-                if repository.registry == DOCKER_HUB { DOCKER_HUB_SERVER } else { repository.registry.as_str() };
-            if let Some(credential) = self.ask(path, store, server).await? {
-                return Ok(Some(credential));
-            }
-        }
-        inline()
     }
 
-    /// Runs `docker-credential-HELPER get`.
-    async fn ask(&self, path: &Path, helper: &str, server: &str) -> Result<Option<Credential>, CredentialError> {
+    /// Runs `docker-credential-NAME get`, once for each server.
+    async fn ask(&self, path: &Path, name: &str, server: &str) -> Result<Option<Credential>, CredentialError> {
         let mut answers = self.answers.lock().await;
-        let key = (helper.to_owned(), server.to_owned());
+        let key = (name.to_owned(), server.to_owned());
         if let Some(known) = answers.get(&key) {
             return Ok(known.clone());
         }
-        let answer = {
-            // Only the helper is docker_credential's part: it gets a configuration that names nothing else.
-            let configuration = serde_json::json!({"credHelpers": {server: helper}}).to_string();
-            let server = server.to_owned();
-            let run = move || docker_credential::get_credential_from_reader(configuration.as_bytes(), &server);
-            tokio::task::spawn_blocking(run).await.unwrap_or(Err(CredentialRetrievalError::HelperCommunicationError))
-        };
-        let credential = interpret(path, helper, server, answer)?;
+        let credential = self.environment.helper(name, path).get(server).await?;
         answers.insert(key, credential.clone());
         Ok(credential)
     }
 }
 
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+/// What is in a file of logins; `None` when there is none.
+pub(super) async fn read(path: &Path) -> Result<Option<Vec<u8>>, CredentialError> {
+    match tokio::fs::read(path).await {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(source) => Err(CredentialError::Unreadable { path: path.to_owned(), source }),
+    }
 }
 
-/// What a helper's answer means.
-fn interpret(
-    path: &Path,
-    helper: &str,
-    server: &str,
-    answer: Result<DockerCredential, CredentialRetrievalError>,
-) -> Result<Option<Credential>, CredentialError> {
-    let program = format!("docker-credential-{helper}");
-    let failed = |said: &str| CredentialError::HelperFailed {
-        program: program.clone(),
-        path: path.to_owned(),
-        server: server.to_owned(),
-        said: said.to_owned(),
-    };
-    match answer {
-        Ok(DockerCredential::UsernamePassword(user, password)) if user.is_empty() && password.is_empty() => Ok(None),
-        Ok(DockerCredential::UsernamePassword(user, password)) => {
-            Ok(Some(Credential::Password { user, password: Secret::new(password) }))
-        }
-        Ok(DockerCredential::IdentityToken(token)) => Ok(Some(Credential::Identity(Secret::new(token)))),
-        Err(CredentialRetrievalError::HelperFailure { stdout, stderr, .. }) => {
-            if [&stdout, &stderr].iter().any(|text| text.contains("credentials not found")) {
-                return Ok(None);
-            }
-            // A helper that prints a login and fails all the same must not have it printed again.
-            let message = [&stderr, &stdout].into_iter().map(|text| text.trim()).find(|text| !text.is_empty());
-            let message = message.filter(|text| !text.contains("Secret")).and_then(|text| text.lines().next());
-            Err(failed(&message.map_or_else(|| "it ended with an error".to_owned(), super::answer::printable)))
-        }
-        Err(CredentialRetrievalError::MalformedHelperResponse) => Err(failed("its answer is not the JSON of a login")),
-        Err(_) if which::which(&program).is_err() => {
-            Err(CredentialError::HelperMissing { program, path: path.to_owned() })
-        }
-        Err(_) => Err(failed("it could not be run, or ended before it was asked")),
-    }
+/// What a file of logins says.
+pub(super) fn parse(path: &Path, bytes: &[u8]) -> Result<CredentialFile, CredentialError> {
+    CredentialFile::parse(bytes).map_err(|error| malformed(path, &error))
+}
+
+/// What is wrong with a file, without a word of what is in it.
+pub(super) fn malformed(path: &Path, error: &serde_json::Error) -> CredentialError {
+    let position = format!("line {}, column {}", error.line(), error.column());
+    CredentialError::Malformed { path: path.to_owned(), position }
 }
 
 #[cfg(test)]
@@ -310,6 +315,7 @@ mod tests {
             docker_config: None,
             registry_auth_file: None,
             xdg_runtime_dir: Some("/run/user/1".into()),
+            ..CredentialEnvironment::default()
         }
     }
 
@@ -329,42 +335,14 @@ mod tests {
         );
         variables.registry_auth_file = Some("/auth.json".into());
         assert_eq!(names(&variables), ["/auth.json", "/home/me/.docker/config.json"]);
+        assert_eq!(variables.login_file(), Some("/auth.json".into()));
         variables.docker_config = Some("/docker".into());
         assert_eq!(names(&variables), ["/docker/config.json", "/auth.json"]);
+        assert_eq!(variables.login_file(), Some("/docker/config.json".into()));
+        assert_eq!(environment().login_file(), Some("/home/me/.docker/config.json".into()));
+        let homeless = CredentialEnvironment { home: None, ..environment() };
+        assert_eq!(homeless.login_file(), None, "podman's usual places are podman's");
         assert!(names(&CredentialEnvironment::default()).is_empty());
-    }
-
-    #[test]
-    fn what_helpers_say_is_a_login_or_anonymous_or_an_error() {
-        let failure = |stdout: &str, stderr: &str| {
-            Err(CredentialRetrievalError::HelperFailure {
-                helper: String::new(),
-                stdout: stdout.to_owned(),
-                stderr: stderr.to_owned(),
-            })
-        };
-        let ask = |answer| interpret(Path::new("/c.json"), "anyarch-no-such-helper", "reg", answer);
-        assert_eq!(ask(failure("credentials not found in native keychain\n", "")).unwrap(), None);
-        assert_eq!(
-            ask(Ok(DockerCredential::IdentityToken("t".into()))).unwrap(),
-            Some(Credential::Identity(Secret::new("t")))
-        );
-        let failed = "the credential helper `docker-credential-anyarch-no-such-helper`, which `/c.json` names, failed for `reg`: ";
-        for (answer, said) in [
-            (failure("", "no display\nmore"), format!("{failed}no display")),
-            (failure(r#"{"Secret":"hidden"}"#, ""), format!("{failed}it ended with an error")),
-            (
-                Err(CredentialRetrievalError::MalformedHelperResponse),
-                format!("{failed}its answer is not the JSON of a login"),
-            ),
-            (
-                Err(CredentialRetrievalError::HelperCommunicationError),
-                "the credential helper `docker-credential-anyarch-no-such-helper`, which `/c.json` names, is not on PATH"
-                    .to_owned(),
-            ),
-        ] {
-            assert_eq!(ask(answer).unwrap_err().to_string(), said);
-        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::action::Action;
+use super::action::{Action, Verb};
 use super::credentials::CredentialError;
 use super::refusal::{Refusal, TargetKind};
 use crate::blob::Digest;
@@ -36,7 +36,7 @@ pub enum Error {
         registry: String,
         /// what is wrong
         #[source]
-        source: CredentialError,
+        source: Box<CredentialError>,
     },
     /// No connection.
     #[error("the registry `{registry}` cannot be reached")]
@@ -133,6 +133,32 @@ pub enum Error {
         /// how long was waited
         after: Duration,
     },
+    /// Too little moved for too long.
+    #[error("{action} failed: fewer than {least} bytes came in {} s", window.as_secs())]
+    TooSlow {
+        /// what was being done
+        action: Box<Action>,
+        /// the least that should have come, in bytes
+        least: u64,
+        /// in that time
+        window: Duration,
+    },
+    /// A document that took too long to come, or that we were sent about for too long.
+    #[error("{action} failed: it was not there after {} s", after.as_secs())]
+    TooLong {
+        /// what was being done
+        action: Box<Action>,
+        /// how long was waited
+        after: Duration,
+    },
+    /// A token that took too long to come.
+    #[error("the token server of the registry `{registry}` gave no token in {} s", after.as_secs())]
+    TokenTooLong {
+        /// the registry
+        registry: String,
+        /// how long was waited
+        after: Duration,
+    },
     /// The token server refused.
     #[error(
         "the token server `{realm}` of the registry `{registry}` answered {status}{}",
@@ -151,6 +177,24 @@ pub enum Error {
         wait: Option<Duration>,
         /// true when no login was known for the registry
         anonymous: bool,
+    },
+    /// A login that is being tried is wrong.
+    #[error(
+        "the registry `{registry}` does not accept the login of `{user}`: {} answered {status}{}",
+        realm.as_ref().map_or_else(|| "it".to_owned(), |realm| format!("its token server `{realm}`")),
+        said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default()
+    )]
+    LoginRefused {
+        /// the registry
+        registry: String,
+        /// who wants to log in
+        user: String,
+        /// the host of the token server, when that is who said so
+        realm: Option<String>,
+        /// the HTTP status
+        status: reqwest::StatusCode,
+        /// the codes and messages in the answer
+        said: Option<String>,
     },
     /// The token server's answer holds no token.
     #[error("the token server `{realm}` of the registry `{registry}` answered without a token")]
@@ -189,6 +233,36 @@ pub enum Error {
         /// the HTTP status
         status: reqwest::StatusCode,
     },
+    /// An upload is not known any more: it begins anew.
+    #[error(
+        "{action} failed: the registry lost the upload and answered {status}{}",
+        said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default()
+    )]
+    Forgotten {
+        /// what was being done
+        action: Box<Action>,
+        /// the HTTP status
+        status: reqwest::StatusCode,
+        /// what it said
+        said: Option<String>,
+    },
+    /// Not even small parts of a blob are taken.
+    #[error("{action} failed: the registry refused a part of {length} bytes as too large")]
+    PartRefused {
+        /// what was being done
+        action: Box<Action>,
+        /// of the part, in bytes
+        length: u64,
+    },
+    /// The registry that a blob comes from failed, not the one that it goes to.
+    #[error("{action} failed: its bytes cannot be had")]
+    Source {
+        /// what was being done
+        action: Box<Action>,
+        /// what was wrong there
+        #[source]
+        source: Box<Error>,
+    },
     /// Other bytes than the digest promises.
     #[error("{action} failed: the registry sent other content")]
     WrongContent {
@@ -225,6 +299,14 @@ pub enum Error {
         expected: Digest,
         /// what the registry says
         actual: String,
+    },
+    /// A manifest that was packed on the way, against what was asked for.
+    #[error("{action} failed: the registry sent it packed as `{encoding}`, which was not asked for")]
+    Encoded {
+        /// what was being done
+        action: Box<Action>,
+        /// `gzip`
+        encoding: String,
     },
     /// The manifest is none that we can use.
     #[error("{action} failed: {reason}")]
@@ -281,7 +363,11 @@ impl Error {
             Self::Status { status, .. } | Self::Token { status, .. } | Self::Busy { status, .. } => {
                 super::retry::is_transient(status.as_u16())
             }
-            Self::Interrupted { .. } | Self::Stalled { .. } | Self::Truncated { .. } => true,
+            Self::Forgotten { .. }
+            | Self::Interrupted { .. }
+            | Self::Stalled { .. }
+            | Self::TooSlow { .. }
+            | Self::Truncated { .. } => true,
             Self::Unreachable { source, .. } | Self::TargetUnreachable { source, .. } => {
                 super::transport::is_reset(source)
             }
@@ -301,11 +387,43 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self {
-            Self::Status { status, .. } | Self::Token { status, .. } | Self::Busy { status, .. } => {
-                Some(status.as_u16())
-            }
+            Self::Status { status, .. }
+            | Self::Token { status, .. }
+            | Self::Busy { status, .. }
+            | Self::Forgotten { status, .. }
+            | Self::LoginRefused { status, .. } => Some(status.as_u16()),
             Self::GaveUp { source, .. } => source.status(),
             _ => None,
+        }
+    }
+
+    /// What the refusal of an upload means: where the registry does not know the upload any more, it begins anew.
+    pub(super) fn of_an_upload(self) -> Self {
+        match self {
+            Self::Status { action, status, said, .. }
+                if matches!(status.as_u16(), 404 | 416)
+                    || said.as_ref().is_some_and(|said| said.contains("BLOB_UPLOAD_")) =>
+            {
+                Self::Forgotten { action, status, said }
+            }
+            other => other,
+        }
+    }
+
+    /// True when a manifest was refused because something that it names is not there.
+    #[must_use]
+    pub fn lacks_a_part(&self) -> bool {
+        match self {
+            Self::Status { action, status, said, .. } => {
+                let said = said.as_deref().unwrap_or_default();
+                action.verb == Verb::PushManifest
+                    && matches!(status.as_u16(), 400 | 404 | 422)
+                    && ["MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN", "MANIFEST_UNKNOWN"]
+                        .iter()
+                        .any(|code| said.contains(code))
+            }
+            Self::GaveUp { source, .. } => source.lacks_a_part(),
+            _ => false,
         }
     }
 }

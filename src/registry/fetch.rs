@@ -1,28 +1,23 @@
-//! Reads blobs into the store, a chunk at a time, each verified and never longer than announced.
-//!
-//! Two ways lead there. Registries that send us elsewhere for their blobs, which is most of the public ones, are read by
-//! our own client, which holds redirects to our rules. A registry that has served a blob itself is read through
-//! oci-client ([`super::reader`]) from then on. When that fails, our own client asks again: it alone can tell a person
-//! what the registry said.
+//! Reads blobs into the store: what a run that failed left of them is gone on with, and what another process reads is
+//! waited for.
 
-use std::io::Write as _;
+use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt as _;
 use reqwest::header::CONTENT_LENGTH;
-use reqwest::{Method, Response, StatusCode};
+use tokio::time::Instant;
 
 use super::action::{Action, Verb};
 use super::error::Error;
-use super::host::Host;
 use super::manifest::store_error;
-use super::request::Call;
+use super::source::Source;
 use super::token::Scopes;
-use super::transport::READ_TIMEOUT;
-use super::{Client, Inner, retry};
-use crate::blob::Descriptor;
+use super::{Client, Inner};
+use crate::blob::{Descriptor, Hasher};
 use crate::reference::Repository;
-use crate::store::{BlobWriter, StoreError};
+use crate::store::{Claim, LOOK, Partial, Store, StoreError};
+
+/// How long another process is waited for in silence.
+const NOTE_AFTER: Duration = Duration::from_secs(2);
 
 impl Client {
     /// Brings a blob into the store, unless it is there.
@@ -30,7 +25,8 @@ impl Client {
     /// `progress` is told how many bytes of the blob are there by now; the number falls when an attempt begins anew.
     ///
     /// # Errors
-    /// When the registry cannot be asked, has no such blob, or sends something else.
+    /// When the registry cannot be asked, has no such blob, or sends something else. What came of a large blob is kept:
+    /// the next call, of this process or another, for this repository or another, goes on from there.
     pub async fn fetch_blob(
         &self,
         repository: &Repository,
@@ -38,13 +34,57 @@ impl Client {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), Error> {
         let _turn = self.inner.flights.turn(&descriptor.digest).await;
-        if self.inner.store.has(&descriptor.digest, descriptor.size) {
+        let source = self.source(repository, descriptor);
+        let Some(mut partial) = self.claim(&source).await? else {
             progress(descriptor.size);
             return Ok(());
+        };
+        let all = match fill(&source, &mut partial, progress).await {
+            // Bytes go wrong on the way, and on disks.
+            Err(Error::WrongContent { .. }) => {
+                partial.begin_anew().map_err(|error| store_error(&source.action(), error))?;
+                fill(&source, &mut partial, progress).await
+            }
+            filled => filled,
+        };
+        let all = match all {
+            Err(error @ Error::WrongContent { .. }) => {
+                partial.begin_anew().map_err(|error| store_error(&source.action(), error))?;
+                return Err(error);
+            }
+            all => all?,
+        };
+        partial.finish_as(descriptor, all).map_err(|error| store_error(&source.action(), error))
+    }
+
+    /// What there is of the blob, to go on with; `None` when it is in the store.
+    ///
+    /// Another process that reads the same is waited for, as long as it gets on.
+    async fn claim(&self, source: &Source) -> Result<Option<Partial>, Error> {
+        let (store, digest, action) = (&self.inner.store, source.descriptor().digest, source.action());
+        let there = || store.has(&digest, source.descriptor().size);
+        let begin = Instant::now();
+        let (mut others, mut moved) = (0, begin);
+        loop {
+            if there() {
+                return Ok(None);
+            }
+            match off_the_runtime(&action, store.clone(), move |store| store.claim(&digest)).await? {
+                // It may have come since.
+                Claim::Ours(partial) => return Ok((!there()).then_some(partial)),
+                Claim::Others(bytes) if bytes != others => (others, moved) = (bytes, Instant::now()),
+                // It may be waiting for a server itself, so it gets twice as long as one.
+                Claim::Others(_) if moved.elapsed() > 2 * self.inner.patience.silence => {
+                    return off_the_runtime(&action, store.clone(), |store| store.claim_own()).await.map(Some);
+                }
+                Claim::Others(_) => {}
+            }
+            if begin.elapsed() > NOTE_AFTER {
+                let note = || format!("another anyarch is {action}: waiting until it is done");
+                self.inner.notes.once(&digest.to_string(), note);
+            }
+            tokio::time::sleep(LOOK).await;
         }
-        let host = self.inner.host(repository);
-        let action = Action::new(Verb::ReadBlob, repository, &descriptor.digest);
-        retry::run(&self.inner.policy, || self.inner.fetch(&host, &action, descriptor, progress)).await
     }
 
     /// True when the repository has that blob. A registry that does not answer HEAD counts as not having it.
@@ -72,119 +112,31 @@ impl Inner {
         let size = answer.header(CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<u64>().ok());
         Ok(size.is_none_or(|size| size == descriptor.size))
     }
-
-    async fn fetch(
-        &self,
-        host: &Host,
-        action: &Action,
-        descriptor: &Descriptor,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), Error> {
-        if let Some(stream) = self.open_by_oci_client(host, action, descriptor).await? {
-            match self.keep_stream(action, descriptor, stream, progress).await {
-                Err(error @ Error::Store { .. }) => return Err(error),
-                Ok(true) => return Ok(()),
-                Ok(false) | Err(_) => host.forget_direct(),
-            }
-        }
-        let scopes = Scopes::pull(&action.repository);
-        let url = self.url(host, &action.repository, &format!("blobs/{}", descriptor.digest)).await?;
-        let call = Call::new(action, Method::GET, url, &scopes);
-        let answer = self.send(host, &call).await?.expect(action, &[StatusCode::OK]).await?;
-        let direct = answer.own;
-        self.keep(action, descriptor, answer.response, progress).await?;
-        if direct {
-            host.remember_direct();
-        }
-        Ok(())
-    }
-
-    async fn keep(
-        &self,
-        action: &Action,
-        descriptor: &Descriptor,
-        mut response: Response,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), Error> {
-        if response.content_length().is_some_and(|length| length > descriptor.size) {
-            return Err(Error::TooLarge { action: Box::new(action.clone()), limit: descriptor.size });
-        }
-        let mut sink = Sink::new(self, action, descriptor)?;
-        progress(0);
-        while let Some(chunk) = next_chunk(action, &mut response).await? {
-            progress(sink.take(&chunk)?);
-        }
-        sink.finish()
-    }
-
-    /// Keeps what oci-client reads; false when the stream broke or lied, which is asked about again.
-    async fn keep_stream(
-        &self,
-        action: &Action,
-        descriptor: &Descriptor,
-        mut stream: oci_client::client::SizedStream,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<bool, Error> {
-        if stream.content_length.is_some_and(|length| length != descriptor.size) {
-            return Ok(false);
-        }
-        let mut sink = Sink::new(self, action, descriptor)?;
-        progress(0);
-        loop {
-            let Ok(next) = tokio::time::timeout(READ_TIMEOUT, stream.next()).await else { return Ok(false) };
-            match next {
-                None => return sink.finish().map(|()| true),
-                Some(Err(_)) => return Ok(false),
-                Some(Ok(chunk)) => progress(sink.take(&chunk)?),
-            }
-        }
-    }
 }
 
-/// The next piece of a body.
-pub(super) async fn next_chunk(action: &Action, response: &mut Response) -> Result<Option<Bytes>, Error> {
-    match tokio::time::timeout(READ_TIMEOUT, response.chunk()).await {
-        Err(_) => Err(Error::Stalled { action: Box::new(action.clone()), after: READ_TIMEOUT }),
-        Ok(Err(error)) => Err(Error::Interrupted { action: Box::new(action.clone()), source: error.without_url() }),
-        Ok(Ok(chunk)) => Ok(chunk),
+/// Adds to `partial` what is missing; what all of it went through.
+async fn fill(source: &Source, partial: &mut Partial, progress: &(dyn Fn(u64) + Sync)) -> Result<Hasher, Error> {
+    let kept = |error| store_error(&source.action(), error);
+    if partial.before().size() > source.descriptor().size {
+        partial.begin_anew().map_err(kept)?;
     }
+    let mut stream = source.open_after(partial.before().clone()).await?;
+    progress(stream.position());
+    while let Some(piece) = stream.next().await? {
+        partial.add(&piece).map_err(kept)?;
+        progress(stream.position());
+    }
+    Ok(stream.into_hasher().unwrap_or_default())
 }
 
-/// A blob on its way into the store, counted against what was announced.
-struct Sink<'fetch> {
-    action: &'fetch Action,
-    descriptor: &'fetch Descriptor,
-    writer: BlobWriter<'fetch>,
-    received: u64,
-    root: &'fetch std::path::Path,
-}
-
-impl<'fetch> Sink<'fetch> {
-    fn new(inner: &'fetch Inner, action: &'fetch Action, descriptor: &'fetch Descriptor) -> Result<Self, Error> {
-        let writer = inner.store.writer().map_err(|source| store_error(action, source))?;
-        Ok(Self { action, descriptor, writer, received: 0, root: inner.store.root() })
-    }
-
-    /// Takes a piece; how many bytes are there by then.
-    fn take(&mut self, chunk: &Bytes) -> Result<u64, Error> {
-        self.received += chunk.len() as u64;
-        if self.received > self.descriptor.size {
-            return Err(Error::TooLarge { action: Box::new(self.action.clone()), limit: self.descriptor.size });
-        }
-        self.writer
-            .write_all(chunk)
-            .map_err(|source| store_error(self.action, StoreError::Io { path: self.root.to_owned(), source }))?;
-        Ok(self.received)
-    }
-
-    fn finish(self) -> Result<(), Error> {
-        if self.received < self.descriptor.size {
-            return Err(Error::Truncated {
-                action: Box::new(self.action.clone()),
-                expected: self.descriptor.size,
-                actual: self.received,
-            });
-        }
-        self.writer.finish_as(self.descriptor).map_err(|source| store_error(self.action, source))
-    }
+/// Reads and hashes large files where nobody waits for it.
+async fn off_the_runtime<T: Send + 'static>(
+    action: &Action,
+    store: Store,
+    work: impl FnOnce(Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Error> {
+    let path = store.root().to_owned();
+    let done = tokio::task::spawn_blocking(move || work(store)).await;
+    done.unwrap_or_else(|error| Err(StoreError::Io { path, source: std::io::Error::other(error) }))
+        .map_err(|error| store_error(action, error))
 }

@@ -95,7 +95,11 @@ impl Host {
             .send()
             .await
             .map_err(|error| connect_error(&self.registry, error))?;
-        let closeness = closeness_of(&transport.addresses, &self.authority).await;
+        // The farther of what its name leads to and of who answered: a name that leads elsewhere the second time it is
+        // asked for does not bring a registry closer, nor does a proxy.
+        let answered = response.remote_addr().map(|address| Closeness::of(address.ip()));
+        let named = closeness_of(&transport.addresses, &self.authority).await;
+        let closeness = answered.map_or(named, |answered| answered.min(named));
         Ok((Line { root, scheme, closeness, own }, response))
     }
 

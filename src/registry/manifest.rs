@@ -4,14 +4,19 @@
 //! to anywhere and drops `Retry-After` and the media type; its `fetch_manifest_digest` asks a second time with a whole
 //! GET after any answer without a digest, a 404 too; its `push_manifest_raw` panics on a 201 without `Location`.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use reqwest::header::CONTENT_ENCODING;
 use reqwest::{Method, Response, StatusCode};
-use serde_json::Value;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use super::action::{Action, Verb};
+use super::body::Body;
 use super::error::Error;
 use super::host::Host;
-use super::request::{Answer, Body, Call};
+use super::request::{Answer, Call};
 use super::token::Scopes;
 use super::{Client, Fetched, Inner, retry};
 use crate::blob::{
@@ -69,6 +74,17 @@ impl Client {
         Ok(self.inner.look(&action, &scopes, &path).await?.is_some())
     }
 
+    /// The digest that a tag of a destination has; `None` when there is no such tag, or the registry does not tell.
+    ///
+    /// # Errors
+    /// When the registry cannot be asked.
+    pub async fn digest_of_tag(&self, reference: &Reference) -> Result<Option<Digest>, Error> {
+        let (repository, tag) = (&reference.repository, reference.tag_or_latest());
+        let action = Action::new(Verb::CheckManifest, repository, &tag);
+        let answer = self.inner.look(&action, &Scopes::push(repository), &format!("manifests/{tag}")).await?;
+        Ok(answer.and_then(|answer| answer.header(CONTENT_DIGEST).and_then(|digest| digest.parse().ok())))
+    }
+
     /// Pushes `bytes` under a tag or a digest.
     ///
     /// # Errors
@@ -110,8 +126,8 @@ pub(super) fn check_stored(action: &Action, answer: &Answer, expected: &Digest) 
 }
 
 impl Inner {
-    /// HEADs a tag; `None` when only a GET can tell: some registries answer HEAD with 403, 404 or 405, or leave the
-    /// digest out. If the tag really is not there, the GET has the registry's own words, which a HEAD never has.
+    /// HEADs a tag; `None` when only a GET can tell: some registries answer HEAD with 400, 403, 404 or 405, or leave
+    /// the digest out. If the tag really is not there, the GET has the registry's own words, which a HEAD never has.
     async fn digest_of_tag(&self, host: &Host, repository: &Repository, tag: &str) -> Result<Option<Digest>, Error> {
         let action = Action::new(Verb::ReadManifest, repository, &tag);
         let scopes = Scopes::pull(repository);
@@ -120,7 +136,9 @@ impl Inner {
         let answer = self.send(host, &call).await?;
         match answer.response.status() {
             StatusCode::OK => Ok(answer.header(CONTENT_DIGEST).and_then(|digest| digest.parse().ok())),
-            StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
+            StatusCode::UNAUTHORIZED => Err(answer.into_error(&action).await),
+            status if retry::is_transient(status.as_u16()) => Err(answer.into_error(&action).await),
+            status if status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED => Ok(None),
             _ => Err(answer.into_error(&action).await),
         }
     }
@@ -134,27 +152,49 @@ impl Inner {
     ) -> Result<Fetched, Error> {
         let action = Action::new(Verb::ReadManifest, repository, &reference);
         let scopes = Scopes::pull(repository);
-        let get = || async {
-            let url = self.url(host, repository, &format!("manifests/{reference}")).await?;
-            let call = Call::new(&action, Method::GET, url, &scopes).accept_manifests();
-            let answer = self.send(host, &call).await?.expect(&action, &[StatusCode::OK]).await?;
-            let announced = answer.header(CONTENT_DIGEST).and_then(|digest| digest.parse::<Digest>().ok());
-            Ok((read_body(&action, answer.response).await?, announced))
+        let mut again = false;
+        let fetched = loop {
+            let get = || self.get_manifest(host, &action, &scopes, reference);
+            let (bytes, announced) = retry::run(&self.policy, get).await?;
+            let actual = Digest::of(&bytes);
+            match expected.copied().or(announced).filter(|expected| *expected != actual) {
+                None => break fetched(&action, bytes)?,
+                // Bytes go wrong on the way, too.
+                Some(_) if !again => again = true,
+                Some(expected) => {
+                    // A page of a proxy's that asks for a login is better called no JSON than other content.
+                    let bytes = fetched(&action, bytes)?.bytes;
+                    let size = bytes.len() as u64;
+                    let source = StoreError::WrongDigest { expected, expected_size: size, actual, actual_size: size };
+                    return Err(Error::WrongContent { action: Box::new(action), source });
+                }
+            }
         };
-        let (bytes, announced) = retry::run(&self.policy, get).await?;
-        let fetched = fetched(&action, bytes)?;
-        if let Some(expected) = expected.or(announced.as_ref()).filter(|expected| **expected != fetched.digest) {
-            let size = fetched.bytes.len() as u64;
-            let source = StoreError::WrongDigest {
-                expected: *expected,
-                expected_size: size,
-                actual: fetched.digest,
-                actual_size: size,
-            };
-            return Err(Error::WrongContent { action: Box::new(action), source });
-        }
         self.store.put(&fetched.media_type, &fetched.bytes).map_err(|source| store_error(&action, source))?;
         Ok(fetched)
+    }
+
+    /// One GET: the bytes, and the digest that the registry says they have.
+    async fn get_manifest(
+        &self,
+        host: &Host,
+        action: &Action,
+        scopes: &Scopes,
+        reference: &str,
+    ) -> Result<(Vec<u8>, Option<Digest>), Error> {
+        let url = self.url(host, &action.repository, &format!("manifests/{reference}")).await?;
+        let call = Call::new(action, Method::GET, url, scopes).accept_manifests();
+        let answer = self.send(host, &call).await?.expect(action, &[StatusCode::OK]).await?;
+        let packed = answer.header(CONTENT_ENCODING.as_str()).filter(|encoding| *encoding != "identity");
+        if let Some(encoding) = packed {
+            let encoding = super::answer::printable(encoding);
+            return Err(Error::Encoded { action: Box::new(action.clone()), encoding });
+        }
+        let announced = answer.header(CONTENT_DIGEST).and_then(|digest| digest.parse::<Digest>().ok());
+        let after = self.patience.document;
+        let late = |_| Error::TooLong { action: Box::new(action.clone()), after };
+        let reading = read_body(action, answer.response, self.patience.silence);
+        Ok((tokio::time::timeout(after, reading).await.map_err(late)??, announced))
     }
 
     /// HEADs something at a destination; `None` when it is not there or the registry does not tell.
@@ -174,25 +214,30 @@ impl Inner {
     }
 }
 
-async fn read_body(action: &Action, mut response: Response) -> Result<Vec<u8>, Error> {
+async fn read_body(action: &Action, mut response: Response, silence: Duration) -> Result<Vec<u8>, Error> {
     let too_large = || Error::TooLarge { action: Box::new(action.clone()), limit: LONGEST_MANIFEST };
     if response.content_length().is_some_and(|length| length > LONGEST_MANIFEST) {
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    while let Some(chunk) = super::fetch::next_chunk(action, &mut response).await? {
-        bytes.extend_from_slice(&chunk);
+    loop {
+        let chunk = tokio::time::timeout(silence, response.chunk()).await;
+        let chunk = chunk.map_err(|_| Error::Stalled { action: Box::new(action.clone()), after: silence })?;
+        let broken = |error: reqwest::Error| error.without_url();
+        match chunk.map_err(|error| Error::Interrupted { action: Box::new(action.clone()), source: broken(error) })? {
+            None => return Ok(bytes),
+            Some(chunk) => bytes.extend_from_slice(&chunk),
+        }
         if bytes.len() as u64 > LONGEST_MANIFEST {
             return Err(too_large());
         }
     }
-    Ok(bytes)
 }
 
 pub(super) fn store_error(action: &Action, source: StoreError) -> Error {
     match source {
         StoreError::WrongDigest { .. } => Error::WrongContent { action: Box::new(action.clone()), source },
-        StoreError::Io { .. } => Error::Store { action: Box::new(action.clone()), source },
+        _ => Error::Store { action: Box::new(action.clone()), source },
     }
 }
 
@@ -203,27 +248,46 @@ fn fetched(action: &Action, bytes: Vec<u8>) -> Result<Fetched, Error> {
     Ok(Fetched { digest: descriptor.digest, media_type, bytes })
 }
 
+/// What tells one kind of manifest from another; all the rest of it, however much that is, is passed over.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shape {
+    schema_version: Option<u64>,
+    media_type: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    manifests: bool,
+    #[serde(default, deserialize_with = "present")]
+    config: bool,
+    #[serde(default, deserialize_with = "present")]
+    layers: bool,
+}
+
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
 /// What a manifest is, by its own words and shape alone: the header that came with it is not part of its digest, and one
 /// that could be read both ways is refused (<https://github.com/opencontainers/image-spec/security/advisories/GHSA-77vh-xpmg-72qh>).
 fn media_type(bytes: &[u8]) -> Result<&'static str, &'static str> {
-    let json: Value = serde_json::from_slice(bytes).map_err(|_| "the manifest is not JSON")?;
-    let has = |key: &str| json.get(key).is_some();
-    if json.get("schemaVersion").and_then(Value::as_u64) == Some(1) {
+    // A list would be taken for the fields in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err("the manifest is a list");
+    }
+    let shape: Shape = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => "it is not what a manifest or an index looks like",
+        _ => "the manifest is not JSON",
+    })?;
+    if shape.schema_version == Some(1) {
         return Err("the image is of docker's old format (schema 1), which has to be pushed again by a newer docker");
     }
-    let (index, image) = (has("manifests"), has("config") || has("layers"));
-    let shape = match (index, image) {
-        (true, false) => MEDIA_TYPE_INDEX,
-        (false, true) => MEDIA_TYPE_MANIFEST,
+    let kinds = match (shape.manifests, shape.config || shape.layers) {
+        (true, false) => [MEDIA_TYPE_INDEX, MEDIA_TYPE_DOCKER_INDEX],
+        (false, true) => [MEDIA_TYPE_MANIFEST, MEDIA_TYPE_DOCKER_MANIFEST],
         (true, true) => return Err("the manifest can be read as an index and as an image"),
         (false, false) => return Err("it is neither an image manifest nor an index"),
     };
-    let kinds = match shape {
-        MEDIA_TYPE_INDEX => [MEDIA_TYPE_INDEX, MEDIA_TYPE_DOCKER_INDEX],
-        _ => [MEDIA_TYPE_MANIFEST, MEDIA_TYPE_DOCKER_MANIFEST],
-    };
-    match json.get("mediaType").and_then(Value::as_str) {
-        None => Ok(shape),
+    match shape.media_type {
+        None => Ok(kinds[0]),
         Some(stated) => {
             kinds.into_iter().find(|kind| *kind == stated).ok_or("its `mediaType` is not that of what it holds")
         }
@@ -246,6 +310,11 @@ mod tests {
             (r#"{"manifests":[],"layers":[]}"#, Err("the manifest can be read as an index and as an image")),
             ("{}", Err("it is neither an image manifest nor an index")),
             ("x", Err("the manifest is not JSON")),
+            (r#" [2,"a",[]]"#, Err("the manifest is a list")),
+            (r#"{"layers":[],"mediaType":7}"#, Err("it is not what a manifest or an index looks like")),
+            (r#"{"layers":[],"layers":[]}"#, Err("it is not what a manifest or an index looks like")),
+            (&format!("{{\"x\":{}", "[".repeat(1 << 20)), Err("the manifest is not JSON")),
+            (r#"{"layers":[],"x":[[[{"layers":1,"manifests":2}]]]}"#, Ok(MEDIA_TYPE_MANIFEST)),
         ] {
             assert_eq!(media_type(text.as_bytes()), expected, "{text}");
         }

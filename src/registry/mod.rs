@@ -8,22 +8,35 @@ mod action;
 mod address;
 mod advice;
 mod answer;
+mod body;
 mod challenge;
 mod credential_file;
 mod credentials;
+mod document;
 mod error;
 mod fetch;
 mod flight;
+mod helper;
 mod host;
+mod login;
+mod login_file;
 mod manifest;
+mod note;
+mod part_sizes;
+mod parts;
+mod patience;
+mod range;
 mod reader;
 mod refusal;
 mod request;
 mod retry;
+mod source;
+mod stream;
 mod target;
 mod token;
 mod transport;
 mod upload;
+mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,9 +51,15 @@ use transport::Transport;
 pub use action::{Action, Verb};
 pub use credentials::{CredentialEnvironment, CredentialError, Secret};
 pub use error::Error;
+pub use login::{Forgotten, Kept, LoginError, Tried};
 pub use manifest::LONGEST_MANIFEST;
+pub use note::Notes;
+pub use patience::Patience;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
+pub use source::Source;
+pub use stream::{BlobStream, SourceFailure};
+pub use upload::{Begun, Placement, Supply};
 
 use crate::blob::Digest;
 use crate::reference::Repository;
@@ -63,6 +82,10 @@ pub struct Options {
     pub proxied: bool,
     /// how often passing failures are tried again
     pub retry: RetryPolicy,
+    /// how long servers may take
+    pub patience: Patience,
+    /// is told what a person should know and what changes nothing
+    pub notes: Notes,
 }
 
 impl Options {
@@ -81,6 +104,8 @@ impl Options {
                 !value.is_empty() && names.iter().any(|known| name.eq_ignore_ascii_case(known))
             }),
             retry: RetryPolicy::default(),
+            patience: Patience::default(),
+            notes: Notes::default(),
         }
     }
 }
@@ -118,10 +143,13 @@ struct Inner {
     credentials: credentials::Credentials,
     store: Store,
     policy: RetryPolicy,
+    patience: Patience,
+    notes: Notes,
     proxied: bool,
     hosts: Mutex<BTreeMap<String, Arc<Host>>>,
     flights: Flights,
-    begun: upload::Begun,
+    part_sizes: part_sizes::PartSizes,
+    whereabouts: whereabouts::Whereabouts,
 }
 
 impl Client {
@@ -136,10 +164,13 @@ impl Client {
             credentials: credentials::Credentials::new(options.environment),
             store: options.store,
             policy: options.retry,
+            patience: options.patience,
+            notes: options.notes,
             proxied: options.proxied,
             hosts: Mutex::default(),
             flights: Flights::default(),
-            begun: upload::Begun::default(),
+            part_sizes: part_sizes::PartSizes::default(),
+            whereabouts: whereabouts::Whereabouts::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }

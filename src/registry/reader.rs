@@ -2,15 +2,23 @@
 //!
 //! oci-client follows redirects on its own, to anywhere, and offers no way to be told otherwise, but for proxies: it is
 //! given a proxy that does not exist for every host but the registry's own. So a registry that begins to send us
-//! elsewhere leads it nowhere, and [`super::fetch`] asks again by its own client and rules. It also fetches one token a
+//! elsewhere leads it nowhere, and [`super::stream`] asks again by its own client and rules. It also fetches one token a
 //! request under load, so it is handed ours and never asks a token server itself.
+//!
+//! It reads the whole body of a refusal into memory, however long that is. But when a blob has other places, it leaves a
+//! refusal unread and asks there: so every blob gets one, which does not exist. For redirects that lead nowhere, which it
+//! takes for no refusal and reads all the same, there is [`MOST_POLLS`].
 
 use oci_client::RegistryOperation;
-use oci_client::client::{ClientConfig, ClientProtocol, SizedStream};
+use oci_client::client::{AsLayerDescriptor, ClientConfig, ClientProtocol, LayerDescriptor, SizedStream};
 use oci_client::secrets::RegistryAuth;
 use oci_client::token_cache::{RegistryToken, RegistryTokenType};
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::PoisonError;
+use std::task::Poll;
+use std::time::Duration;
 
 use super::Inner;
 use super::action::Action;
@@ -22,8 +30,25 @@ use crate::blob::Descriptor;
 
 /// A proxy on a port that nothing can listen on.
 const NOWHERE: &str = "http://127.0.0.1:0";
+/// How long oci-client may take until bytes come; our own client asks more patiently.
+const OPENING: Duration = Duration::from_secs(10);
+/// How often an opening may be polled: it takes some six times to connect and to have the head of an answer, while the
+/// body of one is read a piece each time.
+const MOST_POLLS: u32 = 32;
 /// How oci-client calls itself for us.
 const USER_AGENT: &str = concat!("anyarch/", env!("CARGO_PKG_VERSION"), " oci-client/0.18");
+
+/// A blob whose only other place does not exist.
+struct Nowhere<'blob> {
+    digest: &'blob str,
+    urls: Option<Vec<String>>,
+}
+
+impl AsLayerDescriptor for Nowhere<'_> {
+    fn as_layer_descriptor(&self) -> LayerDescriptor<'_> {
+        LayerDescriptor { digest: self.digest, urls: &self.urls }
+    }
+}
 
 /// Whether a registry's blobs are read through oci-client.
 #[derive(Default)]
@@ -90,8 +115,15 @@ impl Inner {
             client.tokens.insert(&reference, RegistryOperation::Pull, token).await;
             client.store_auth_if_needed(reference.resolve_registry(), &fallback).await;
         }
-        let opening = client.pull_blob_stream(&reference, digest.as_str());
-        if let Ok(Ok(stream)) = tokio::time::timeout(READ_TIMEOUT, opening).await {
+        let blob = Nowhere { digest: &digest, urls: Some(vec![NOWHERE.to_owned()]) };
+        let mut opening = pin!(client.pull_blob_stream(&reference, blob));
+        let mut polls = 0;
+        let opening = poll_fn(|context| {
+            polls += 1;
+
+            if polls > MOST_POLLS { Poll::Ready(None) } else { opening.as_mut().poll(context).map(Result::ok) }
+        });
+        if let Ok(Some(stream)) = tokio::time::timeout(OPENING, opening).await {
             return Ok(Some(stream));
         }
         host.forget_direct();

@@ -28,6 +28,9 @@ pub enum Refusal {
     /// Neither http nor https, or no URL at all.
     #[error("it is not an http or https URL")]
     NotHttp,
+    /// A URL with a login in it, which would be one of the registry's making.
+    #[error("it holds a user name")]
+    UserInfo,
     /// Redirects that do not end.
     #[error("there were {limit} redirects before it")]
     TooMany {

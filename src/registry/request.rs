@@ -1,42 +1,22 @@
 //! Sends one request to a registry: authorized, followed through redirects by our rules, and once more with a new login
 //! when the registry says 401. Trying again after passing failures is the caller's, for it knows what has to begin anew.
 
-use std::path::{Path, PathBuf};
-
-use bytes::{Bytes, BytesMut};
-use futures_util::stream;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+};
 use reqwest::{Method, Response, StatusCode};
-use tokio::io::AsyncReadExt as _;
-use tokio::sync::watch;
 use url::Url;
 
 use super::action::{Action, Verb};
+use super::body::Body;
 use super::error::Error;
 use super::host::{Host, Line};
 use super::refusal::{Refusal, TargetKind};
 use super::target::{MOST_REDIRECTS, Target, admit, refused, unreachable};
 use super::token::{Authorization, Scopes};
-use super::transport::READ_TIMEOUT;
 use super::{Inner, answer};
 use crate::blob::{MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
 use crate::reference::Repository;
-
-/// Bytes of a file that are read, and handed on, at a time.
-const CHUNK: usize = 256 * 1024;
-
-/// A request's body, which every attempt and every redirect opens anew.
-#[derive(Debug, Clone)]
-pub(super) enum Body {
-    Empty,
-    Bytes(Bytes),
-    /// A file of that many bytes; `sent` holds how many of them are on their way.
-    File {
-        path: PathBuf,
-        size: u64,
-        sent: watch::Sender<u64>,
-    },
-}
 
 /// What to ask of a registry.
 pub(super) struct Call<'call> {
@@ -46,6 +26,7 @@ pub(super) struct Call<'call> {
     pub(super) scopes: &'call Scopes,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
+    unhurried: bool,
 }
 
 /// What came of it, whatever its status.
@@ -62,7 +43,7 @@ pub(super) struct Answer {
 impl<'call> Call<'call> {
     /// A request without headers and body.
     pub(super) fn new(action: &'call Action, method: Method, url: Url, scopes: &'call Scopes) -> Self {
-        Self { action, method, url, scopes, headers: HeaderMap::new(), body: Body::Empty }
+        Self { action, method, url, scopes, headers: HeaderMap::new(), body: Body::Empty, unhurried: false }
     }
 
     /// Asks for manifests and indexes of the kinds that we read.
@@ -71,6 +52,12 @@ impl<'call> Call<'call> {
         if let Ok(value) = HeaderValue::try_from(kinds.join(", ")) {
             self.headers.insert(ACCEPT, value);
         }
+        self.identity()
+    }
+
+    /// Asks for the bytes that have the digest, not for a packed form of them.
+    pub(super) fn identity(mut self) -> Self {
+        self.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         self
     }
 
@@ -80,6 +67,12 @@ impl<'call> Call<'call> {
             self.headers.insert(CONTENT_TYPE, value);
         }
         self.body = body;
+        self
+    }
+
+    /// Leaves it to the caller how long the answer is waited for.
+    pub(super) fn unhurried(mut self) -> Self {
+        self.unhurried = true;
         self
     }
 }
@@ -118,7 +111,16 @@ impl Inner {
         let mut again = false;
         loop {
             let authorized = self.authorize(host, repository, call.scopes).await?;
-            let mut answer = self.follow(host, call, &authorized.authorization).await?;
+            let following = self.follow(host, call, &authorized.authorization);
+            let mut answer = match call.body {
+                Body::Blob(_) => following.await?,
+                // Each step has its own patience; a registry that sends us in circles must not add them up.
+                Body::Empty | Body::Bytes(_) => {
+                    let after = self.patience.document;
+                    let late = |_| Error::TooLong { action: Box::new(call.action.clone()), after };
+                    tokio::time::timeout(after, following).await.map_err(late)??
+                }
+            };
             answer.anonymous = authorized.anonymous;
             if answer.response.status() != StatusCode::UNAUTHORIZED || !answer.own || again {
                 return Ok(answer);
@@ -182,18 +184,19 @@ impl Inner {
         if call.method != Method::GET && call.method != Method::HEAD {
             request = request.header(CONTENT_LENGTH, call.body.length());
         }
-        let is_file = matches!(call.body, Body::File { .. });
+        let watched = call.unhurried || matches!(call.body, Body::Blob(_));
         request = match call.body.open(call.action).await? {
             None => request,
             Some(body) => request.body(body),
         };
         let sending = request.send();
-        let sent = if is_file {
-            // Files take as long as they take; whoever sends one watches its progress.
+        let sent = if watched {
+            // Blobs take as long as they take; whoever sends one watches its progress.
             sending.await
         } else {
-            let stalled = |_| Error::Stalled { action: Box::new(call.action.clone()), after: READ_TIMEOUT };
-            tokio::time::timeout(READ_TIMEOUT, sending).await.map_err(stalled)?
+            let after = self.patience.silence;
+            let stalled = |_| Error::Stalled { action: Box::new(call.action.clone()), after };
+            tokio::time::timeout(after, sending).await.map_err(stalled)?
         };
         sent.map_err(|error| {
             if error.is_connect() {
@@ -219,54 +222,4 @@ fn next_url(response: &Response, url: &Url) -> Option<Result<Url, String>> {
     let text = String::from_utf8_lossy(location.as_bytes());
     let next = url.join(&text).ok().filter(Url::has_host);
     Some(next.ok_or_else(|| answer::printable(text.split('?').next().unwrap_or_default())))
-}
-
-impl Body {
-    /// Length in bytes.
-    fn length(&self) -> u64 {
-        match self {
-            Self::Empty => 0,
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { size, .. } => *size,
-        }
-    }
-
-    async fn open(&self, action: &Action) -> Result<Option<reqwest::Body>, Error> {
-        match self {
-            Self::Empty => Ok(None),
-            Self::Bytes(bytes) => Ok(Some(reqwest::Body::from(bytes.clone()))),
-            Self::File { path, size, sent } => {
-                let error = |source| Error::File { action: Box::new(action.clone()), path: path.clone(), source };
-                let file = open_file(path, *size).await.map_err(error)?;
-                sent.send_replace(0);
-                Ok(Some(stream_file(file, *size, sent.clone())))
-            }
-        }
-    }
-}
-
-async fn open_file(path: &Path, size: u64) -> std::io::Result<tokio::fs::File> {
-    let file = tokio::fs::File::open(path).await?;
-    let actual = file.metadata().await?.len();
-    if actual != size {
-        let message = format!("it has {actual} bytes, and {size} were announced");
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, message));
-    }
-    Ok(file)
-}
-
-fn stream_file(file: tokio::fs::File, size: u64, sent: watch::Sender<u64>) -> reqwest::Body {
-    let chunks = stream::try_unfold((file, 0_u64), move |(mut file, position)| {
-        let sent = sent.clone();
-        async move {
-            let mut chunk = BytesMut::with_capacity(CHUNK);
-            if position >= size || file.read_buf(&mut chunk).await? == 0 {
-                return Ok::<_, std::io::Error>(None);
-            }
-            let position = position + chunk.len() as u64;
-            sent.send_replace(position);
-            Ok(Some((chunk.freeze(), (file, position))))
-        }
-    });
-    reqwest::Body::wrap_stream(chunks)
 }

@@ -14,23 +14,54 @@ where
     Attempt: Fn() -> Running,
     Running: Future<Output = Result<T, Error>>,
 {
-    let start = Instant::now();
-    let mut waited = Duration::ZERO;
-    let mut failures = 0;
+    let mut failures = Failures::new();
     loop {
-        let error = match attempt().await {
+        match attempt().await {
             Ok(value) => return Ok(value),
-            Err(error) if !error.is_transient() => return Err(error),
-            Err(error) => error,
-        };
-        failures += 1;
-        let Some(wait) = policy.next_wait(failures, waited, error.retry_after()) else {
-            return Err(match failures {
+            Err(error) => failures.wait(policy, error).await?,
+        }
+    }
+}
+
+/// The failures of one operation so far.
+#[derive(Debug)]
+pub(super) struct Failures {
+    start: Instant,
+    /// All of them.
+    all: u32,
+    /// Those since something was gained.
+    in_a_row: u32,
+    waited: Duration,
+}
+
+impl Failures {
+    pub(super) fn new() -> Self {
+        Self { start: Instant::now(), all: 0, in_a_row: 0, waited: Duration::ZERO }
+    }
+
+    /// Something was gained: what fails now counts as the first failure. The budget of waits stays spent.
+    pub(super) fn gained(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// Waits until it is time to try again.
+    ///
+    /// # Errors
+    /// `error` itself when it does not pass, or when it is the only one and is not waited for; else that we gave up.
+    pub(super) async fn wait(&mut self, policy: &RetryPolicy, error: Error) -> Result<(), Error> {
+        if !error.is_transient() {
+            return Err(error);
+        }
+        self.all += 1;
+        self.in_a_row += 1;
+        let Some(wait) = policy.next_wait(self.in_a_row, self.waited, error.retry_after()) else {
+            return Err(match self.all {
                 1 => error,
-                attempts => Error::GaveUp { attempts, elapsed: start.elapsed(), source: Box::new(error) },
+                attempts => Error::GaveUp { attempts, elapsed: self.start.elapsed(), source: Box::new(error) },
             });
         };
         tokio::time::sleep(wait).await;
-        waited += wait;
+        self.waited += wait;
+        Ok(())
     }
 }

@@ -44,6 +44,9 @@ pub(super) fn admit(
     url: &Url,
 ) -> Result<Target, Error> {
     let refuse = |source| refused(host, kind, url, source);
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refuse(Refusal::UserInfo));
+    }
     if is_origin(line, url) {
         return Ok(Target { client: line.own.clone(), own: true });
     }

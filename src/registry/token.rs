@@ -17,7 +17,7 @@ use super::credentials::{Credential, Secret};
 use super::error::Error;
 use super::host::{Host, Line};
 use super::refusal::{Refusal, TargetKind};
-use super::target::{admit, shown, unreachable};
+use super::target::{Target, admit, shown, unreachable};
 use super::transport::READ_TIMEOUT;
 use super::{Inner, answer};
 use crate::reference::Repository;
@@ -32,6 +32,11 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 pub(super) struct Scopes(BTreeSet<String>);
 
 impl Scopes {
+    /// Nothing: a token that shows only who asks.
+    pub(super) fn none() -> Self {
+        Self(BTreeSet::new())
+    }
+
     /// Reading `repository`.
     pub(super) fn pull(repository: &Repository) -> Self {
         Self(BTreeSet::from([format!("repository:{}:pull", repository.path)]))
@@ -77,8 +82,8 @@ fn basic(user: &str, password: &Secret) -> String {
 }
 
 #[derive(Clone)]
-struct Token {
-    value: Secret,
+pub(super) struct Token {
+    pub(super) value: Secret,
     fresh_until: Instant,
 }
 
@@ -130,7 +135,7 @@ impl Inner {
             .credentials
             .find(repository)
             .await
-            .map_err(|source| Error::Credentials { registry: host.registry.clone(), source })?;
+            .map_err(|source| Error::Credentials { registry: host.registry.clone(), source: Box::new(source) })?;
         let anonymous = credential.is_none();
         let authorization = match (challenge, credential) {
             (Challenge::Basic, Some(Credential::Password { user, password })) => {
@@ -147,7 +152,10 @@ impl Inner {
                     fresh
                 } else {
                     let request = TokenRequest { realm: &realm, service: service.as_deref(), scopes };
-                    self.fetch_token(host, line, &request, credential.as_ref()).await?
+                    let after = self.patience.document;
+                    let fetching = self.fetch_token(host, line, &request, credential.as_ref());
+                    let late = |_| Error::TokenTooLong { registry: host.registry.clone(), after };
+                    tokio::time::timeout(after, fetching).await.map_err(late)??
                 };
                 *token = Some(fresh.clone());
                 Authorization::Bearer(fresh.value)
@@ -156,7 +164,11 @@ impl Inner {
         Ok(Authorized { authorization, anonymous })
     }
 
-    async fn fetch_token(
+    /// Asks the token server that `request` names, if that is a place to go to.
+    ///
+    /// An identity token is changed by POST. Where the server says that it does not do that (404, 405), or does not
+    /// understand it or the token (400, 401), it is shown as a password, as containerd does.
+    pub(super) async fn fetch_token(
         &self,
         host: &Host,
         line: &Line,
@@ -165,44 +177,72 @@ impl Inner {
     ) -> Result<Token, Error> {
         let url = request.url(host)?;
         let target = admit(&self.transport, host, line, TargetKind::Realm, None, &url)?;
-        let builder = match credential {
-            Some(Credential::Identity(identity)) => target
-                .client
-                .post(url.clone())
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(request.exchange(identity)),
-            Some(Credential::Password { user, password }) => {
-                let header = Authorization::Basic { user: user.clone(), password: password.clone() }.header();
-                let builder = target.client.get(request.query(url.clone(), Some(user)));
-                match header {
-                    Some(header) => builder.header(reqwest::header::AUTHORIZATION, header),
-                    None => builder,
+        let realm = Realm { host, target: &target, url: &url, anonymous: credential.is_none() };
+        match credential {
+            Some(Credential::Identity(identity)) => {
+                let form = request.exchange(identity);
+                let post = target.client.post(url.clone()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+                let error = match realm.ask(post.body(form)).await {
+                    Err(error @ Error::Token { status, .. }) if matches!(status.as_u16(), 400 | 401 | 404 | 405) => {
+                        error
+                    }
+                    answered => return answered,
+                };
+                let shown = Authorization::Basic { user: String::new(), password: identity.clone() };
+                match realm.ask(realm.get(request.query(url.clone(), None), &shown)).await {
+                    // A server that knows what POST is has said why it gives nothing.
+                    Err(Error::Token { .. }) if matches!(error.status(), Some(400 | 401)) => Err(error),
+                    answered => answered,
                 }
             }
-            Some(Credential::Token(_)) | None => target.client.get(request.query(url.clone(), None)),
-        };
+            Some(Credential::Password { user, password }) => {
+                let basic = Authorization::Basic { user: user.clone(), password: password.clone() };
+                realm.ask(realm.get(request.query(url.clone(), Some(user)), &basic)).await
+            }
+            Some(Credential::Token(_)) | None => {
+                realm.ask(realm.get(request.query(url.clone(), None), &Authorization::None)).await
+            }
+        }
+    }
+}
+
+/// A token server that may be asked.
+struct Realm<'realm> {
+    host: &'realm Host,
+    target: &'realm Target,
+    url: &'realm Url,
+    anonymous: bool,
+}
+
+impl Realm<'_> {
+    fn get(&self, url: Url, authorization: &Authorization) -> reqwest::RequestBuilder {
+        let builder = self.target.client.get(url);
+        match authorization.header() {
+            Some(header) => builder.header(reqwest::header::AUTHORIZATION, header),
+            None => builder,
+        }
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Token, Error> {
+        let broken = |error| unreachable(self.host, self.target, TargetKind::Realm, self.url, error);
         let asked = Instant::now();
-        let response = builder
-            .timeout(READ_TIMEOUT)
-            .send()
-            .await
-            .map_err(|error| unreachable(host, &target, TargetKind::Realm, &url, error))?;
-        let (registry, realm) = (host.registry.clone(), shown(&url));
+        let response = request.timeout(READ_TIMEOUT).send().await.map_err(broken)?;
+        let (registry, realm) = (self.host.registry.clone(), shown(self.url));
         if !response.status().is_success() {
             let (status, wait) = (response.status(), answer::wait_asked(&response));
             let said = answer::said(response).await;
-            return Err(Error::Token { registry, realm, status, said, wait, anonymous: credential.is_none() });
+            return Err(Error::Token { registry, realm, status, said, wait, anonymous: self.anonymous });
         }
-        let body =
-            read_answer(response).await.map_err(|error| unreachable(host, &target, TargetKind::Realm, &url, error))?;
+        let body = read_answer(response).await.map_err(broken)?;
         body.and_then(|body| read_token(&body, asked)).ok_or(Error::NoToken { registry, realm })
     }
 }
 
-struct TokenRequest<'request> {
-    realm: &'request str,
-    service: Option<&'request str>,
-    scopes: &'request Scopes,
+/// What is asked of a token server.
+pub(super) struct TokenRequest<'request> {
+    pub(super) realm: &'request str,
+    pub(super) service: Option<&'request str>,
+    pub(super) scopes: &'request Scopes,
 }
 
 impl TokenRequest<'_> {
@@ -232,7 +272,10 @@ impl TokenRequest<'_> {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         form.append_pair("grant_type", "refresh_token").append_pair("client_id", "anyarch");
         form.extend_pairs(self.service.map(|service| ("service", service)));
-        form.append_pair("scope", &scopes.join(" ")).append_pair("refresh_token", identity.reveal());
+        if !scopes.is_empty() {
+            form.append_pair("scope", &scopes.join(" "));
+        }
+        form.append_pair("refresh_token", identity.reveal());
         form.finish()
     }
 }

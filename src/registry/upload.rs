@@ -1,11 +1,11 @@
 //! Pushes blobs: what the registry has is left alone, what another of its repositories has is mounted, and the rest goes
-//! up in one streamed PUT.
+//! up in one streamed PUT, or in parts where the registry wants them ([`super::parts`]).
 //!
 //! Over reqwest, not oci-client, which asks no source scope for a mount, takes the legal 202 to one for an error, and
 //! uploads in chunks, which some registries drop.
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,99 +15,174 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::action::{Action, Verb};
+use super::body::{BlobBody, Body, BodyFailure};
 use super::error::Error;
 use super::host::Host;
 use super::manifest::check_stored;
+use super::part_sizes::LEAST_HEADER;
 use super::refusal::{Refusal, TargetKind};
-use super::request::{Answer, Body, Call};
+use super::request::{Answer, Call};
 use super::token::Scopes;
-use super::{Client, Inner, PushedHow, retry};
-use crate::blob::{Descriptor, Digest};
+use super::{Client, PushedHow, retry};
+use crate::blob::Descriptor;
 use crate::reference::Repository;
 
 /// How long an upload may stand still.
-const STANDSTILL: Duration = Duration::from_mins(2);
+pub(super) const STANDSTILL: Duration = Duration::from_mins(2);
+/// The same where the bytes come from another registry, which has its own ways to be slow and to come back.
+const STANDSTILL_ELSEWHERE: Duration = Duration::from_mins(5);
 /// How long a registry may think about a blob that it has in full; some copy it to where it belongs first.
-const DIGESTION: Duration = Duration::from_mins(15);
+pub(super) const DIGESTION: Duration = Duration::from_mins(15);
+/// What a blob is sent as.
+pub(super) const OCTETS: &str = "application/octet-stream";
+/// How many repositories are asked for one blob: a registry without mounts answers each time with an upload.
+const MOST_MOUNTS: usize = 2;
 
-/// Uploads that a registry began in place of a mount, kept for the push of the same blob.
-#[derive(Default)]
-pub(super) struct Begun(Mutex<BTreeMap<(Repository, Digest), Url>>);
-
-impl Begun {
-    fn keep(&self, repository: &Repository, digest: &Digest, location: Url) {
-        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.insert((repository.clone(), *digest), location);
-    }
-
-    fn take(&self, repository: &Repository, digest: &Digest) -> Option<Url> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&(repository.clone(), *digest))
-    }
+/// Where the bytes of a blob that is pushed come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Supply<'supply> {
+    /// the store has them
+    Store,
+    /// a file that is nobody's copy of ours: the blob in somebody's layout
+    File(&'supply Path),
+    /// that repository has them; they are passed on as they come, and nothing is kept here
+    Registry(&'supply Repository),
 }
 
+/// Whether a blob is where it is wanted.
+pub enum Placement {
+    /// it was there
+    Existed,
+    /// the registry took it from another of its repositories
+    Mounted,
+    /// it has to be sent
+    Missing(Begun),
+}
+
+/// An upload that a registry began in place of a mount, if it did; for [`Client::send_blob`].
+#[derive(Default)]
+pub struct Begun(Option<Url>);
+
 impl Client {
-    /// Has the registry take a blob from another of its repositories; false when it does not. For a blob whose bytes are
-    /// not here: when they are, [`Client::push_blob`] does it all.
+    /// Sees to it that `repository` has the blob without sending it: it is there, or can be mounted from `mount_from`, a
+    /// repository of the same registry that may have it, or from where it was seen earlier.
     ///
     /// # Errors
     /// When the registry cannot be asked.
-    pub async fn mount_blob(
+    pub async fn place_blob(
         &self,
         repository: &Repository,
         descriptor: &Descriptor,
-        from: &Repository,
-    ) -> Result<bool, Error> {
-        let Some(from) = mountable(repository, Some(from)) else { return Ok(false) };
-        let host = self.inner.host(repository);
-        let upload = Upload::new(&self.inner, &host, repository, descriptor, Some(from));
-        match retry::run(&self.inner.policy, || upload.mount(from)).await? {
-            Mount::Done => Ok(true),
-            Mount::Refused => Ok(false),
-            Mount::Upload(location) => {
-                self.inner.begun.keep(repository, &descriptor.digest, location);
-                Ok(false)
-            }
+        mount_from: Option<&Repository>,
+    ) -> Result<Placement, Error> {
+        let inner = &self.inner;
+        let host = inner.host(repository);
+        let upload = Upload::new(self, &host, repository, descriptor);
+        let check = upload.action.but(Verb::CheckBlob);
+        if inner.has_blob(&check, &upload.scopes, descriptor).await? {
+            upload.is_there();
+            return Ok(Placement::Existed);
         }
+        let mut begun = Begun::default();
+        for from in self.mountable(repository, descriptor, mount_from) {
+            match retry::run(&inner.policy, || upload.mount(&from)).await? {
+                Mount::Done => {
+                    upload.is_there();
+                    return Ok(Placement::Mounted);
+                }
+                Mount::Upload(location) => begun = Begun(Some(location)),
+                Mount::Refused => {}
+            }
+            inner.whereabouts.saw(&inner.store, &from, &descriptor.digest, false);
+        }
+        Ok(Placement::Missing(begun))
     }
 
-    /// Sees to it that `repository` has the blob, whose bytes are the file `body`.
+    /// Sends a blob that `repository` lacks.
     ///
-    /// `mount_from` is a repository of the same registry that has, or may have, the blob; one of another registry is
-    /// not asked. `progress` is told how many bytes of the blob are on their way; the number falls when an attempt
-    /// begins anew.
+    /// `progress` is told how many bytes of the blob are on their way; the number falls when an attempt begins anew.
     ///
     /// # Errors
-    /// When the registry cannot be asked or does not take the blob, or the file cannot be read.
+    /// When the registry cannot be asked or does not take the blob, or its bytes cannot be had or are not what its digest
+    /// says: it is not finished then.
+    pub async fn send_blob(
+        &self,
+        repository: &Repository,
+        descriptor: &Descriptor,
+        begun: Begun,
+        supply: Supply<'_>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), Error> {
+        let host = self.inner.host(repository);
+        let upload = Upload::new(self, &host, repository, descriptor);
+        let (begun, again) = (Mutex::new(begun.0), AtomicBool::new(false));
+        let attempt = || async {
+            let check = upload.action.but(Verb::CheckBlob);
+            // An answer may have been lost on its way, and the blob not.
+            if again.swap(true, Ordering::Relaxed) && self.inner.has_blob(&check, &upload.scopes, descriptor).await? {
+                return Ok(());
+            }
+            let begun = begun.lock().unwrap_or_else(PoisonError::into_inner).take();
+            upload.attempt(begun, supply, progress).await
+        };
+        match retry::run(&self.inner.policy, attempt).await {
+            // Bytes go wrong on the way, too.
+            Err(Error::Source { source, .. }) if matches!(*source, Error::WrongContent { .. }) => {
+                retry::run(&self.inner.policy, attempt).await?;
+            }
+            sent => sent?,
+        }
+        progress(descriptor.size);
+        upload.is_there();
+        Ok(())
+    }
+
+    /// [`Client::place_blob`] and, where that is not enough, [`Client::send_blob`].
+    ///
+    /// # Errors
+    /// As theirs.
     pub async fn push_blob(
         &self,
         repository: &Repository,
         descriptor: &Descriptor,
-        body: &Path,
+        supply: Supply<'_>,
         mount_from: Option<&Repository>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<PushedHow, Error> {
-        let host = self.inner.host(repository);
-        let upload = Upload::new(&self.inner, &host, repository, descriptor, mountable(repository, mount_from));
-        if let Some(location) = self.inner.begun.take(repository, &descriptor.digest) {
-            match upload.put(location, body, progress).await {
-                Ok(()) => return Ok(PushedHow::Uploaded),
-                Err(error @ Error::File { .. }) => return Err(error),
-                // It may have ended while the bytes were fetched. All begins anew then.
-                Err(_) => {}
+        match self.place_blob(repository, descriptor, mount_from).await? {
+            Placement::Existed => Ok(PushedHow::Existed),
+            Placement::Mounted => Ok(PushedHow::Mounted),
+            Placement::Missing(begun) => {
+                self.send_blob(repository, descriptor, begun, supply, progress).await?;
+                Ok(PushedHow::Uploaded)
             }
         }
-        let check = upload.action.but(Verb::CheckBlob);
-        if self.inner.has_blob(&check, &upload.scopes, descriptor).await? {
-            progress(descriptor.size);
-            return Ok(PushedHow::Existed);
-        }
-        retry::run(&self.inner.policy, || upload.run(body, progress)).await
     }
-}
 
-/// Only a registry's own repositories can be mounted from, and not the one that is pushed to.
-fn mountable<'from>(repository: &Repository, from: Option<&'from Repository>) -> Option<&'from Repository> {
-    from.filter(|from| from.registry == repository.registry && *from != repository)
+    /// Takes in that `repository` has these blobs, so that others of its registry can mount them.
+    pub fn saw_blobs<'blobs>(&self, repository: &Repository, blobs: impl IntoIterator<Item = &'blobs Descriptor>) {
+        for blob in blobs {
+            self.inner.whereabouts.saw(&self.inner.store, repository, &blob.digest, true);
+        }
+    }
+
+    /// Keeps for later runs which repository was seen to have which blob.
+    pub fn keep_whereabouts(&self) {
+        self.inner.whereabouts.keep(&self.inner.store);
+    }
+
+    /// Where the blob may be mounted from: only a registry's own repositories, and not the one that is pushed to.
+    fn mountable(&self, repository: &Repository, blob: &Descriptor, from: Option<&Repository>) -> Vec<Repository> {
+        let fits = |from: &&Repository| from.registry == repository.registry && *from != repository;
+        let mut sources: Vec<Repository> = from.filter(fits).cloned().into_iter().collect();
+        for known in self.inner.whereabouts.sources(&self.inner.store, repository, &blob.digest) {
+            if !sources.contains(&known) {
+                sources.push(known);
+            }
+        }
+        sources.truncate(MOST_MOUNTS);
+        sources
+    }
 }
 
 /// What a registry made of the wish to mount a blob.
@@ -119,52 +194,34 @@ enum Mount {
 }
 
 /// One blob on its way up; every attempt begins a new upload, for nobody promises that half of one is kept.
-struct Upload<'push> {
-    inner: &'push Inner,
-    host: &'push Host,
-    action: Action,
-    descriptor: &'push Descriptor,
-    scopes: Scopes,
-    mount_from: Option<&'push Repository>,
+pub(super) struct Upload<'push> {
+    pub(super) client: &'push Client,
+    pub(super) host: &'push Host,
+    pub(super) action: Action,
+    pub(super) descriptor: &'push Descriptor,
+    pub(super) scopes: Scopes,
 }
 
 impl<'push> Upload<'push> {
-    fn new(
-        inner: &'push Inner,
-        host: &'push Host,
-        repository: &Repository,
-        descriptor: &'push Descriptor,
-        mount_from: Option<&'push Repository>,
-    ) -> Self {
+    fn new(client: &'push Client, host: &'push Host, repository: &Repository, descriptor: &'push Descriptor) -> Self {
         let action = Action::new(Verb::UploadBlob, repository, &descriptor.digest);
-        Self { inner, host, action, descriptor, scopes: Scopes::push(repository), mount_from }
+        Self { client, host, action, descriptor, scopes: Scopes::push(repository) }
     }
 
-    async fn run(&self, body: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<PushedHow, Error> {
-        let mount = match self.mount_from {
-            Some(from) => self.mount(from).await?,
-            None => Mount::Refused,
-        };
-        let location = match mount {
-            Mount::Done => {
-                progress(self.descriptor.size);
-                return Ok(PushedHow::Mounted);
-            }
-            Mount::Upload(location) => location,
-            Mount::Refused => self.begin().await?,
-        };
-        self.put(location, body, progress).await?;
-        Ok(PushedHow::Uploaded)
+    fn is_there(&self) {
+        let (inner, repository) = (&self.client.inner, &self.action.repository);
+        inner.whereabouts.saw(&inner.store, repository, &self.descriptor.digest, true);
     }
 
     /// Asks for the blob of another repository.
     async fn mount(&self, from: &Repository) -> Result<Mount, Error> {
+        let inner = &self.client.inner;
         let action = self.action.but(Verb::MountBlob);
         let scopes = self.scopes.clone().and_pull(from);
-        let mut url = self.inner.url(self.host, &action.repository, "blobs/uploads/").await?;
+        let mut url = inner.url(self.host, &action.repository, "blobs/uploads/").await?;
         url.query_pairs_mut().append_pair("mount", &self.descriptor.digest.to_string()).append_pair("from", &from.path);
         let call = Call::new(&action, Method::POST, url, &scopes);
-        let answer = match self.inner.send(self.host, &call).await {
+        let answer = match inner.send(self.host, &call).await {
             Ok(answer) => answer,
             // A token server that refuses the pair of scopes may give the target's alone.
             Err(Error::Token { status, .. }) if status.is_client_error() && status.as_u16() != 429 => {
@@ -177,28 +234,61 @@ impl<'push> Upload<'push> {
                 check_stored(&action, &answer, &self.descriptor.digest)?;
                 Ok(Mount::Done)
             }
-            StatusCode::ACCEPTED => self.location(&answer).map(Mount::Upload),
+            // Without a place to go on at, nothing was begun.
+            StatusCode::ACCEPTED => match self.begun(&answer) {
+                Err(Error::NoLocation { .. }) => Ok(Mount::Refused),
+                begun => begun.map(Mount::Upload),
+            },
             status if retry::is_transient(status.as_u16()) => Err(answer.into_error(&action).await),
             // Registries without mounts answer this and that.
             _ => Ok(Mount::Refused),
         }
     }
 
+    async fn attempt(
+        &self,
+        begun: Option<Url>,
+        supply: Supply<'_>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<(), Error> {
+        if let Some(location) = begun {
+            match self.send(location, supply, progress).await {
+                // It may have ended meanwhile, or be of no use to the target's own token: all begins anew.
+                Err(Error::Forgotten { .. }) => {}
+                Err(error @ Error::Status { .. }) if !error.is_transient() => {}
+                ended => return ended,
+            }
+        }
+        let location = self.begin().await?;
+        self.send(location, supply, progress).await
+    }
+
     async fn begin(&self) -> Result<Url, Error> {
-        let url = self.inner.url(self.host, &self.action.repository, "blobs/uploads/").await?;
+        let inner = &self.client.inner;
+        let url = inner.url(self.host, &self.action.repository, "blobs/uploads/").await?;
         let call = Call::new(&self.action, Method::POST, url, &self.scopes);
-        let answer = self.inner.send(self.host, &call).await?;
-        let answer = answer.expect(&self.action, &[StatusCode::ACCEPTED]).await?;
-        self.location(&answer)
+        let answer = inner.send(self.host, &call).await?.expect(&self.action, &[StatusCode::ACCEPTED]).await?;
+        self.begun(&answer)
+    }
+
+    /// Where an upload that was begun goes on; by the way the registry says whether it wants it in parts.
+    fn begun(&self, answer: &Answer) -> Result<Url, Error> {
+        if let Some(least) = answer.header(LEAST_HEADER).and_then(|least| least.trim().parse().ok()) {
+            self.client.inner.part_sizes.asked_for(&self.host.registry, least);
+        }
+        self.location(answer)?.ok_or_else(|| {
+            let status = answer.response.status();
+            Error::NoLocation { action: Box::new(self.action.clone()), status }
+        })
     }
 
     /// Where the registry wants the bytes: another path or another host, with a query that is not ours to touch.
-    fn location(&self, answer: &Answer) -> Result<Url, Error> {
+    pub(super) fn location(&self, answer: &Answer) -> Result<Option<Url>, Error> {
         let Some(location) = answer.header(LOCATION.as_str()).filter(|location| !location.is_empty()) else {
-            return Err(Error::NoLocation { action: Box::new(self.action.clone()), status: answer.response.status() });
+            return Ok(None);
         };
         let url = answer.url.join(location).ok().filter(Url::has_host);
-        url.ok_or_else(|| Error::Forbidden {
+        url.map(Some).ok_or_else(|| Error::Forbidden {
             registry: self.host.registry.clone(),
             kind: TargetKind::Upload,
             target: super::answer::printable(location.split('?').next().unwrap_or_default()),
@@ -206,7 +296,44 @@ impl<'push> Upload<'push> {
         })
     }
 
-    async fn put(&self, mut location: Url, body: &Path, progress: &(dyn Fn(u64) + Sync)) -> Result<(), Error> {
+    /// Sends the blob in one piece; in parts when the registry wants them or does not take so much at once.
+    async fn send(&self, location: Url, supply: Supply<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<(), Error> {
+        let (sizes, registry) = (&self.client.inner.part_sizes, &self.host.registry);
+        let size = self.descriptor.size;
+        if sizes.of(registry).is_some_and(|part| size > part) {
+            return self.in_parts(location, supply, progress).await;
+        }
+        match self.put(location, supply, progress).await {
+            Err(error) if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE.as_u16()) => {
+                if !sizes.refused(registry, size) {
+                    return Err(error);
+                }
+                let location = self.begin().await?;
+                self.in_parts(location, supply, progress).await
+            }
+            sent => sent,
+        }
+    }
+
+    async fn put(&self, location: Url, supply: Supply<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<(), Error> {
+        let (sent, seen) = watch::channel(0_u64);
+        let (body, standstill) = match supply {
+            Supply::Store => (BlobBody::stored(&self.client.inner.store, self.descriptor, sent), STANDSTILL),
+            Supply::File(path) => (BlobBody::of_file(path, self.descriptor, sent), STANDSTILL),
+            Supply::Registry(from) => {
+                let source = self.client.source(from, self.descriptor);
+                (BlobBody::elsewhere(source, self.descriptor, sent), STANDSTILL_ELSEWHERE)
+            }
+        };
+        let failure = body.failure();
+        let call = Call::new(&self.action, Method::PUT, self.finishing(location), &self.scopes)
+            .body(OCTETS, Body::Blob(Box::new(body)));
+        let answer = self.watched(&call, &failure, seen, standstill, progress).await?;
+        self.finished(answer).await
+    }
+
+    /// The URL that finishes an upload.
+    pub(super) fn finishing(&self, mut location: Url) -> Url {
         // Not `query_pairs_mut().clear()` or the like: some registries sign their query byte by byte.
         let digest = format!("digest={}", self.descriptor.digest);
         let query = match location.query() {
@@ -214,27 +341,42 @@ impl<'push> Upload<'push> {
             _ => digest,
         };
         location.set_query(Some(&query));
-        let (sent, mut seen) = watch::channel(0_u64);
-        let size = self.descriptor.size;
-        let call = Call::new(&self.action, Method::PUT, location, &self.scopes)
-            .body("application/octet-stream", Body::File { path: body.to_owned(), size, sent });
-        let sending = self.inner.send(self.host, &call);
+        location
+    }
+
+    pub(super) async fn finished(&self, answer: Answer) -> Result<(), Error> {
+        let taken = [StatusCode::CREATED, StatusCode::OK, StatusCode::NO_CONTENT];
+        let answer = answer.expect(&self.action, &taken).await.map_err(Error::of_an_upload)?;
+        check_stored(&self.action, &answer, &self.descriptor.digest)
+    }
+
+    /// Sends a body as long as it moves, and says why when it was our side that failed.
+    pub(super) async fn watched(
+        &self,
+        call: &Call<'_>,
+        failure: &BodyFailure,
+        mut seen: watch::Receiver<u64>,
+        standstill: Duration,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Answer, Error> {
+        let size = call.body.length();
+        let sending = self.client.inner.send(self.host, call);
         tokio::pin!(sending);
-        let answer = loop {
-            let patience = if *seen.borrow() >= size { DIGESTION } else { STANDSTILL };
+        let ended = loop {
+            let patience = if *seen.borrow() >= size { DIGESTION } else { standstill };
             tokio::select! {
-                answer = &mut sending => break answer?,
+                answer = &mut sending => break answer,
                 change = tokio::time::timeout(patience, seen.changed()) => {
                     if change.is_err() {
-                        return Err(Error::Stalled { action: Box::new(self.action.clone()), after: patience });
+                        break Err(Error::Stalled { action: Box::new(self.action.clone()), after: patience });
                     }
                     progress(*seen.borrow_and_update());
                 }
             }
         };
-        let taken = [StatusCode::CREATED, StatusCode::OK, StatusCode::NO_CONTENT];
-        let answer = answer.expect(&self.action, &taken).await?;
-        progress(size);
-        check_stored(&self.action, &answer, &self.descriptor.digest)
+        match ended {
+            Ok(answer) if answer.response.status().is_success() => Ok(answer),
+            ended => failure.take(&self.action).map_or(ended, Err),
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::config::{ConfigError, Origin, Place};
 use crate::debian_archive::DebianError;
 use crate::elf::{ElfError, Mismatch};
 use crate::exec::ExecError;
+use crate::full_disk;
 use crate::golang::GoError;
 use crate::host::HostError;
 use crate::image::ImageError;
@@ -25,6 +26,7 @@ use crate::listing::ListingError;
 use crate::output_spec::OutputError;
 use crate::plan::PlanError;
 use crate::platform::{Platform, PlatformError};
+use crate::quantity::QuantityError;
 use crate::reference::ReferenceError;
 use crate::registry;
 use crate::sink::SinkError;
@@ -105,6 +107,8 @@ pub enum Error {
     NoKeyFor { program: String, platform: Platform, place: String, key: &'static str },
     #[error("`output` in {place} names {number} places, and anyarch writes one")]
     SeveralOutputs { place: String, number: usize },
+    #[error("`{variable}` cannot be used: {source}")]
+    CacheLimit { variable: &'static str, source: QuantityError },
     #[error("`SOURCE_DATE_EPOCH` is `{text}`, which is no number of seconds")]
     Epoch { text: String },
     #[error("the program in {place} cannot be found: {source}")]
@@ -121,7 +125,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("`{path}` cannot be written")]
+    #[error("{}", full_disk::cannot_be_written(path, source))]
     Write {
         path: PathBuf,
         #[source]
@@ -216,6 +220,8 @@ pub enum Error {
     },
     #[error("registries cannot be spoken to")]
     Client(#[source] Box<registry::Error>),
+    #[error(transparent)]
+    Login(#[from] registry::LoginError),
     #[error(transparent)]
     Go(#[from] GoError),
     #[error(transparent)]

@@ -100,11 +100,22 @@ pub enum Event {
         /// how many so far; falls when a transfer begins anew
         bytes: u64,
     },
-    /// All bytes moved.
+    /// No more bytes move.
     TransferEnded {
         /// names the transfer
         id: u64,
+        /// how it ended
+        end: TransferEnd,
     },
+}
+
+/// How a transfer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferEnd {
+    /// all bytes moved
+    Done,
+    /// it failed, which is told elsewhere
+    Failed,
 }
 
 /// A step of an installation.

@@ -24,7 +24,8 @@ use super::event::Event;
 use super::pack;
 use super::prepare::Prepared;
 use super::project_lock;
-use super::publish::{self, Published, Uploads};
+use super::publish::{self, Published};
+use super::push::Push;
 use super::session::Session;
 use super::setup;
 
@@ -52,7 +53,7 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
         None
     };
     let prepared = Arc::new(prepared);
-    let uploads = (output == Output::Registry).then(|| Uploads::new(session, &prepared));
+    let push = (output == Output::Registry).then(|| Push::new(session, &prepared));
     let fetches = publish::prefetch(session, &prepared, &output);
     let (sender, receiver) = unbounded_channel();
     let size = prepared.settings.jobs();
@@ -63,14 +64,14 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     }
     let jobs = Jobs::new(size)?;
     start_jobs(session, &prepared, jobs, sender.clone());
-    let mut run = Run::new(session, prepared.clone(), sender, uploads);
+    let mut run = Run::new(session, prepared.clone(), sender, push);
     run.start_ready_units();
     run.follow(receiver).await?;
     drop(lock);
     fetches.finish().await?;
     let bundles = run.bundles();
-    let uploads = run.uploads.take();
-    publish::publish(session, &prepared, bundles, &output, uploads).await
+    let push = run.push.take();
+    publish::publish(session, &prepared, bundles, &output, push).await
 }
 
 fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {
@@ -127,7 +128,7 @@ struct Run<'session> {
     session: &'session Session,
     prepared: Arc<Prepared>,
     sender: UnboundedSender<Report>,
-    uploads: Option<Uploads>,
+    push: Option<Push>,
     /// binaries that are still missing, by image and unit
     awaited: BTreeMap<(usize, usize), BTreeSet<PathBuf>>,
     packing: usize,
@@ -143,7 +144,7 @@ impl<'session> Run<'session> {
         session: &'session Session,
         prepared: Arc<Prepared>,
         sender: UnboundedSender<Report>,
-        uploads: Option<Uploads>,
+        push: Option<Push>,
     ) -> Self {
         let mut awaited = BTreeMap::new();
         for (image, plan) in prepared.plan.images.iter().enumerate() {
@@ -156,7 +157,7 @@ impl<'session> Run<'session> {
             session,
             prepared,
             sender,
-            uploads,
+            push,
             awaited,
             packing: 0,
             running,
@@ -280,8 +281,8 @@ impl<'session> Run<'session> {
                 let plan = &self.prepared.plan.images[image];
                 let platform = plan.units[unit].platform;
                 self.session.watch.event(Event::Packed { image: plan.name.clone(), platform, size, elapsed });
-                if let Some(uploads) = &mut self.uploads {
-                    uploads.start(image, &plan.units[unit], &made);
+                if let Some(push) = &mut self.push {
+                    push.start(image, unit, &made);
                 }
                 self.images.insert((image, unit), made);
             }

@@ -28,6 +28,8 @@ pub struct Flags {
     pub annotations: Vec<String>,
     /// `--jobs`
     pub jobs: Option<usize>,
+    /// `--push-jobs`
+    pub push_jobs: Option<usize>,
     /// `--skip-missing`
     pub skip_missing: bool,
     /// `--strict-platform`

@@ -11,11 +11,11 @@ use rayon::prelude::*;
 use crate::blob::{Descriptor, Digest, Hasher, MEDIA_TYPE_LAYER_GZIP};
 use crate::elf::{self, ElfFacts, Linkage};
 use crate::image::{self, Image, OwnLayer};
-use crate::layer::{self, Uncompressed};
+use crate::layer::{self, LayerError, Uncompressed};
 use crate::layer_entry::{Contents, Entry, EntryKind};
 use crate::plan::{ImagePlan, PlannedProgram, Unit};
 use crate::platform::Platform;
-use crate::store::Store;
+use crate::store::{OWN_LAYER, Store};
 use crate::toolchain::Language;
 
 use super::error::Error;
@@ -48,7 +48,10 @@ pub fn unit(store: &Store, plan: &ImagePlan, unit: &Unit, times: &Times) -> Resu
     }
     let layers: Vec<OwnLayer> = contents
         .into_par_iter()
-        .map(|(entries, created_by)| own_layer(store, &entries, times.mtime, created_by))
+        .map(|(entries, created_by)| {
+            let whose = format!("{} {}", created_by.trim_start_matches("anyarch "), unit.platform);
+            own_layer(store, &entries, times.mtime, created_by, &whose)
+        })
         .collect::<Result<_, _>>()?;
     let mut annotations = BTreeMap::new();
     if let Some(digest) = unit.base.index.or(unit.base.digest) {
@@ -150,20 +153,26 @@ fn add_parents(contents: &mut [(Vec<Entry>, String)]) {
     }
 }
 
-fn own_layer(store: &Store, entries: &[Entry], mtime: u64, created_by: String) -> Result<OwnLayer, Error> {
+/// Makes a layer, or finds it again; the record of one that is made says `whose` it is.
+fn own_layer(store: &Store, entries: &[Entry], mtime: u64, created_by: String, whose: &str) -> Result<OwnLayer, Error> {
     let key = layer::key(entries, mtime, &file_digest)?;
-    let known: Option<(Descriptor, Uncompressed)> = store.record("own-layer", &key);
-    if let Some((descriptor, inside)) = known.filter(|(descriptor, _)| store.has(&descriptor.digest, descriptor.size)) {
+    let known: Option<(Descriptor, Uncompressed, String)> = store.record(OWN_LAYER, &key);
+    if let Some((descriptor, inside, _)) =
+        known.filter(|(descriptor, ..)| store.has(&descriptor.digest, descriptor.size))
+    {
         return Ok(OwnLayer { descriptor, diff_id: inside.diff_id, created_by });
     }
     let mut blob = store.writer()?;
     let open = |path: &Path| -> io::Result<Box<dyn Read>> {
         Ok(Box::new(BufReader::with_capacity(BUFFER, fs::File::open(path)?)))
     };
-    let inside = layer::write(entries, mtime, &open, &mut blob)?;
+    let inside = layer::write(entries, mtime, &open, &mut blob).map_err(|error| match error {
+        LayerError::Write(error) => Error::Store(store.failed(error)),
+        other => Error::Layer(other),
+    })?;
     let (digest, size) = blob.finish()?;
     let descriptor = Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size);
-    store.set_record("own-layer", &key, &(&descriptor, inside))?;
+    store.set_record(OWN_LAYER, &key, &(&descriptor, inside, whose))?;
     Ok(OwnLayer { descriptor, diff_id: inside.diff_id, created_by })
 }
 

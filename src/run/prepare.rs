@@ -27,6 +27,7 @@ use super::check;
 use super::destination;
 use super::detect::{Detector, Kind, Program};
 use super::error::Error;
+use super::event::Event;
 use super::files;
 use super::flags::Flags;
 use super::images::{self, Group};
@@ -94,9 +95,11 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let settings =
         Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
     let output = settings.output(&Scope::default())?;
+    let watch = session.watch.clone();
     let client = registry::Client::new(registry::Options {
         insecure_hosts: settings.insecure_registries(),
         proxied: session.proxied,
+        notes: registry::Notes::new(move |note| watch.event(Event::Note(note))),
         ..registry::Options::new(session.store.clone(), session.credentials.clone())
     })
     .map_err(|error| Error::Client(Box::new(error)))?;

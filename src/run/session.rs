@@ -8,6 +8,7 @@ use crate::registry;
 use crate::store::Store;
 
 use super::event::Watch;
+use super::moved::Moved;
 
 /// What a run stands on.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub struct Session {
     pub children: Children,
     /// who watches
     pub watch: Arc<dyn Watch>,
+    /// what came from registries and went to them
+    pub moved: Moved,
     /// the text of `SOURCE_DATE_EPOCH`
     pub epoch: Option<String>,
     /// the user's own folder of toolchain rows

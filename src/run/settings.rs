@@ -22,6 +22,9 @@ use super::flags::Flags;
 
 pub use image::{Below, Name};
 
+/// How many requests of a push may be open at once where nothing else is said.
+const PUSH_JOBS: usize = 4;
+
 /// A project with all that was said about it.
 pub struct Settings {
     /// the folder that holds `.anyarch`
@@ -180,6 +183,13 @@ impl Settings {
     pub fn jobs(&self) -> Option<usize> {
         let file = self.file.jobs.as_ref().map(|jobs| jobs.get_ref().get() as usize);
         self.flags.jobs.or(file)
+    }
+
+    /// How many requests to registries that a push goes to may be open at once.
+    #[must_use]
+    pub fn push_jobs(&self) -> usize {
+        let file = self.file.push_jobs.as_ref().map(|jobs| jobs.get_ref().get() as usize);
+        self.flags.push_jobs.or(file).unwrap_or(PUSH_JOBS)
     }
 
     /// Whether all programs go into one image: as the flag or the file says, else as `default`.

@@ -16,7 +16,7 @@ use crate::sysroot::{Sysroot, glibc_version};
 use crate::toolchain::Toolchains;
 
 use super::error::Error;
-use super::event::Event;
+use super::event::{Event, TransferEnd};
 use super::session::Session;
 use super::transfer::Transfer;
 
@@ -107,7 +107,9 @@ impl Watcher {
                 transfer.moved(done);
             }
             ArchiveEvent::Unpacking { release, architecture } => {
-                transfers.remove(&(release, architecture));
+                if let Some(transfer) = transfers.remove(&(release, architecture)) {
+                    transfer.end(TransferEnd::Done);
+                }
             }
             ArchiveEvent::KeptIndex { release, age, reason } => {
                 let hours = age.as_secs() / 3600;

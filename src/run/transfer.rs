@@ -2,42 +2,94 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::event::Event;
+use crate::base_name::BaseName;
+use crate::platform::Platform;
+use crate::reference::Repository;
+
+use super::event::{Event, TransferEnd};
 use super::session::Session;
 
-/// Smaller blobs are not worth a bar.
-const SHOWN_FROM: u64 = 1 << 20;
+/// Digits of a digest that tell it from others well enough for a line.
+const DIGITS: usize = 12;
 
 static TRANSFER: AtomicU64 = AtomicU64::new(0);
 
-/// Tells of a transfer and of its end.
+/// Tells of a transfer and of its end; one that is dropped before it ended has failed.
 pub(super) struct Transfer {
     session: Session,
     id: u64,
-    shown: bool,
+    end: TransferEnd,
 }
 
 impl Transfer {
+    /// `size` bytes begin to move; `what` they are is shown as it is.
     pub(super) fn start(session: &Session, what: String, size: u64) -> Self {
         let id = TRANSFER.fetch_add(1, Ordering::Relaxed);
-        let shown = size >= SHOWN_FROM;
-        if shown {
-            session.watch.event(Event::TransferStarted { id, what, size });
-        }
-        Self { session: session.clone(), id, shown }
+        session.watch.event(Event::TransferStarted { id, what, size });
+        Self { session: session.clone(), id, end: TransferEnd::Failed }
     }
 
+    /// So many bytes have moved; fewer than before when it begins anew.
     pub(super) fn moved(&self, bytes: u64) {
-        if self.shown {
-            self.session.watch.event(Event::Transferred { id: self.id, bytes });
-        }
+        self.session.watch.event(Event::Transferred { id: self.id, bytes });
+    }
+
+    /// It is over.
+    pub(super) fn end(mut self, end: TransferEnd) {
+        self.end = end;
     }
 }
 
 impl Drop for Transfer {
     fn drop(&mut self) {
-        if self.shown {
-            self.session.watch.event(Event::TransferEnded { id: self.id });
+        self.session.watch.event(Event::TransferEnded { id: self.id, end: self.end });
+    }
+}
+
+/// What comes when a layer of a base is read: `base debian:12-slim linux/arm64`.
+pub(super) fn of_base(base: &BaseName, platform: Platform) -> String {
+    format!("base {} {platform}", familiar(&base.to_string()))
+}
+
+/// What comes when a layer of an image is read to be looked at: `layer debian:12-slim`.
+pub(super) fn of_layer(image: &BaseName) -> String {
+    format!("layer {}", familiar(&image.to_string()))
+}
+
+/// What goes when a blob is pushed: `push ghcr.io/me/app`.
+pub(super) fn of_push(repository: &Repository) -> String {
+    format!("push {}", familiar(&repository.to_string()))
+}
+
+/// A name as docker shows it: Docker Hub goes without saying, and so does a digest behind a tag; of another digest the
+/// beginning is enough.
+fn familiar(name: &str) -> String {
+    let name = name.strip_prefix("docker.io/").map_or(name, |path| path.strip_prefix("library/").unwrap_or(path));
+    let Some((name, digest)) = name.split_once("@sha256:") else { return name.to_owned() };
+    let tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    if tagged { name.to_owned() } else { format!("{name}@{digest:.DIGITS$}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_is_called_by_short_names() {
+        let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
+        let platform: Platform = "linux/arm64".parse().unwrap();
+        for (base, expected) in [
+            ("debian:12-slim".to_owned(), "base debian:12-slim linux/arm64"),
+            ("bitnami/minideb:latest".to_owned(), "base bitnami/minideb:latest linux/arm64"),
+            ("localhost:5000/debian:12".to_owned(), "base localhost:5000/debian:12 linux/arm64"),
+            (format!("localhost:5000/debian@{digest}"), "base localhost:5000/debian@0123456789ab linux/arm64"),
+            (format!("ghcr.io/me/base:1@{digest}"), "base ghcr.io/me/base:1 linux/arm64"),
+            ("oci:folder:tag".to_owned(), "base oci:folder:tag linux/arm64"),
+        ] {
+            assert_eq!(of_base(&base.parse().unwrap(), platform), expected);
+        }
+        for (repository, expected) in [("ghcr.io/me/app", "push ghcr.io/me/app"), ("me/app", "push me/app")] {
+            assert_eq!(of_push(&repository.parse().unwrap()), expected);
         }
     }
 }

@@ -23,9 +23,9 @@ use crate::tree::Tree;
 use crate::verify::{Judgement, NeedsLower, StartConfig, judge};
 
 use super::error::Error;
-use super::event::Event;
+use super::event::{Event, TransferEnd};
 use super::session::Session;
-use super::transfer::Transfer;
+use super::transfer::{self, Transfer};
 
 /// The kind of the records that hold listings.
 const RECORD: &str = "listing";
@@ -68,9 +68,11 @@ struct Record {
 pub async fn verify(session: &Session, request: &Request) -> Result<(BaseName, Vec<Verified>), Error> {
     let name = name(&session.directory, &request.image)?;
     let chosen = platforms(&request.platforms)?;
+    let watch = session.watch.clone();
     let client = registry::Client::new(registry::Options {
         insecure_hosts: request.insecure_registries.clone(),
         proxied: session.proxied,
+        notes: registry::Notes::new(move |note| watch.event(Event::Note(note))),
         ..registry::Options::new(session.store.clone(), session.credentials.clone())
     });
     let client = client.map_err(|error| Error::Client(Box::new(error)))?;
@@ -186,8 +188,11 @@ impl Layers<'_> {
     /// Fetches a layer, where it is not here, and lists it.
     async fn list(&self, layer: &Descriptor) -> Result<Result<Listing, Error>, Error> {
         if !Bases::is_local(self.name) {
-            let transfer = Transfer::start(self.session, format!("layer {}", layer.digest), layer.size);
-            self.bases.fetch_layer(self.name, layer, &|bytes| transfer.moved(bytes)).await?;
+            if !self.session.store.has(&layer.digest, layer.size) {
+                let transfer = Transfer::start(self.session, transfer::of_layer(self.name), layer.size);
+                self.bases.fetch_layer(self.name, layer, &|bytes| transfer.moved(bytes)).await?;
+                transfer.end(TransferEnd::Done);
+            }
         }
         let (bases, name) = (self.bases.clone(), self.name.clone());
         let (store, layer) = (self.session.store.clone(), layer.clone());

@@ -1,13 +1,19 @@
 //! An image as an OCI layout in a tar: to a file, or to whatever reads our stdout.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufReader, BufWriter, Write};
 use std::path::Path;
 
 use fs_err as fs;
+use rayon::prelude::*;
 use tar::{Builder, EntryType, Header};
 
 use super::{Bundle, LAYOUT_VERSION, SinkError};
 use crate::store::{Store, beside};
+
+/// Layers are read, and the archive is written, in pieces of this many bytes: stdout itself would cut it at each newline.
+const BUFFER: usize = 1 << 17;
+/// What stdout is called in errors.
+const STDOUT: &str = "stdout";
 
 /// Writes `bundle` as the tar `file`, put in place once it is whole.
 ///
@@ -20,12 +26,12 @@ pub fn write(bundle: &Bundle, tag: &str, store: &Store, file: &Path) -> Result<(
             fs::create_dir_all(parent)?;
         }
         let mut fresh = beside(file)?;
-        stream(bundle, tag, store, BufWriter::new(fresh.as_file_mut()))?;
+        stream(bundle, tag, store, BufWriter::with_capacity(BUFFER, fresh.as_file_mut()))?;
         readable(fresh.path())?;
         fresh.persist(file).map_err(|error| error.error)?;
         Ok(())
     };
-    put().map_err(|source| SinkError::Write { path: file.to_owned(), source })
+    put().map_err(|source| SinkError::of(file, source))
 }
 
 /// A temporary file is closed to others; an archive is as open as any file that the user makes.
@@ -36,11 +42,27 @@ fn readable(fresh: &Path) -> io::Result<()> {
     fs::set_permissions(fresh, permissions)
 }
 
-/// Writes `bundle` as a tar to `out`: the same bytes for the same image.
+/// Reads every layer once, before [`write_to_stdout`], which cannot take back what is written.
 ///
 /// # Errors
-/// When a layer cannot be read or `out` not be written.
-pub fn stream(bundle: &Bundle, tag: &str, store: &Store, out: impl Write) -> io::Result<()> {
+/// When a layer is not whole.
+pub fn prove(bundle: &Bundle, store: &Store) -> Result<(), SinkError> {
+    let proved = bundle.layers().into_par_iter().try_for_each(|layer| store.prove(layer));
+    proved.map_err(|source| SinkError::Blob { path: STDOUT.into(), source })
+}
+
+/// Writes `bundle` as a tar to stdout.
+///
+/// # Errors
+/// When a layer is not whole or stdout cannot be written.
+pub fn write_to_stdout(bundle: &Bundle, tag: &str, store: &Store) -> Result<(), SinkError> {
+    let place = Path::new(STDOUT);
+    let stdout = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    stream(bundle, tag, store, stdout).map_err(|source| SinkError::of(place, source))
+}
+
+/// Writes `bundle` as a tar to `out`: the same bytes for the same image.
+fn stream(bundle: &Bundle, tag: &str, store: &Store, out: impl Write) -> io::Result<()> {
     let mut tar = Builder::new(out);
     let mut documents: Vec<_> = bundle.documents().collect();
     documents.sort_by_key(|(descriptor, _)| descriptor.digest);
@@ -52,7 +74,7 @@ pub fn stream(bundle: &Bundle, tag: &str, store: &Store, out: impl Write) -> io:
         append(&mut tar, &format!("blobs/sha256/{}", descriptor.digest.hex()), descriptor.size, bytes)?;
     }
     for layer in bundle.layers() {
-        let blob = fs::File::open(store.blob_path(&layer.digest))?;
+        let blob = BufReader::with_capacity(BUFFER, store.open_blob(layer).map_err(io::Error::other)?);
         append(&mut tar, &format!("blobs/sha256/{}", layer.digest.hex()), layer.size, blob)?;
     }
     tar.into_inner()?.flush()

@@ -4,12 +4,14 @@ use std::io;
 use std::path::Path;
 
 use fs_err as fs;
+use rayon::prelude::*;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::{Bundle, LAYOUT_VERSION, SinkError};
-use crate::store::Store;
+use crate::blob::Descriptor;
+use crate::store::{Store, VerifiedBlob};
 
 /// Holds the place of a layout to be free, or to hold one: nothing else is ever replaced.
 ///
@@ -29,7 +31,7 @@ pub fn check(folder: &Path) -> Result<(), SinkError> {
 /// When the folder is something else than a layout or cannot be written; what was there is then still there.
 pub fn write(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> Result<(), SinkError> {
     check(folder)?;
-    fill_and_swap(bundle, tag, store, folder).map_err(|source| SinkError::Write { path: folder.to_owned(), source })
+    fill_and_swap(bundle, tag, store, folder).map_err(|source| SinkError::of(folder, source))
 }
 
 fn fill_and_swap(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> io::Result<()> {
@@ -44,19 +46,27 @@ fn fill_and_swap(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> io
     for (descriptor, bytes) in bundle.documents() {
         fs::write(blobs.join(descriptor.digest.hex()), bytes)?;
     }
-    for layer in bundle.layers() {
-        let target = blobs.join(layer.digest.hex());
-        // A blob of the layout that is replaced costs no copy; one of the store must not share its bytes with a
-        // folder that the user may write to.
-        let before = folder.join("blobs").join("sha256").join(layer.digest.hex());
-        let same = fs::metadata(&before).is_ok_and(|metadata| metadata.len() == layer.size);
-        if !(same && fs::hard_link(&before, &target).is_ok()) {
-            fs::copy(store.blob_path(&layer.digest), &target)?;
-        }
-    }
+    let before = folder.join("blobs").join("sha256");
+    bundle.layers().into_par_iter().try_for_each(|layer| put(layer, store, &before, &blobs))?;
     fs::write(fresh.path().join("oci-layout"), LAYOUT_VERSION)?;
     fs::write(fresh.path().join("index.json"), bundle.layout_index(tag))?;
     swap(fresh, folder)
+}
+
+/// Puts a layer into the folder `blobs`, hashed on its way. One of the layout that is replaced, whose blobs are in `before`,
+/// costs no copy if it is still whole; one of the store must not share its bytes with a folder that the user may write to.
+fn put(layer: &Descriptor, store: &Store, before: &Path, blobs: &Path) -> io::Result<()> {
+    let name = layer.digest.hex();
+    let (before, target) = (before.join(&name), blobs.join(&name));
+    let whole = VerifiedBlob::of_file(&before, layer).is_ok_and(|blob| {
+        // What lies there may be a link: a hard link to one would be one, too.
+        blob.is_some_and(|blob| !before.is_symlink() && blob.copy_to(&mut io::sink()).is_ok())
+    });
+    if whole && fs::hard_link(&before, &target).is_ok() {
+        return Ok(());
+    }
+    let blob = store.open_blob(layer).map_err(io::Error::other)?;
+    blob.copy_to(&mut fs::File::create_new(&target)?)
 }
 
 /// Puts `fresh` in the place of `folder`. At every moment there is a whole layout, the one or the other, where the file

@@ -1,10 +1,13 @@
-//! However large a program is, anyarch itself stays small.
+//! However large a program or a layer is, anyarch itself stays small.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::Command;
 
+use anyarch::blob::Descriptor;
+
+use crate::support::prebuilt::{self, LargeBase};
 use crate::support::process;
 use crate::support::program::Home;
 use crate::support::project::Project;
@@ -56,6 +59,35 @@ fn a_program_of_500_mb_passes_through_100_mb() {
     let ended = layout.unpack("linux/amd64").start(&[]);
     assert_eq!((ended.code, &*ended.stdout), (0, "hello from linux/amd64\n"), "{}", ended.stderr);
     assert_eq!(layout.raw(), Source::Archive(project.path().join("layout.tar")).raw());
+}
+
+/// The length of a base's layer, in bytes.
+const LAYER: u64 = 2_000_000_000;
+
+/// Pushes an image on that base to a registry that has nothing of it, in a new home; returns the peak memory in bytes.
+fn push_on(project: &Project, base: &str, layer: &Descriptor) -> u64 {
+    let (home, target) = (Home::new(), Registry::start(&Options::default()));
+    let tag = format!("{}/large:1", target.host());
+    let arguments = ["build", "--push", "--platform", "linux/amd64", "--base", base, "-t", &tag];
+    let peak = peak_of(&project.anyarch_at(&home).args(arguments).command(), home.path());
+    let mut manifest = Source::Registry(tag).raw();
+    if let Some(digest) = manifest["manifests"][0]["digest"].as_str() {
+        manifest = Source::Registry(format!("{}/large@{digest}", target.host())).raw();
+    }
+    assert_eq!(manifest["layers"][0]["digest"], layer.digest.to_string());
+    peak
+}
+
+#[test]
+#[ignore = "full: memory"]
+fn a_layer_of_2_gb_passes_through_100_mb() {
+    let (project, base) = (prebuilt::project(), LargeBase::new(LAYER));
+    let from_layout = push_on(&project, &format!("oci:{}", base.layout().display()), &base.layer);
+    let source = Registry::start(&Options::default());
+    let reference = format!("{}/base:1", source.host());
+    prebuilt::copy_layout(base.layout(), &reference);
+    let from_registry = push_on(&project, &reference, &base.layer);
+    assert!(from_layout < LIMIT && from_registry < LIMIT, "{from_layout} and {from_registry} bytes");
 }
 
 /// Runs a call and returns the most memory that it held at once, in bytes, as the kernel has it.

@@ -1,6 +1,5 @@
 //! The registry edge against Debian's `docker-registry`: anonymous, with passwords, with tokens, over TLS.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use anyarch::blob::{Descriptor, Digest, MEDIA_TYPE_CONFIG, MEDIA_TYPE_LAYER, MEDIA_TYPE_MANIFEST, canonical_json};
 use anyarch::hint::Hint as _;
 use anyarch::reference::{Reference, Repository};
-use anyarch::registry::{Client, CredentialEnvironment, Error, Options, PushedHow};
+use anyarch::registry::{Client, CredentialEnvironment, Error, Options, Placement, PushedHow, Supply};
 use anyarch::store::Store;
 use base64::Engine as _;
 use tempfile::TempDir;
@@ -48,11 +47,12 @@ impl Party {
     pub fn with(change: impl FnOnce(&mut Options)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let mut options = Options::new(store.clone(), CredentialEnvironment::default());
-        options.proxied = false;
-        options.retry.first_wait = Duration::from_millis(5);
-        change(&mut options);
-        Self { client: Client::new(options).unwrap(), store, _folder: folder }
+        Self { client: client(&store, change), store, _folder: folder }
+    }
+
+    /// Another client, as another process would have, of the same store.
+    pub fn beside(&self, change: impl FnOnce(&mut Options)) -> Client {
+        client(&self.store, change)
     }
 
     /// Pushes a blob of the store.
@@ -62,9 +62,16 @@ impl Party {
         blob: &Descriptor,
         from: Option<&Repository>,
     ) -> Result<PushedHow, Error> {
-        let path = self.store.blob_path(&blob.digest);
-        self.client.push_blob(repository, blob, &path, from, &|_| ()).await
+        self.client.push_blob(repository, blob, Supply::Store, from, &|_| ()).await
     }
+}
+
+fn client(store: &Store, change: impl FnOnce(&mut Options)) -> Client {
+    let mut options = Options::new(store.clone(), CredentialEnvironment::default());
+    options.proxied = false;
+    options.retry.first_wait = Duration::from_millis(5);
+    change(&mut options);
+    Client::new(options).unwrap()
 }
 
 /// An image of three layers; its blobs are in the store.
@@ -161,17 +168,17 @@ async fn a_blob_of_another_repository_is_mounted_and_not_uploaded() {
     let image = image(&party.store);
     push_all(&party, &source, &image).await;
     assert_eq!(party.push(&target, &image.blobs[0], Some(&source)).await.unwrap(), PushedHow::Mounted);
-    assert!(party.client.mount_blob(&target, &image.blobs[1], &source).await.unwrap());
+    let placed = party.client.place_blob(&target, &image.blobs[1], Some(&source)).await.unwrap();
+    assert!(matches!(placed, Placement::Mounted));
     assert_eq!(registry.count("POST /v2/app/blobs/uploads/?mount="), 2);
     assert_eq!(registry.count("POST /v2/app/blobs/uploads/ "), 0);
     assert_eq!(registry.count("PUT /v2/app/blobs/"), 0, "nothing is uploaded");
 
     // What the other repository does not have is answered with an upload, which is used.
     let new = party.store.put(MEDIA_TYPE_LAYER, b"new").unwrap();
-    assert!(!party.client.mount_blob(&target, &new, &source).await.unwrap());
     assert_eq!(party.push(&target, &new, Some(&source)).await.unwrap(), PushedHow::Uploaded);
     assert_eq!(registry.count("POST /v2/app/blobs/uploads/"), 3, "one upload was begun, by the mount");
-    assert_eq!(registry.count("HEAD /v2/app/blobs/"), 1, "of the first blob alone");
+    assert_eq!(registry.count("HEAD /v2/app/blobs/"), 3, "each blob is looked for once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -196,7 +203,7 @@ async fn passwords_are_used_and_what_is_wrong_with_them_is_said() {
         words(&anonymous),
         format!(
             "reading the manifest `v1` of `{host}/app` failed: the registry answered 401 Unauthorized\n\
-             hint: no login is known for `{host}`; log in: docker login {host}\n\
+             hint: no login is known for `{host}`; log in: anyarch login {host}\n\
              hint: registries say so of what does not exist, too: check the name `{host}/app`"
         )
     );
@@ -207,7 +214,7 @@ async fn passwords_are_used_and_what_is_wrong_with_them_is_said() {
         format!(
             "pushing the manifest `v2` to `{host}/app` failed: the registry answered 401 Unauthorized \
              (UNAUTHORIZED: authentication required)\n\
-             hint: the login for `{host}` was not accepted for this; log in again: docker login {host}"
+             hint: the login for `{host}` was not accepted for this; log in again: anyarch login {host}"
         )
     );
     assert!(!format!("{error:?}").contains("wrong-word"));
@@ -270,7 +277,7 @@ async fn a_token_that_is_not_taken_is_renewed_once() {
         format!(
             "the token server `http://{realm}` of the registry `{host}` answered 401 Unauthorized \
              (incorrect username or password)\n\
-             hint: the login for `{host}` was not accepted for this; log in again: docker login {host}"
+             hint: the login for `{host}` was not accepted for this; log in again: anyarch login {host}"
         )
     );
 }
@@ -340,22 +347,25 @@ async fn a_registry_that_is_not_there_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_not_what_was_announced_is_not_pushed() {
+async fn a_blob_that_is_damaged_or_gone_is_not_pushed() {
     let registry = Registry::start(&registry::Options::default());
     let target = repository(&registry.host(), "app");
     let party = Party::anonymous();
-    let blob = Descriptor::of(MEDIA_TYPE_LAYER, b"content");
-    let error = party.client.push_blob(&target, &blob, Path::new("/no/such/file"), None, &|_| ()).await.unwrap_err();
-    let begun = format!("uploading the blob `{}` to `{target}` failed: ", blob.digest);
-    assert_eq!(error.to_string(), format!("{begun}`/no/such/file` cannot be read"));
-    // The length is right, the content is not.
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), b"cOntent").unwrap();
-    let error = party.client.push_blob(&target, &blob, file.path(), None, &|_| ()).await.unwrap_err();
+    let blob = party.store.put(MEDIA_TYPE_LAYER, &vec![b'z'; 3_000_000]).unwrap();
+    let path = party.store.blob_path(&blob.digest);
+    let begun = format!("uploading the blob `{}` to `{target}` failed", blob.digest);
+    // The length is right, the content is not: the last bytes are kept back, and the file is taken away.
+    std::fs::write(&path, vec![b'x'; 3_000_000]).unwrap();
+    let error = party.push(&target, &blob, None).await.unwrap_err();
+    let shown = path.display();
+    let digest = blob.digest;
     assert_eq!(
-        error.to_string(),
-        format!(
-            "{begun}the registry answered 400 Bad Request (DIGEST_INVALID: provided digest did not match uploaded content)"
-        )
+        words(&error).lines().next().unwrap(),
+        format!("{begun}: `{shown}` in the cache is damaged: its contents do not have the digest {digest}")
     );
+    assert!(!path.exists());
+    assert_eq!(registry.count("POST "), 1, "trying again would not help");
+    let error = party.push(&target, &blob, None).await.unwrap_err();
+    assert_eq!(words(&error).lines().next().unwrap(), format!("{begun}: `{shown}` is gone from the cache"));
+    assert!(!party.client.has_blob(&target, &blob).await.unwrap());
 }

@@ -17,7 +17,7 @@ const MANIFEST: &str = r#"{"schemaVersion":2,"config":{},"layers":[]}"#;
 /// Decides on an answer without knowing anything but the request.
 type Decide = fn(&Request) -> Answer;
 
-fn app(server: &Server) -> Repository {
+pub fn app(server: &Server) -> Repository {
     format!("{}/app", server.host()).parse().unwrap()
 }
 
@@ -26,12 +26,12 @@ fn layer() -> Descriptor {
 }
 
 /// A server that says nothing of logins and answers everything else by `decide`.
-fn open(decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Server {
+pub fn open(decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Server {
     Server::start(move |request| if request.target == "/v2/" { Answer::status(200) } else { decide(request) })
 }
 
 /// A server whose `decide` also gets how many requests came before.
-fn counting(decide: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) -> Server {
+pub fn counting(decide: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) -> Server {
     let count = AtomicUsize::new(0);
     open(move |request| decide(request, count.fetch_add(1, Ordering::SeqCst)))
 }
@@ -103,8 +103,12 @@ async fn liars_are_refused_within_bounds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_passes_by_itself_is_tried_again() {
-    let troubles: [(&str, Decide); 5] = [
+    let troubles: [(&str, Decide); 9] = [
+        ("408", |_| Answer::status(408)),
+        ("500", |_| Answer::status(500)),
+        ("502", |_| Answer::status(502)),
         ("503", |_| Answer::status(503)),
+        ("504", |_| Answer::status(504)),
         ("429", |_| Answer::status(429).with("Retry-After", "0")),
         ("hangup", |_| Answer::hangup()),
         ("cut", |_| Answer::ok("content").cut(3)),
@@ -143,7 +147,7 @@ async fn a_wait_beyond_the_budget_is_not_waited() {
         words(&error),
         format!(
             "reading the manifest `v1` of `{host}/app` failed: the registry answered 429 Too Many Requests and asks to wait 3600 s\n\
-             hint: `{host}` limits requests: wait, or log in for a higher limit: docker login {host}\n\
+             hint: `{host}` limits requests: wait, or log in for a higher limit: anyarch login {host}\n\
              hint: or name a mirror or a copy of the image in another registry"
         )
     );
@@ -307,26 +311,6 @@ async fn a_registry_that_stores_something_else_is_found_out() {
     );
     assert_eq!(server.requests()[1].body, bytes);
     assert_eq!(server.requests()[1].header("content-type"), Some(MEDIA_TYPE_MANIFEST));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_identity_token_is_exchanged_by_post() {
-    let realm = Server::start(|request| {
-        let form = String::from_utf8_lossy(&request.body).into_owned();
-        let right = request.method == "POST"
-            && form.contains("refresh_token=identity")
-            && form.contains("grant_type=refresh_token");
-        if right { Answer::ok(r#"{"access_token":"changed"}"#) } else { Answer::status(400) }
-    });
-    let challenge = format!(r#"Bearer realm="http://{}/token",service="s""#, realm.host());
-    let server = Server::start(move |request| match request.header("authorization") {
-        Some("Bearer changed") => Answer::status(200),
-        _ => Answer::status(401).with("WWW-Authenticate", challenge.clone()),
-    });
-    let configuration = serde_json::json!({"auths": {server.host(): {"identitytoken": "identity"}}}).to_string();
-    let party = Party::configured(&configuration);
-    assert!(party.client.has_manifest(&app(&server), &Digest::of(b"")).await.unwrap());
-    assert_eq!(realm.requests().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,5 @@
 //! What only the environment of a whole process can show: the test program runs itself with other variables.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use anyarch::blob::{Descriptor, MEDIA_TYPE_LAYER};
@@ -8,10 +7,9 @@ use anyarch::reference::Repository;
 
 use crate::registry::{Party, words};
 use crate::support::registry::{Certificate, Options, Registry};
-use crate::support::server::{Answer, Server};
 
 /// Runs one ignored test of this program with more variables.
-fn run_myself(test: &str, variables: &[(&str, String)]) {
+pub fn run_myself(test: &str, variables: &[(&str, String)]) {
     let output = Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--ignored", "--nocapture"])
         .env("RUST_BACKTRACE", "0")
@@ -23,7 +21,7 @@ fn run_myself(test: &str, variables: &[(&str, String)]) {
     assert!(output.status.success() && stdout.contains("1 passed"), "{report}");
 }
 
-fn variable(name: &str) -> String {
+pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is set by the test that runs this one"))
 }
 
@@ -79,71 +77,5 @@ async fn child_ignores_proxies() {
     for host in ["127.0.0.1", "localhost"] {
         let target: Repository = format!("{host}:{port}/app").parse().unwrap();
         assert!(!party.client.has_blob(&target, &blob).await.unwrap_or_else(|error| panic!("{}", words(&error))));
-    }
-}
-
-const HELPERS: [(&str, &str); 4] = [
-    ("good", r#"read server; echo "{\"ServerURL\":\"$server\",\"Username\":\"me\",\"Secret\":\"hunter2\"}""#),
-    ("ignorant", "read server; echo 'credentials not found in native keychain'; exit 1"),
-    ("crashing", "read server; echo 'no secret service' >&2; exit 3"),
-    ("babbling", "read server; echo hello"),
-];
-
-#[test]
-fn helpers_are_asked() {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, script) in HELPERS {
-        let path = folder.path().join(format!("docker-credential-{name}"));
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
-    run_myself("registry_children::child_asks_helpers", &[("PATH", path), ("ANYARCH_TEST_PORT", String::new())]);
-}
-
-#[tokio::test]
-#[ignore = "run by helpers_are_asked"]
-async fn child_asks_helpers() {
-    variable("ANYARCH_TEST_PORT");
-    let server = Server::start(|request| match request.header("authorization") {
-        Some("Basic bWU6aHVudGVyMg==") => Answer::status(200),
-        _ => Answer::status(401).with("WWW-Authenticate", "Basic"),
-    });
-    let host = server.host();
-    let target: Repository = format!("{host}/app").parse().unwrap();
-    let blob = Descriptor::of(MEDIA_TYPE_LAYER, b"");
-    let begin = |party: &Party| {
-        let file = party.store.root().join("docker/config.json");
-        (file.display().to_string(), format!("the login for the registry `{host}` cannot be found out"))
-    };
-    for (helper, expected) in [
-        ("good", None),
-        ("ignorant", Some("the registry answered 401 Unauthorized".to_owned())),
-        (
-            "crashing",
-            Some(format!("`docker-credential-crashing`, which `FILE` names, failed for `{host}`: no secret service")),
-        ),
-        ("babbling", Some(format!("failed for `{host}`: its answer is not the JSON of a login"))),
-        (
-            "missing",
-            Some("the credential helper `docker-credential-missing`, which `FILE` names, is not on PATH".to_owned()),
-        ),
-    ] {
-        for configuration in [
-            serde_json::json!({"credsStore": helper, "auths": {host.as_str(): {}}}),
-            serde_json::json!({"credHelpers": {host.as_str(): helper}, "credsStore": "crashing"}),
-        ] {
-            let party = Party::configured(&configuration.to_string());
-            let (file, failed) = begin(&party);
-            match (party.client.has_blob(&target, &blob).await, &expected) {
-                (Ok(true), None) => {}
-                (Err(error), Some(expected)) => {
-                    let words = words(&error);
-                    assert!(words.contains(&expected.replace("FILE", &file)), "{words}");
-                    assert_eq!(words.starts_with(&failed), helper != "ignorant", "{words}");
-                }
-                (result, _) => panic!("{helper}: {result:?}"),
-            }
-        }
     }
 }

@@ -27,7 +27,7 @@ const EDGES: &[&str] = &[
 ];
 /// Which edge may know which other; every edge may know `store`. What this machine has is found by running its tools,
 /// and only `exec` runs anything: so `host` knows it. `http` is what all HTTP clients have in common; what is installed is
-/// downloaded, or added by rustup.
+/// downloaded, or added by rustup. Logins are kept by programs, which `registry` has run.
 const EDGE_TO_EDGE: &[(&str, &str)] = &[
     ("run", "*"),
     ("base", "registry"),
@@ -36,6 +36,7 @@ const EDGE_TO_EDGE: &[(&str, &str)] = &[
     ("host", "exec"),
     ("install", "download"),
     ("install", "exec"),
+    ("registry", "exec"),
     ("registry", "http"),
     ("sink", "registry"),
 ];

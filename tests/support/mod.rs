@@ -2,6 +2,8 @@
 //! proof that what was built starts, projects in temporary folders, and programs that fail on demand.
 
 pub mod bases;
+pub mod cache;
+pub mod crane;
 pub mod debian;
 pub mod debian_sources;
 pub mod docker;
@@ -9,6 +11,7 @@ pub mod layout;
 pub mod machine;
 pub mod made;
 pub mod mirror;
+pub mod prebuilt;
 pub mod process;
 pub mod program;
 pub mod project;
@@ -16,10 +19,14 @@ pub mod proxy;
 pub mod publish;
 pub mod read_back;
 pub mod registry;
+pub mod scene;
 pub mod server;
 pub mod shims;
+pub mod slow;
 pub mod source;
 pub mod start;
+pub mod terminal;
+pub mod trials;
 
 pub use program::anyarch;
 

@@ -79,7 +79,13 @@ fn not_started(command: &Command, error: &std::io::Error) -> ! {
 /// When it cannot be started, or has not ended in time: it is killed then, and what it wrote so far is shown.
 #[track_caller]
 pub fn within(command: &mut Command, limit: Duration) -> Ended {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    told(command, Stdio::null(), limit)
+}
+
+/// Like [`within`], for a program that reads `stdin`.
+#[track_caller]
+pub fn told(command: &mut Command, stdin: Stdio, limit: Duration) -> Ended {
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| not_started(command, &error));
     let stdout = reader(child.stdout.take().expect("stdout is a pipe"));
     let stderr = reader(child.stderr.take().expect("stderr is a pipe"));

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -81,6 +82,7 @@ pub struct Program<'home> {
     environment: BTreeMap<OsString, Option<OsString>>,
     folder: Option<PathBuf>,
     umask: Option<u32>,
+    stdin: Option<String>,
     redactions: Vec<(String, String)>,
 }
 
@@ -92,6 +94,7 @@ impl<'home> Program<'home> {
             environment: BTreeMap::new(),
             folder: None,
             umask: None,
+            stdin: None,
             redactions: Vec::new(),
         };
         for (name, value) in environment() {
@@ -143,6 +146,12 @@ impl<'home> Program<'home> {
         self
     }
 
+    /// Lets it read `text` from stdin, which is empty otherwise.
+    pub fn stdin(mut self, text: &str) -> Self {
+        self.stdin = Some(text.to_owned());
+        self
+    }
+
     /// Replaces `text` in redacted output.
     pub fn redact(mut self, text: impl Into<String>, by: impl Into<String>) -> Self {
         self.redactions.push((text.into(), by.into()));
@@ -174,7 +183,12 @@ impl<'home> Program<'home> {
     pub fn run(mut self) -> Output {
         let mut command = self.command();
         let line = process::line(&command);
-        let ended = process::within(&mut command, LIMIT);
+        let stdin = self.stdin.take().map_or_else(Stdio::null, |text| {
+            let mut file = tempfile::tempfile().expect("a temporary file can be made");
+            file.write_all(text.as_bytes()).and_then(|()| file.rewind()).expect("it can be written");
+            file.into()
+        });
+        let ended = process::told(&mut command, stdin, LIMIT);
         let target = super::target();
         self.redactions.push((super::repository().to_string_lossy().into_owned(), "[REPOSITORY]".into()));
         self.redactions.push((target.to_string_lossy().into_owned(), "[TARGET]".into()));

@@ -23,8 +23,12 @@ pub struct Options<'options> {
     pub login: Option<(&'options str, &'options str)>,
     /// the server whose tokens are believed
     pub tokens: Option<&'options TokenServer>,
+    /// `HOST:PORT` where tokens are asked for, when that is not the token server itself
+    pub realm: Option<&'options str>,
     /// the certificate to show
     pub certificate: Option<&'options Certificate>,
+    /// where readers of blobs are sent: `http://HOST/`
+    pub blobs: Option<&'options str>,
 }
 
 /// A running registry; it ends with the value.
@@ -131,11 +135,15 @@ fn configure(folder: &Path, options: &Options<'_>) -> String {
         let _ = write!(
             text,
             "auth:\n  token:\n    realm: http://{}/token\n    service: {}\n    issuer: {}\n    rootcertbundle: {}\n",
-            tokens.server.host(),
+            options.realm.map_or_else(|| tokens.server.host(), str::to_owned),
             TokenServer::SERVICE,
             TokenServer::ISSUER,
             tokens.certificate.display()
         );
+    }
+    if let Some(blobs) = options.blobs {
+        let _ =
+            write!(text, "middleware:\n  storage:\n    - name: redirect\n      options:\n        baseurl: {blobs}\n");
     }
     text
 }
@@ -208,6 +216,7 @@ pub struct TokenServer {
     pub server: Server,
     certificate: PathBuf,
     lives: Arc<Mutex<Vec<i64>>>,
+    withheld: Arc<Mutex<Vec<String>>>,
     _folder: TempDir,
 }
 
@@ -229,16 +238,23 @@ impl TokenServer {
         let accepted = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let lives = Arc::<Mutex<Vec<i64>>>::default();
         let next_lives = Arc::clone(&lives);
+        let withheld = Arc::<Mutex<Vec<String>>>::default();
+        let not_given = Arc::clone(&withheld);
         let server = Server::start(move |request| {
             if request.header("authorization") != Some(&accepted) {
                 return Answer::status(401).body(r#"{"details":"incorrect username or password"}"#);
             }
             let life = next_lives.lock().unwrap().pop().unwrap_or(300);
-            let token = sign(&key, &der, &claims(request, life));
+            let token = sign(&key, &der, &claims(request, life, &not_given.lock().unwrap()));
             // What it says of the life of the token is not what the token says.
             Answer::ok(json!({"token": token, "expires_in": 300}).to_string())
         });
-        Self { server, certificate, lives, _folder: folder }
+        Self { server, certificate, lives, withheld, _folder: folder }
+    }
+
+    /// Gives no more of what is wanted, but for it still gives tokens: neither scopes that begin so, nor actions of that name.
+    pub fn withhold(&self, scope_or_action: &str) {
+        self.withheld.lock().unwrap().push(scope_or_action.to_owned());
     }
 
     /// Gives the next token that life in seconds; a negative one has ended when it is given.
@@ -252,14 +268,16 @@ impl TokenServer {
     }
 }
 
-fn claims(request: &Request, life: i64) -> Value {
+fn claims(request: &Request, life: i64, withheld: &[String]) -> Value {
     let scopes = request.query("scope");
     let access: Vec<Value> = scopes
         .iter()
+        .filter(|scope| !withheld.iter().any(|withheld| scope.starts_with(withheld.as_str())))
         .filter_map(|scope| {
             let mut parts = scope.splitn(3, ':');
             let (kind, name, actions) = (parts.next()?, parts.next()?, parts.next()?);
-            let actions: Vec<&str> = actions.split(',').collect();
+            let given = |action: &&str| !withheld.iter().any(|withheld| withheld == action);
+            let actions: Vec<&str> = actions.split(',').filter(given).collect();
             Some(json!({"type": kind, "name": name, "actions": actions}))
         })
         .collect();

@@ -1,9 +1,13 @@
 //! A tiny HTTP server whose answers a test decides on: for what no real registry does when it is asked to.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
+
+/// How long a stalled answer stalls when the client does not hang up.
+const LONGEST_STALL: Duration = Duration::from_mins(1);
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -41,6 +45,10 @@ enum End {
     Never,
     /// with the connection, after that many bytes
     Cut(usize),
+    /// not as long as the client waits: after that many bytes nothing comes
+    Stall(usize),
+    /// where it should, a byte at a time
+    Drip(Duration),
     /// before it begins: the connection closes without an answer
     Hangup,
 }
@@ -75,6 +83,12 @@ impl Answer {
         Self { end: End::Never, ..Self::status(200) }
     }
 
+    /// With a body that does not end.
+    pub fn without_end(mut self) -> Self {
+        self.end = End::Never;
+        self
+    }
+
     /// With one more header.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
@@ -98,7 +112,35 @@ impl Answer {
         self
     }
 
-    fn write(&self, request: &Request, mut stream: &TcpStream) -> std::io::Result<()> {
+    /// With nothing after so many bytes of the body, while the connection stands.
+    pub fn stall(mut self, after: usize) -> Self {
+        self.end = End::Stall(after);
+        self
+    }
+
+    /// With a wait after every byte of the body.
+    pub fn drip(mut self, wait: Duration) -> Self {
+        self.end = End::Drip(wait);
+        self
+    }
+
+    /// What of `body` the request asks for: 206 and the rest after `Range: bytes=N-`, else all.
+    pub fn range(request: &Request, body: &[u8]) -> Self {
+        let first = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+        let Some(first) = first.map(|first| first.parse::<usize>().expect("a range begins with a number")) else {
+            return Self::ok(body);
+        };
+        Self::part(body, first, body.len())
+    }
+
+    /// 206 and the bytes from `first` to before `end` of `body`.
+    pub fn part(body: &[u8], first: usize, end: usize) -> Self {
+        let range = format!("bytes {first}-{}/{}", end - 1, body.len());
+        Self { status: 206, ..Self::ok(&body[first..end]).with("Content-Range", range) }
+    }
+
+    /// Sends it.
+    pub fn write(&self, request: &Request, mut stream: &TcpStream) -> io::Result<()> {
         if self.end == End::Hangup {
             return Ok(());
         }
@@ -121,6 +163,16 @@ impl Answer {
         }
         match self.end {
             End::Cut(after) => stream.write_all(&self.body[..after]),
+            End::Stall(after) => {
+                stream.write_all(&self.body[..after])?;
+                stream.set_read_timeout(Some(LONGEST_STALL))?;
+                // Whoever has waited enough hangs up.
+                stream.read(&mut [0]).map(drop)
+            }
+            End::Drip(wait) => self.body.iter().try_for_each(|byte| {
+                thread::sleep(wait);
+                stream.write_all(&[*byte])
+            }),
             _ => stream.write_all(&self.body),
         }
     }
@@ -135,18 +187,23 @@ pub struct Server {
 impl Server {
     /// Starts a server that answers by `decide`.
     pub fn start(decide: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::raw(move |request, stream| decide(request).write(request, stream))
+    }
+
+    /// Starts a server that writes its answers, or whatever it likes, itself.
+    pub fn raw(answer: impl Fn(&Request, &TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let requests = Arc::<Mutex<Vec<Request>>>::default();
-        let (seen, decide) = (Arc::clone(&requests), Arc::new(decide));
+        let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (seen, decide) = (Arc::clone(&seen), Arc::clone(&decide));
+                let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 thread::spawn(move || {
                     let Some(request) = read(&stream) else { return };
                     seen.lock().unwrap().push(request.clone());
                     // A client that has seen enough hangs up; that is its right.
-                    let _ = decide(&request).write(&request, &stream);
+                    let _ = answer(&request, &stream);
                 });
             }
         });

@@ -40,6 +40,7 @@ stop_signal = "SIGINT"
 created = 2026-01-31T12:00:00Z
 jobs = 4
 push = false
+push_jobs = 8
 insecure_registries = ["registry.local:5000"]
 strict_platform = true
 skip_missing = true
@@ -141,6 +142,7 @@ fn every_key_is_read() {
     );
     assert_eq!(*file.created.as_ref().unwrap().get_ref(), Created::At(1_769_860_800));
     assert_eq!(file.jobs.as_ref().unwrap().get_ref().get(), 4);
+    assert_eq!(file.push_jobs.as_ref().unwrap().get_ref().get(), 8);
     assert_eq!(file.bases.0[&"linux/arm/v5".parse().unwrap()].get_ref(), "debian:12");
     let entry = file.file[0].get_ref();
     assert_eq!(*entry.mode.as_ref().unwrap().get_ref(), Mode(0o640));
@@ -284,6 +286,11 @@ fn a_value_of_another_type_says_what_it_should_be() {
         ),
         ("push = \"true\"\n", "`push` in anyarch.toml:1:8 should be true or false, not `\"true\"`", &["push = true"]),
         ("jobs = 0\n", "`jobs` in anyarch.toml:1:8 should be a whole number from 1 to 4294967295, not `0`", &[]),
+        (
+            "push_jobs = 0\n",
+            "`push_jobs` in anyarch.toml:1:13 should be a whole number from 1 to 4294967295, not `0`",
+            &[],
+        ),
         ("jobs = 1.5\n", "`jobs` in anyarch.toml:1:8 should be a whole number from 1 to 4294967295, not `1.5`", &[]),
         ("[env]\nPORT = 8080\n", "`PORT` in anyarch.toml:2:8 should be a string, not `8080`", &["PORT = \"8080\""]),
         ("env = \"A=1\"\n", "`env` in anyarch.toml:1:7 should be a table or a list of NAME=value, not `\"A=1\"`", &[]),

@@ -3,6 +3,7 @@
 use super::{Error, quoted};
 use crate::annotation::AnnotationError;
 use crate::config::Origin;
+use crate::full_disk;
 use crate::golang::GoError;
 use crate::hint::Hint;
 
@@ -116,6 +117,9 @@ impl Error {
                 vec![format!("anyarch build {}", quoted(&path.display().to_string()))]
             }
             Self::SingleManifest { .. } => vec!["--platform linux/amd64 --single-manifest".to_owned()],
+            Self::CacheLimit { variable, .. } => {
+                vec![format!("{variable}=20GB anyarch build"), format!("for no limit: {variable}=none anyarch build")]
+            }
             Self::Epoch { .. } => vec!["SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) anyarch build".to_owned()],
             Self::Compile { ways_out, .. } | Self::StillMissing { ways_out, .. } => ways_out.clone(),
             Self::UnknownRow { origin: Origin::File(_), known, .. } => {
@@ -145,6 +149,7 @@ impl Error {
             Self::Output { origin: Origin::File(_), source } => {
                 source.hints().iter().map(|hint| in_file("output", "-o ", hint)).collect()
             }
+            Self::Write { source, .. } => full_disk::hints(source),
             _ => return None,
         })
     }
@@ -168,6 +173,7 @@ impl Error {
             Self::Output { source, .. } => Some(source),
             Self::BaseImage { source, .. } => Some(source),
             Self::Push { source, .. } | Self::Client(source) => Some(source),
+            Self::Login(error) => Some(error),
             Self::Go(error) => Some(error),
             Self::Cargo(error) => Some(error),
             Self::MissingLibrary(error) => Some(error),

@@ -1,0 +1,105 @@
+//! Manifests and tags of images whose blobs are there: children first, then what the tags point to, under the name of each
+//! tag that does not point to it already.
+
+use futures_util::future::try_join_all;
+
+use crate::blob::{Digest, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
+use crate::reference::Repository;
+use crate::registry;
+use crate::sink::Bundle;
+
+use super::target::{Tag, Target};
+use super::{Work, push_error};
+use crate::run::error::Error;
+
+/// A manifest or an index that is pushed.
+struct Document<'bundle> {
+    reference: &'bundle str,
+    media_type: &'bundle str,
+    bytes: &'bundle [u8],
+}
+
+impl Work {
+    /// Publishes every image in all its repositories.
+    pub(super) async fn publish(&self, bundles: &[Bundle]) -> Result<(), Error> {
+        for bundle in bundles {
+            // What a tag points to tells the next run what is there, if the store can tell what that is.
+            for (descriptor, bytes) in bundle.documents() {
+                self.session.store.put(&descriptor.media_type, bytes)?;
+            }
+        }
+        for (bundle, targets) in bundles.iter().zip(&self.targets) {
+            for tag in targets.iter().flat_map(|target| &target.tags) {
+                self.session.store.remember_name(&bundle.top().digest, &tag.reference.to_string())?;
+            }
+        }
+        let images = bundles.iter().zip(&self.targets).enumerate();
+        let all = images.flat_map(|(image, (bundle, targets))| {
+            targets.iter().map(move |target| self.publish_in(image, bundle, target))
+        });
+        try_join_all(all).await.map(drop)
+    }
+
+    async fn publish_in(&self, image: usize, bundle: &Bundle, target: &Target) -> Result<(), Error> {
+        let top = bundle.top().digest;
+        let mut moving = Vec::new();
+        for tag in &target.tags {
+            if !self.points_to(tag, &top).await? {
+                moving.push(tag);
+            }
+        }
+        if moving.is_empty() {
+            return Ok(());
+        }
+        let repository = &target.repository;
+        match self.put(bundle, repository, &moving).await {
+            // Something vanished between our look and now, or what proved it to be there did not.
+            Err(error) if error.lacks_a_part() => {
+                self.check_again(image, bundle, target).await?;
+                self.put(bundle, repository, &moving).await
+            }
+            put => put,
+        }
+        .map_err(|source| push_error(repository, source))
+    }
+
+    async fn put(&self, bundle: &Bundle, repository: &Repository, tags: &[&Tag]) -> Result<(), registry::Error> {
+        if bundle.index.is_some() {
+            try_join_all(bundle.images.iter().map(|image| self.put_child(repository, &image.manifest))).await?;
+        }
+        let only = bundle.images.first().map(|image| image.manifest.as_slice());
+        let media_type = if bundle.index.is_some() { MEDIA_TYPE_INDEX } else { MEDIA_TYPE_MANIFEST };
+        let bytes = bundle.index.as_deref().or(only).unwrap_or_default();
+        for tag in tags {
+            let reference = tag.reference.tag_or_latest();
+            self.put_document(repository, &Document { reference, media_type, bytes }).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_child(&self, repository: &Repository, bytes: &[u8]) -> Result<(), registry::Error> {
+        let digest = Digest::of(bytes);
+        if self.with_known(repository, |known| known.manifests.contains(&digest)) {
+            return Ok(());
+        }
+        let document = Document { reference: &digest.to_string(), media_type: MEDIA_TYPE_MANIFEST, bytes };
+        self.put_document(repository, &document).await?;
+        self.with_known(repository, |known| known.manifests.insert(digest));
+        Ok(())
+    }
+
+    async fn put_document(&self, repository: &Repository, document: &Document<'_>) -> Result<(), registry::Error> {
+        // The semaphore is never closed.
+        let _permit = self.jobs.acquire().await.ok();
+        let Document { reference, media_type, bytes } = document;
+        self.prepared.client.push_manifest(repository, reference, media_type, bytes).await
+    }
+
+    /// Forgets what is known of a repository, and brings what it turns out to lack.
+    async fn check_again(&self, image: usize, bundle: &Bundle, target: &Target) -> Result<(), Error> {
+        self.with_known(&target.repository, |known| *known = super::Known::default());
+        let units = &self.prepared.plan.images[image].units;
+        let all = units.iter().zip(&bundle.images).map(|(unit, made)| self.bring(target, unit, made));
+        try_join_all(all).await.map(drop)
+    }
+}
