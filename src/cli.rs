@@ -98,6 +98,9 @@ pub struct Verify {
     /// Speak http, or https without verification, to this registry
     #[arg(long, value_name = "HOST")]
     pub insecure_registry: Vec<String>,
+    /// Ask no registry: what is not in the cache is an error
+    #[arg(long)]
+    pub offline: bool,
     /// Print JSON on stdout
     #[arg(long)]
     pub json: bool,
@@ -268,6 +271,9 @@ pub struct Request {
     /// Let the rows of the project's anyarch.toml change which programs run
     #[arg(long)]
     pub allow_project_toolchains: bool,
+    /// Ask no registry and download nothing: bases come from the cache, or it is an error that says what is missing
+    #[arg(long)]
+    pub offline: bool,
     /// Speak http, or https without verification, to this registry
     #[arg(long, value_name = "HOST")]
     pub insecure_registry: Vec<String>,

@@ -22,11 +22,12 @@ use crate::exit::Exit;
 use crate::hint::Hint;
 use crate::image::ImageError;
 use crate::install::InstallError;
+use crate::invocation::quote;
 use crate::plan::PlanError;
 use crate::quantity;
-use crate::registry::{CredentialEnvironment, LoginError};
+use crate::registry::{CredentialEnvironment, LoginError, Notes, Proxies};
 use crate::run::error::Error;
-use crate::run::event::{Event, Watch as _};
+use crate::run::event::{Event, Watch};
 use crate::run::files::FileError;
 use crate::run::flags::Flags;
 use crate::run::moved::Moved;
@@ -47,7 +48,7 @@ pub const CONFIG_DIR: &str = "ANYARCH_CONFIG_DIR";
 ///
 /// # Errors
 /// When there is no folder to work in, or the cache cannot be used.
-fn session(ui: &Arc<Ui>) -> Result<Session, Error> {
+fn session(ui: &Arc<Ui>, offline: bool) -> Result<Session, Error> {
     let directory = directory()?;
     let strategy = etcetera::choose_base_strategy().ok();
     let cache = cache_folder(&directory);
@@ -55,19 +56,43 @@ fn session(ui: &Arc<Ui>) -> Result<Session, Error> {
         let note = format!("something is being removed from `{}`: waiting until it is done", cache.display());
         ui.event(Event::Note(note));
     };
-    let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let proxies = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+    let watch: Arc<dyn Watch> = ui.clone();
+    let told = Arc::clone(&watch);
     Ok(Session {
         store: Store::open_waiting(&cache, waiting)?,
-        children: Children::default(),
-        watch: ui.clone(),
+        children: if offline { Children::offline() } else { Children::default() },
+        watch,
         moved: Moved::default(),
         epoch: std::env::var("SOURCE_DATE_EPOCH").ok(),
         configuration_folder: folder(&directory, CONFIG_DIR, strategy.as_ref().map(BaseStrategy::config_dir)),
         credentials: credentials(),
-        proxied: proxies.iter().any(is_set),
+        proxies: Proxies::of_environment(),
+        certificate_folders: certificate_folders(),
+        notes: Notes::new(move |note| told.event(Event::Note(note))),
+        offline,
         directory,
     })
+}
+
+/// Where podman and docker keep the certificates of registries, in podman's order; docker's rootless folder comes last.
+fn certificate_folders() -> Vec<PathBuf> {
+    let home = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let configuration = home("XDG_CONFIG_HOME").or_else(|| home("HOME").map(|home| home.join(".config")));
+    let below = |path: &str| configuration.as_ref().map(|folder| folder.join(path));
+    let folders = [
+        below("containers/certs.d"),
+        Some("/etc/containers/certs.d".into()),
+        Some("/etc/docker/certs.d".into()),
+        below("docker/certs.d"),
+    ];
+    folders.into_iter().flatten().collect()
+}
+
+/// The line that was typed, without `--offline`.
+fn line_with_a_network() -> String {
+    let words = std::env::args().skip(1).filter(|word| word != "--offline");
+    let words: Vec<String> = words.map(|word| quote(&word)).collect();
+    format!("anyarch {}", words.join(" "))
 }
 
 fn directory() -> Result<PathBuf, Error> {
@@ -124,6 +149,8 @@ fn flags(request: Request, destination: Destination) -> Flags {
         toolchain_files: request.toolchain,
         toolchain_row: request.toolchain_row,
         allow_project_toolchains: request.allow_project_toolchains,
+        carries_out: false,
+        again: line_with_a_network(),
         insecure_registries: request.insecure_registry,
         tags: destination.tag,
         push: destination.push,
@@ -153,6 +180,7 @@ fn exit_of(error: &Error) -> Exit {
         Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
         Error::Install(_)
         | Error::StillMissing { .. }
+        | Error::OfflineInstall { .. }
         | Error::Toolchain(_)
         | Error::Row { .. }
         | Error::Host(_)
@@ -179,6 +207,7 @@ fn exit_of(error: &Error) -> Exit {
         | Error::TooManyFiles { .. }
         | Error::Push { .. }
         | Error::Client(_)
+        | Error::NotCached { .. }
         | Error::Login(LoginError::Registry(_)) => Exit::Registry,
         _ => Exit::Usage,
     }

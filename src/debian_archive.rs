@@ -56,6 +56,8 @@ pub struct Options {
     pub now: SystemTime,
     /// the wait before a passing failure is tried again; it doubles
     pub first_wait: Duration,
+    /// true: the mirror is not asked, and what is not in the store is an error
+    pub offline: bool,
 }
 
 impl Options {
@@ -68,6 +70,7 @@ impl Options {
             keys: Keyring::debian(),
             now,
             first_wait: Duration::from_millis(500),
+            offline: false,
         }
     }
 }
@@ -192,7 +195,7 @@ impl Archive {
         if !matches!(mirror.scheme(), "http" | "https") {
             return Err(bad(None));
         }
-        let fetcher = Fetcher::new(&mirror, options.first_wait)?;
+        let fetcher = Fetcher::new(&mirror, options.first_wait, options.offline)?;
         Ok(Self { inner: Arc::new(Inner { options, mirror, fetcher, reading: tokio::sync::Mutex::default() }) })
     }
 

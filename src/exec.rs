@@ -102,6 +102,7 @@ pub struct Children {
     stopped: Arc<AtomicBool>,
     /// calls that hold tokens which have to be given back
     busy: Arc<AtomicUsize>,
+    offline: bool,
 }
 
 /// A call that is not over, though its child may be.
@@ -114,6 +115,12 @@ impl Drop for Busy {
 }
 
 impl Children {
+    /// No child yet; those of Go, cargo and rustup will be told to ask no network.
+    #[must_use]
+    pub fn offline() -> Self {
+        Self { offline: true, ..Self::default() }
+    }
+
     /// Ends every child and everything it started; none can be started afterwards.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
@@ -216,8 +223,16 @@ impl Children {
     /// # Errors
     /// When it cannot be started or read, or we were interrupted. A child that fails is not an error here.
     pub fn ask(&self, call: &Invocation) -> Result<Finished, ExecError> {
-        self.run(command(call), call, None)
+        self.run(self.command(call), call, None)
     }
+}
+
+/// What children are told that must not ask the network. Modules that `GOPRIVATE` names would pass the proxy by.
+const OFFLINE: [(&str, &str); 3] = [("CARGO_NET_OFFLINE", "true"), ("GONOPROXY", "none"), ("RUSTUP_AUTO_INSTALL", "0")];
+
+/// True for a `GOPROXY` that leads to folders of this machine alone.
+fn is_local_proxy(list: &str) -> bool {
+    list.split([',', '|']).all(|proxy| proxy == "off" || proxy.starts_with("file://"))
 }
 
 fn read_lines(pipe: impl io::Read, line: &mut dyn FnMut(&str)) -> io::Result<()> {
@@ -228,6 +243,21 @@ fn read_lines(pipe: impl io::Read, line: &mut dyn FnMut(&str)) -> io::Result<()>
         bytes.clear();
     }
     Ok(())
+}
+
+impl Children {
+    fn command(&self, call: &Invocation) -> Command {
+        let mut command = command(call);
+        if self.offline {
+            command.envs(OFFLINE);
+            let given = call.env.get("GOPROXY").map(|word| word.value().to_owned());
+            let proxy = given.or_else(|| std::env::var("GOPROXY").ok());
+            if !proxy.is_some_and(|proxy| is_local_proxy(&proxy)) {
+                command.env("GOPROXY", "off");
+            }
+        }
+        command
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that starts processes")]
@@ -265,6 +295,19 @@ mod tests {
             Children::default().ask(&shell("echo $WORD; echo oops >&2; exit 3").env("WORD", "hello")).unwrap();
         assert_eq!((finished.stdout.as_slice(), finished.stderr.as_slice()), (&b"hello\n"[..], &b"oops\n"[..]));
         assert_eq!(finished.ending(), "exit code 3");
+    }
+
+    #[test]
+    fn offline_children_are_told_so() {
+        let show = shell("echo $CARGO_NET_OFFLINE $GOPROXY $GONOPROXY $RUSTUP_AUTO_INSTALL");
+        for (proxy, expected) in [
+            ("https://proxy.example,direct", "true off none 0\n"),
+            ("file:///proxy", "true file:///proxy none 0\n"),
+            ("file:///proxy,https://proxy.example", "true off none 0\n"),
+        ] {
+            let finished = Children::offline().ask(&show.clone().env("GOPROXY", proxy)).unwrap();
+            assert_eq!(String::from_utf8_lossy(&finished.stdout), expected, "{proxy}");
+        }
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub mod provision;
 pub mod quantity;
 pub mod reference;
 pub mod registry;
+pub mod registry_map;
 pub mod run;
 pub mod sink;
 pub mod static_base;

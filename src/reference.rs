@@ -166,13 +166,19 @@ fn split_registry(text: &str, name: &str) -> Result<(String, String), ReferenceE
             return Err(ReferenceError::Registry { text: text.to_owned(), registry: registry.to_owned() });
         }
     };
-    let registry = if DOCKER_HUB_ALIASES.contains(&registry.as_str()) { DOCKER_HUB.to_owned() } else { registry };
+    let registry = canonical_registry(&registry);
     let official = registry == DOCKER_HUB && !path.contains('/') && !path.is_empty();
     Ok((registry, if official { format!("library/{path}") } else { path.to_owned() }))
 }
 
+/// The one name of a registry: in lower case, and `docker.io` for each name of Docker Hub.
+pub(crate) fn canonical_registry(registry: &str) -> String {
+    let registry = registry.to_ascii_lowercase();
+    if DOCKER_HUB_ALIASES.contains(&registry.as_str()) { DOCKER_HUB.to_owned() } else { registry }
+}
+
 /// True for `host`, `host:port`, `127.0.0.1:port` and `[::1]:port`.
-fn is_registry(text: &str) -> bool {
+pub(crate) fn is_registry(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let Some((address, port)) = rest.split_once(']') else { return false };
@@ -204,13 +210,18 @@ fn check_path(text: &str, path: &str) -> Result<(), ReferenceError> {
     if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(ReferenceError::UpperCase { text: text.to_owned(), part: path.to_owned() });
     }
-    if !path.split('/').all(is_path_component) {
+    if !is_repository_path(path) {
         return Err(ReferenceError::Path { text: text.to_owned(), path: path.to_owned() });
     }
     if path.len() > LONGEST_PATH {
         return Err(ReferenceError::TooLong { text: text.to_owned(), length: path.len() });
     }
     Ok(())
+}
+
+/// True for a repository's path, or the beginning of one.
+pub(crate) fn is_repository_path(path: &str) -> bool {
+    path.split('/').all(is_path_component)
 }
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`

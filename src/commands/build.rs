@@ -11,6 +11,7 @@ use crate::blob::Descriptor;
 use crate::cli::Build;
 use crate::exit::Exit;
 use crate::run::error::Error;
+use crate::run::flags::Flags;
 use crate::run::publish::{Place, Published};
 use crate::run::{destination, execute, prepare};
 use crate::ui::{Ui, bytes, seconds, traffic};
@@ -28,9 +29,9 @@ pub fn run(arguments: Build) -> Exit {
 fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     let start = Instant::now();
     let limit = super::cache_limit()?;
-    let session = super::session(ui)?;
+    let session = super::session(ui, arguments.request.offline)?;
     let as_json = arguments.request.json;
-    let flags = super::flags(arguments.request, arguments.destination);
+    let flags = Flags { carries_out: true, ..super::flags(arguments.request, arguments.destination) };
     if let Some(file) = &arguments.iidfile {
         destination::parent(&session.directory, file)?;
     }

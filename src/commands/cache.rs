@@ -40,7 +40,7 @@ fn path(ui: &Ui) -> Result<(), Error> {
 
 fn list(ui: &Arc<Ui>, arguments: &CacheList) -> Result<(), Error> {
     let limit = super::cache_limit()?;
-    let store = super::session(ui)?.store;
+    let store = super::session(ui, false)?.store;
     let mut items = store.inventory()?;
     items.sort_by_key(|item| std::cmp::Reverse(item.size));
     if arguments.json {
@@ -64,7 +64,7 @@ fn prune(ui: &Arc<Ui>, arguments: &CachePrune) -> Result<(), Error> {
     let selection = selection(arguments, limit);
     let folder = super::cache_folder(&super::directory()?);
     let store = if arguments.dry_run {
-        super::session(ui)?.store
+        super::session(ui, false)?.store
     } else {
         let waiting = || {
             let note = format!("others use `{}`: waiting until they are done", folder.display());

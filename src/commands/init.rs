@@ -19,7 +19,7 @@ pub fn run(arguments: &Init) -> Exit {
 }
 
 fn write(ui: &Arc<Ui>, arguments: &Init) -> Result<(), Error> {
-    let session = super::session(ui)?;
+    let session = super::session(ui, false)?;
     let path = arguments.path.as_deref().unwrap_or(".");
     let proposal = init::propose(&session, path)?;
     init::write(&session, &proposal)?;

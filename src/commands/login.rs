@@ -10,10 +10,11 @@ use crate::cli::Login;
 use crate::exit::Exit;
 use crate::invocation::quote;
 use crate::reference::{DOCKER_HUB, Namespace};
-use crate::registry::{self, Kept, LoginError, Secret, Tried};
+use crate::registry::{Kept, LoginError, Secret, Tried};
 use crate::run::error::Error;
 use crate::run::event::{Event, Watch as _};
 use crate::run::interrupt::until_interrupted;
+use crate::run::registries;
 use crate::run::session::Session;
 use crate::ui::Ui;
 
@@ -35,7 +36,7 @@ fn log_in(ui: &Arc<Ui>, arguments: &Login) -> Result<(), Error> {
     if !arguments.password_stdin && !stdin().is_terminal() {
         return Err(LoginError::NoTerminal { line: line(&namespace, arguments) }.into());
     }
-    let session = super::session(ui)?;
+    let session = super::session(ui, false)?;
     let work = attempt(ui, &session, &namespace, arguments);
     super::runtime()?.block_on(until_interrupted(session.children.clone(), work))
 }
@@ -69,12 +70,7 @@ fn line(namespace: &Namespace, arguments: &Login) -> String {
 async fn attempt(ui: &Ui, session: &Session, namespace: &Namespace, arguments: &Login) -> Result<(), Error> {
     session.credentials.readable_login_file().await?;
     let (user, password) = ask(ui, arguments).await?;
-    let client = registry::Client::new(registry::Options {
-        insecure_hosts: arguments.insecure_registry.clone(),
-        proxied: session.proxied,
-        ..registry::Options::new(session.store.clone(), session.credentials.clone())
-    })
-    .map_err(|error| Error::Client(Box::new(error)))?;
+    let client = registries::without_project(session, arguments.insecure_registry.clone())?;
     let tried = client.try_login(namespace, &user, &password).await;
     if tried.map_err(|error| LoginError::Registry(Box::new(error)))? == Tried::NotAsked {
         let note = format!("`{}` asks nobody for a login, so this one could not be tried", namespace.registry);

@@ -24,7 +24,7 @@ pub fn run(arguments: &Logout) -> Exit {
 
 fn log_out(ui: &Arc<Ui>, arguments: &Logout) -> Result<(), Error> {
     let namespace = namespace(arguments.registry.as_deref())?;
-    let session = super::session(ui)?;
+    let session = super::session(ui, false)?;
     let forget = async { Ok(session.credentials.forget_login(&namespace, waiting(ui)).await?) };
     let forgotten = super::runtime()?.block_on(until_interrupted(session.children.clone(), forget))?;
     for kept in &forgotten.from {

@@ -22,7 +22,7 @@ pub fn run(arguments: Arguments) -> Exit {
 }
 
 fn plan(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
-    let session = super::session(ui)?;
+    let session = super::session(ui, arguments.request.offline)?;
     let as_json = arguments.request.json;
     let flags = super::flags(arguments.request, arguments.destination);
     let work = prepare::prepare(&session, flags);

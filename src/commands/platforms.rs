@@ -35,7 +35,7 @@ struct Line {
 }
 
 fn platforms(ui: &Arc<Ui>, arguments: &Arguments) -> Result<(), Error> {
-    let session = super::session(ui)?;
+    let session = super::session(ui, false)?;
     let toolchains = rows::toolchains(&session, &arguments.toolchain, None)?;
     // No rustc is no Rust targets, which is what the table then says.
     let rust = host::rust_libraries(&session.children, &session.directory).ok();

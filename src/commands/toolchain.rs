@@ -37,7 +37,7 @@ pub fn run(arguments: Arguments) -> Exit {
 }
 
 fn check(ui: &Arc<Ui>, arguments: &ToolchainCheck) -> Result<(), Error> {
-    let session = super::session(ui)?;
+    let session = super::session(ui, false)?;
     let work = async {
         let wanted = wanted(&session, &arguments.scope, false).await?;
         Ok(wanted.provider(&session).look(wanted.needs.clone()))
@@ -52,7 +52,7 @@ fn check(ui: &Arc<Ui>, arguments: &ToolchainCheck) -> Result<(), Error> {
 }
 
 fn install(ui: &Arc<Ui>, arguments: &ToolchainInstall) -> Result<(), Error> {
-    let session = super::session(ui)?;
+    let session = super::session(ui, false)?;
     let work = async {
         let wanted = wanted(&session, &arguments.scope, true).await?;
         let provider = wanted.provider(&session);

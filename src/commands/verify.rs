@@ -28,7 +28,7 @@ pub fn run(arguments: Arguments) -> Exit {
 }
 
 fn verified(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
-    let session = super::session(ui)?;
+    let session = super::session(ui, arguments.offline)?;
     let request = Request {
         image: arguments.image,
         platforms: arguments.platform,

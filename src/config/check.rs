@@ -24,6 +24,7 @@ pub(super) fn file(file: &ConfigFile) -> Result<(), ConfigError> {
     image_keys(source, &file.image_keys())?;
     images(file)?;
     literal(source, "toolchain_row", file.toolchain_row.as_ref(), not_empty)?;
+    file.registry.check(source)?;
     for entry in &file.program {
         program(source, entry)?;
     }

@@ -94,6 +94,18 @@ pub enum ConfigError {
         /// where that is
         other_place: Place,
     },
+    /// A key of connections on a part of a registry.
+    #[error("`{key}` in {place} is of a whole registry, and `{prefix}` is a part of one")]
+    OfWholeRegistry {
+        /// as written
+        key: &'static str,
+        /// of the value
+        place: Place,
+        /// the table's key
+        prefix: String,
+        /// the registry that it is a part of
+        registry: String,
+    },
     /// Two images of one name.
     #[error("two images are called `{name}`: {first} and {place}")]
     ImageTwice {
@@ -177,6 +189,7 @@ impl Hint for ConfigError {
             Self::OtherLanguage { languages, .. } => {
                 languages.iter().map(|language| format!("language = \"{language}\"")).collect()
             }
+            Self::OfWholeRegistry { registry, .. } => vec![format!("[registry.\"{registry}\"]")],
             Self::ImageTwice { name, .. } => vec![format!("name = \"{name}-2\"")],
             Self::EmptyImage { .. } => {
                 vec!["leave `programs` out: the image takes every program then".into()]

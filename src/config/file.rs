@@ -12,6 +12,7 @@ use super::collections::{ByPlatform, Labels, OneOrMany, Variables};
 use super::error::{ConfigError, from_toml};
 use super::place::Source;
 use super::program::{Overlay, ProgramFile, replaces};
+use super::registry::Registries;
 use super::schema::{describe, table};
 use super::values::{Created, ImageName, Mode, Owner, PlatformWish, Port, ProgramName, Signal};
 
@@ -152,6 +153,8 @@ file! {
         /// the toolchain row that compiles whatever has a row of that name: `--toolchain-row`
         toolchain_row: Option<Spanned<String>>,
 
+        /// where registries are read from and whom they trust, by registry or by what is below a path of one
+        registry: Registries,
         /// the binaries, in the order of their layers
         program: Vec<Spanned<ProgramFile>>,
         /// the images, where there are several

@@ -8,6 +8,7 @@ pub mod file;
 pub mod git;
 pub mod place;
 pub mod program;
+pub mod registry;
 pub mod schema;
 pub mod sysroot;
 pub mod template;

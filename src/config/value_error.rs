@@ -4,6 +4,7 @@ use crate::annotation::AnnotationError;
 use crate::c_program::BuildSystem;
 use crate::hint::Hint;
 use crate::platform::{Architecture, Platform, PlatformError};
+use crate::registry_map::RegistryNameError;
 use crate::toolchain::Language;
 
 /// Why a text is not the value that its key asks for.
@@ -50,6 +51,8 @@ pub enum ValueError {
     ImageName { text: String },
     #[error("{0}")]
     Annotation(AnnotationError),
+    #[error("{0}")]
+    Registry(RegistryNameError),
     #[error("it is empty")]
     Empty,
 }
@@ -59,6 +62,7 @@ impl Hint for ValueError {
         let hint = match self {
             Self::Platform(error) => return platform_hints(error),
             Self::Annotation(error) => return error.hints(),
+            Self::Registry(error) => return error.hints(),
             Self::Mode { .. } => "mode = \"0644\"".into(),
             Self::Owner { .. } => "owner = \"65532:65532\"".into(),
             Self::Port { .. } => "ports = [\"8080/tcp\"]".into(),

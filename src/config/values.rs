@@ -16,7 +16,7 @@ use crate::platform::{Platform, PlatformError};
 use crate::toolchain::{Language, Libc};
 
 /// Deserializes a text by [`FromStr`]; `expected` completes "should be".
-fn from_text<'de, D, T>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
+pub(super) fn from_text<'de, D, T>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr<Err = ValueError>,

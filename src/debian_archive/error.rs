@@ -52,6 +52,12 @@ pub enum DebianError {
         #[source]
         source: reqwest::Error,
     },
+    /// Nobody may be asked.
+    #[error("`{url}` is not in the cache, and `--offline` downloads nothing")]
+    Offline {
+        /// what is wanted
+        url: String,
+    },
     /// The connection broke in the middle.
     #[error("the connection broke while `{url}` was read")]
     Interrupted {
@@ -280,6 +286,7 @@ impl Hint for DebianError {
         match self {
             Self::Mirror { .. } => vec![format!("{MIRROR_VARIABLE}=http://deb.debian.org/debian anyarch build")],
             Self::ReleaseName { .. } => vec!["sysroot = { debian = \"bookworm\", packages = [...] }".to_owned()],
+            Self::Offline { .. } => vec!["run it once with a network: without `--offline`".to_owned()],
             Self::PackageName { .. } => {
                 vec!["give the plain names, without version and architecture: packages = [\"libssl-dev\"]".to_owned()]
             }

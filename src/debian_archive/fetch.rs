@@ -20,10 +20,11 @@ const ATTEMPTS: u32 = 3;
 pub(super) struct Fetcher {
     client: reqwest::Client,
     first_wait: Duration,
+    offline: bool,
 }
 
 impl Fetcher {
-    pub(super) fn new(mirror: &Url, first_wait: Duration) -> Result<Self, DebianError> {
+    pub(super) fn new(mirror: &Url, first_wait: Duration, offline: bool) -> Result<Self, DebianError> {
         let mut builder = http::builder().read_timeout(http::READ_TIMEOUT);
         // Signatures and hashes decide what counts. A machine without certificates can use a mirror in the clear.
         if mirror.scheme() == "http" {
@@ -32,7 +33,7 @@ impl Fetcher {
         if is_this_machine(mirror) {
             builder = builder.no_proxy();
         }
-        Ok(Self { client: builder.build().map_err(|source| DebianError::Setup { source })?, first_wait })
+        Ok(Self { client: builder.build().map_err(|source| DebianError::Setup { source })?, first_wait, offline })
     }
 
     /// A file of at most `limit` bytes.
@@ -94,6 +95,9 @@ impl Fetcher {
     }
 
     async fn open(&self, url: &Url) -> Result<Response, DebianError> {
+        if self.offline {
+            return Err(DebianError::Offline { url: shown(url) });
+        }
         let sent = self.client.get(url.clone()).send().await;
         let response =
             sent.map_err(|source| DebianError::Unreachable { url: shown(url), source: source.without_url() })?;

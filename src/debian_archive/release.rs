@@ -47,7 +47,9 @@ impl Inner {
             (Err(DebianError::NotFound { .. }), _) => {
                 return Err(DebianError::UnknownRelease { release: name.to_owned(), mirror: self.shown_mirror() });
             }
-            (Err(error), Some((release, age))) if error.is_transient() => {
+            (Err(error), Some((release, age)))
+                if error.is_transient() || matches!(error, DebianError::Offline { .. }) =>
+            {
                 self.check_time(name, release)?;
                 let reason = error.to_string();
                 events(Event::KeptIndex { release: name.to_owned(), age: *age, reason });

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jobserver::FromEnvErrorKind;
 
-use super::{Busy, Children, ExecError, Finished, command};
+use super::{Busy, Children, ExecError, Finished};
 use crate::invocation::{Invocation, Joins, Step};
 
 /// How long the pool has to look the same before its tokens are counted.
@@ -239,13 +239,13 @@ impl Jobs {
         joins: Joins,
         line: &mut dyn FnMut(&str),
     ) -> Result<Finished, ExecError> {
-        let mut process = command(call);
+        let mut process = children.command(call);
         match joins {
             // cargo reads a variable of its own, make those that it knows.
             Joins::Jobserver => self.client.configure_make(&mut process),
             Joins::AtStart | Joins::LastArgument => {
                 self.widen(place);
-                process = command(&with_parallelism(call, joins, place.size()));
+                process = children.command(&with_parallelism(call, joins, place.size()));
             }
             Joins::Alone => {}
         }

@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
+
+/// How long a name is looked up that a proxy may know alone.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How close to this machine an address is. A registry may send us to addresses as far away as its own, or farther.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,11 +116,15 @@ pub(super) type Addresses = Arc<BTreeMap<String, SocketAddr>>;
 pub(super) struct Resolver {
     pub(super) addresses: Addresses,
     pub(super) limit: Closeness,
+    /// names that may lead anywhere: those of the user's proxies
+    pub(super) free: Vec<String>,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (addresses, limit) = (Arc::clone(&self.addresses), self.limit);
+        let is_free = self.free.iter().any(|free| free.eq_ignore_ascii_case(name.as_str()));
+        let limit = if is_free { Closeness::Loopback } else { self.limit };
+        let addresses = Arc::clone(&self.addresses);
         Box::pin(async move {
             let found = lookup(&addresses, name.as_str()).await?;
             let closest = found.iter().map(SocketAddr::ip).find(|address| Closeness::of(*address) > limit);
@@ -138,6 +146,13 @@ async fn lookup(addresses: &Addresses, host: &str) -> std::io::Result<Vec<Socket
         return Ok(vec![*address]);
     }
     Ok(tokio::net::lookup_host((host, 0)).await?.collect())
+}
+
+/// The farthest address of `host`, with its name; `None` when it has none that this machine knows in time.
+pub(super) async fn farthest(addresses: &Addresses, host: &str) -> Option<TooClose> {
+    let found = tokio::time::timeout(PATIENCE, lookup(addresses, host)).await.ok()?.ok()?;
+    let address = found.iter().map(SocketAddr::ip).min_by_key(|address| Closeness::of(*address))?;
+    Some(TooClose { host: host.to_owned(), address })
 }
 
 /// How close `registry` itself is: by the farthest of its addresses, and public when that cannot be told.

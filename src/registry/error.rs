@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::action::{Action, Verb};
 use super::credentials::CredentialError;
 use super::refusal::{Refusal, TargetKind};
+use super::trust::TrustError;
 use crate::blob::Digest;
+use crate::reference::Reference;
 use crate::store::StoreError;
 
 /// What can go wrong with a registry.
@@ -27,7 +29,46 @@ pub enum Error {
         path: PathBuf,
         /// why not
         #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: TrustError,
+    },
+    /// A variable that is to name a proxy names none.
+    #[error("the variable `{variable}` does not name a proxy")]
+    ProxyVariable {
+        /// its name; its text may hold a password
+        variable: &'static str,
+    },
+    /// No connection through the proxy.
+    #[error("the registry `{registry}` cannot be reached through the proxy `{proxy}`")]
+    Proxy {
+        /// the registry
+        registry: String,
+        /// scheme, host and port
+        proxy: String,
+        /// why not
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The proxy knows us not.
+    #[error(
+        "the proxy `{proxy}`, through which the registry `{registry}` is reached, asks for a login or refuses ours"
+    )]
+    ProxyLogin {
+        /// the registry
+        registry: String,
+        /// scheme, host and port
+        proxy: String,
+    },
+    /// Nobody may be asked.
+    #[error("the registry `{registry}` is not asked: this is a run with `--offline`")]
+    Offline {
+        /// the registry
+        registry: String,
+    },
+    /// Nobody may be asked, and nobody was before.
+    #[error("the tag `{reference}` was never resolved, and this is a run with `--offline`")]
+    NeverResolved {
+        /// the image
+        reference: Reference,
     },
     /// The login cannot be found out.
     #[error("the login for the registry `{registry}` cannot be found out")]
@@ -98,6 +139,15 @@ pub enum Error {
         #[source]
         source: reqwest::Error,
     },
+    /// The registry wants to know who we are, by a certificate.
+    #[error("the registry `{registry}` asks for a certificate of ours, or refuses the one that it was shown")]
+    ClientCertificate {
+        /// the registry
+        registry: String,
+        /// what the TLS library said
+        #[source]
+        source: reqwest::Error,
+    },
     /// An answer other than success.
     #[error(
         "{action} failed: the registry answered {status}{}{}",
@@ -161,8 +211,9 @@ pub enum Error {
     },
     /// The token server refused.
     #[error(
-        "the token server `{realm}` of the registry `{registry}` answered {status}{}",
-        said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default()
+        "the token server `{realm}` of the registry `{registry}` answered {status}{}{}",
+        said.as_ref().map(|said| format!(" ({said})")).unwrap_or_default(),
+        wait.map(|wait| format!(" and asks to wait {} s", wait.as_secs())).unwrap_or_default()
     )]
     Token {
         /// the registry
@@ -368,9 +419,43 @@ impl Error {
             | Self::Stalled { .. }
             | Self::TooSlow { .. }
             | Self::Truncated { .. } => true,
-            Self::Unreachable { source, .. } | Self::TargetUnreachable { source, .. } => {
+            Self::Unreachable { source, .. } | Self::TargetUnreachable { source, .. } | Self::Proxy { source, .. } => {
                 super::transport::is_reset(source)
             }
+            _ => false,
+        }
+    }
+
+    /// True when it was not asked because nobody may be.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        matches!(self, Self::Offline { .. } | Self::NeverResolved { .. })
+    }
+
+    /// True when another place could not do better: what is wrong is here.
+    pub(super) fn is_local(&self) -> bool {
+        match self {
+            Self::Setup { .. }
+            | Self::Certificates { .. }
+            | Self::ProxyVariable { .. }
+            | Self::Offline { .. }
+            | Self::NeverResolved { .. }
+            | Self::Credentials { .. }
+            | Self::Name { .. }
+            | Self::Store { .. }
+            | Self::File { .. } => true,
+            Self::GaveUp { source, .. } => source.is_local(),
+            _ => false,
+        }
+    }
+
+    /// True when only this repository, or this image of it, cannot be had from the registry.
+    pub(super) fn is_of_repository(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => status.is_client_error() && !super::retry::is_transient(status.as_u16()),
+            Self::Token { status, .. } => matches!(status.as_u16(), 401 | 403),
+            Self::WrongContent { .. } | Self::Truncated { .. } | Self::TooLarge { .. } | Self::Manifest { .. } => true,
+            Self::GaveUp { source, .. } => source.is_of_repository(),
             _ => false,
         }
     }

@@ -20,14 +20,8 @@ use crate::store::{Claim, LOOK, Partial, Store, StoreError};
 const NOTE_AFTER: Duration = Duration::from_secs(2);
 
 impl Client {
-    /// Brings a blob into the store, unless it is there.
-    ///
-    /// `progress` is told how many bytes of the blob are there by now; the number falls when an attempt begins anew.
-    ///
-    /// # Errors
-    /// When the registry cannot be asked, has no such blob, or sends something else. What came of a large blob is kept:
-    /// the next call, of this process or another, for this repository or another, goes on from there.
-    pub async fn fetch_blob(
+    /// Brings a blob of exactly that repository into the store, unless it is there.
+    pub(super) async fn fetch_blob_at(
         &self,
         repository: &Repository,
         descriptor: &Descriptor,

@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::address::{Closeness, closeness_of};
+use super::address::Closeness;
 use super::challenge::{self, Challenge};
 use super::error::Error;
 use super::reader::Reader;
@@ -59,6 +59,9 @@ impl Host {
     }
 
     async fn find_line(&self, transport: &Transport) -> Result<Line, Error> {
+        if transport.offline {
+            return Err(Error::Offline { registry: self.registry.clone() });
+        }
         let mut first_error = None;
         let mut refused_in_the_clear = None;
         for scheme in transport.schemes(&self.registry) {
@@ -68,7 +71,7 @@ impl Host {
                     refused_in_the_clear = Some(line);
                 }
                 Ok((line, response)) => {
-                    self.check_status(&response)?;
+                    self.check_status(transport, &line, &response)?;
                     self.learn(response.headers())?;
                     return Ok(line);
                 }
@@ -88,24 +91,27 @@ impl Host {
         let root = Url::parse(&format!("{}{}/v2/", scheme.prefix(), self.authority))
             .map_err(|source| Error::Name { registry: self.registry.clone(), source })?;
         // The registry itself may be as close as it likes: the user named it.
-        let own = transport.client(&self.registry, scheme == Scheme::Https, Closeness::Loopback)?;
+        let own = transport.client(&self.registry, &self.registry, scheme == Scheme::Https, Closeness::Loopback)?;
         let response = own
             .get(root.clone())
             .timeout(READ_TIMEOUT)
             .send()
             .await
-            .map_err(|error| connect_error(&self.registry, error))?;
+            .map_err(|error| connect_error(&self.registry, transport.proxy_of(&root), error))?;
         // The farther of what its name leads to and of who answered: a name that leads elsewhere the second time it is
         // asked for does not bring a registry closer, nor does a proxy.
         let answered = response.remote_addr().map(|address| Closeness::of(address.ip()));
-        let named = closeness_of(&transport.addresses, &self.authority).await;
+        let named = transport.closeness_of(&root, &self.authority).await;
         let closeness = answered.map_or(named, |answered| answered.min(named));
         Ok((Line { root, scheme, closeness, own }, response))
     }
 
     /// A server in trouble says nothing about logins: its refusal is tried again by the policy.
-    fn check_status(&self, response: &Response) -> Result<(), Error> {
+    fn check_status(&self, transport: &Transport, line: &Line, response: &Response) -> Result<(), Error> {
         let status = response.status();
+        if let Some(proxy) = transport.proxy_of(&line.root).filter(|_| status.as_u16() == 407) {
+            return Err(Error::ProxyLogin { registry: self.registry.clone(), proxy });
+        }
         if !retry::is_transient(status.as_u16()) {
             return Ok(());
         }

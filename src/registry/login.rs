@@ -92,7 +92,8 @@ impl Client {
         if let Some(header) = authorization.header() {
             request = request.header(AUTHORIZATION, header);
         }
-        let response = request.send().await.map_err(|error| connect_error(registry, error))?;
+        let proxy = || inner.transport.proxy_of(&line.root);
+        let response = request.send().await.map_err(|error| connect_error(registry, proxy(), error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(Tried::Accepted);

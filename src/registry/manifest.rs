@@ -31,29 +31,24 @@ pub const LONGEST_MANIFEST: u64 = 4 * 1024 * 1024;
 const CONTENT_DIGEST: &str = "docker-content-digest";
 
 impl Client {
-    /// Finds out what `reference` means now, and reads that: one HEAD for a tag whose manifest is in the store.
-    ///
-    /// # Errors
-    /// When the registry cannot be asked, has no such manifest, or sends something else.
-    pub async fn resolve(&self, reference: &Reference) -> Result<Fetched, Error> {
+    /// Finds out what `reference` means now where it says, and reads that: one HEAD for a tag whose manifest is in the
+    /// store.
+    pub(super) async fn resolve_at(&self, reference: &Reference) -> Result<Fetched, Error> {
         let repository = &reference.repository;
         if let Some(digest) = &reference.digest {
-            return self.manifest(repository, digest).await;
+            return self.manifest_at(repository, digest).await;
         }
         let tag = reference.tag_or_latest();
         let host = self.inner.host(repository);
         let found = retry::run(&self.inner.policy, || self.inner.digest_of_tag(&host, repository, tag)).await?;
         match found {
-            Some(digest) => self.manifest(repository, &digest).await,
+            Some(digest) => self.manifest_at(repository, &digest).await,
             None => self.inner.read_manifest(&host, repository, tag, None).await,
         }
     }
 
     /// The manifest of that digest, from the store if it is there.
-    ///
-    /// # Errors
-    /// When the registry cannot be asked, has no such manifest, or sends something else.
-    pub async fn manifest(&self, repository: &Repository, digest: &Digest) -> Result<Fetched, Error> {
+    pub(super) async fn manifest_at(&self, repository: &Repository, digest: &Digest) -> Result<Fetched, Error> {
         let action = Action::new(Verb::ReadManifest, repository, digest);
         let _turn = self.inner.flights.turn(digest).await;
         if let Some(bytes) = self.inner.store.read(digest).map_err(|source| store_error(&action, source))? {

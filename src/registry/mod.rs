@@ -25,6 +25,8 @@ mod note;
 mod part_sizes;
 mod parts;
 mod patience;
+mod places;
+mod proxies;
 mod range;
 mod reader;
 mod refusal;
@@ -35,6 +37,7 @@ mod stream;
 mod target;
 mod token;
 mod transport;
+mod trust;
 mod upload;
 mod whereabouts;
 
@@ -55,14 +58,17 @@ pub use login::{Forgotten, Kept, LoginError, Tried};
 pub use manifest::LONGEST_MANIFEST;
 pub use note::Notes;
 pub use patience::Patience;
+pub use proxies::Proxies;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
 pub use source::Source;
 pub use stream::{BlobStream, SourceFailure};
+pub use trust::TrustError;
 pub use upload::{Begun, Placement, Supply};
 
 use crate::blob::Digest;
 use crate::reference::Repository;
+use crate::registry_map::RegistryMap;
 use crate::store::Store;
 
 /// How to make a [`Client`].
@@ -78,8 +84,14 @@ pub struct Options {
     pub root_files: Vec<PathBuf>,
     /// addresses of names, as a hosts file has them; their port counts unless a reference names one
     pub addresses: BTreeMap<String, SocketAddr>,
-    /// true when the environment names a proxy (`HTTPS_PROXY` and its like)
-    pub proxied: bool,
+    /// mirrors, locations, and whom each registry's connections trust
+    pub map: RegistryMap,
+    /// folders with a folder for each registry that has certificates in it: docker's and podman's `certs.d`
+    pub certificate_folders: Vec<PathBuf>,
+    /// the proxies of the environment
+    pub proxies: Proxies,
+    /// true: no registry is asked anything, and what is not in the store is an error
+    pub offline: bool,
     /// how often passing failures are tried again
     pub retry: RetryPolicy,
     /// how long servers may take
@@ -89,8 +101,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// No insecure hosts, no certificates or addresses of our own, and the usual retries; whether there is a proxy is
-    /// looked up where the HTTP client will look, in this process's own environment.
+    /// No insecure hosts, mirrors, certificates or addresses of our own, and the usual retries; whether there is a proxy
+    /// is looked up where the HTTP client will look, in this process's own environment.
     #[must_use]
     pub fn new(store: Store, environment: CredentialEnvironment) -> Self {
         Self {
@@ -99,10 +111,10 @@ impl Options {
             store,
             root_files: Vec::new(),
             addresses: BTreeMap::new(),
-            proxied: std::env::vars_os().any(|(name, value)| {
-                let names = ["http_proxy", "https_proxy", "all_proxy"];
-                !value.is_empty() && names.iter().any(|known| name.eq_ignore_ascii_case(known))
-            }),
+            map: RegistryMap::default(),
+            certificate_folders: Vec::new(),
+            proxies: Proxies::of_environment(),
+            offline: false,
             retry: RetryPolicy::default(),
             patience: Patience::default(),
             notes: Notes::default(),
@@ -136,43 +148,46 @@ pub enum PushedHow {
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    /// the same with less patience: for mirrors, which another place stands behind
+    hasty: Arc<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
-    transport: Transport,
-    credentials: credentials::Credentials,
+    transport: Arc<Transport>,
+    credentials: Arc<credentials::Credentials>,
     store: Store,
     policy: RetryPolicy,
     patience: Patience,
     notes: Notes,
-    proxied: bool,
-    hosts: Mutex<BTreeMap<String, Arc<Host>>>,
-    flights: Flights,
-    part_sizes: part_sizes::PartSizes,
-    whereabouts: whereabouts::Whereabouts,
+    hosts: Arc<Mutex<BTreeMap<String, Arc<Host>>>>,
+    flights: Arc<Flights>,
+    part_sizes: Arc<part_sizes::PartSizes>,
+    whereabouts: Arc<whereabouts::Whereabouts>,
+    places: Arc<places::Places>,
 }
 
 impl Client {
     /// A client that has not talked to anyone yet.
     ///
     /// # Errors
-    /// When a file of certificates cannot be read.
+    /// When a file of certificates cannot be read, or a variable names no proxy.
     pub fn new(options: Options) -> Result<Self, Error> {
-        let transport = Transport::new(options.insecure_hosts, &options.root_files, Arc::new(options.addresses))?;
         let inner = Inner {
-            transport,
-            credentials: credentials::Credentials::new(options.environment),
+            transport: Arc::new(Transport::new(&options)?),
+            credentials: Arc::new(credentials::Credentials::new(options.environment)),
             store: options.store,
             policy: options.retry,
             patience: options.patience,
-            notes: options.notes,
-            proxied: options.proxied,
-            hosts: Mutex::default(),
-            flights: Flights::default(),
-            part_sizes: part_sizes::PartSizes::default(),
-            whereabouts: whereabouts::Whereabouts::default(),
+            notes: options.notes.clone(),
+            hosts: Arc::default(),
+            flights: Arc::default(),
+            part_sizes: Arc::default(),
+            whereabouts: Arc::default(),
+            places: Arc::new(places::Places::new(options.map, options.notes)),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let hasty = Inner { policy: places::hasty(&inner.policy), ..inner.clone() };
+        Ok(Self { inner: Arc::new(inner), hasty: Arc::new(hasty) })
     }
 }
 

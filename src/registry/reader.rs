@@ -132,7 +132,8 @@ impl Inner {
 
     fn oci_client(&self, host: &Host, line: &Line) -> Option<oci_client::Client> {
         // Through the user's proxy, or to addresses of the caller's, oci-client cannot be led beside its own dead one.
-        if self.proxied || !self.transport.addresses.is_empty() || self.transport.has_roots() {
+        let own_trust = self.transport.has_own_trust(&host.registry);
+        if !self.transport.proxies.is_empty() || !self.transport.addresses.is_empty() || own_trust {
             return None;
         }
         let mut reader = host.reader.lock().unwrap_or_else(PoisonError::into_inner);

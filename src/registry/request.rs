@@ -75,6 +75,11 @@ impl<'call> Call<'call> {
         self.unhurried = true;
         self
     }
+
+    /// Whether the caller watches over it, however long it takes.
+    fn is_watched(&self) -> bool {
+        self.unhurried || matches!(self.body, Body::Blob(_))
+    }
 }
 
 impl Answer {
@@ -112,14 +117,13 @@ impl Inner {
         loop {
             let authorized = self.authorize(host, repository, call.scopes).await?;
             let following = self.follow(host, call, &authorized.authorization);
-            let mut answer = match call.body {
-                Body::Blob(_) => following.await?,
+            let mut answer = if call.is_watched() {
+                following.await?
+            } else {
                 // Each step has its own patience; a registry that sends us in circles must not add them up.
-                Body::Empty | Body::Bytes(_) => {
-                    let after = self.patience.document;
-                    let late = |_| Error::TooLong { action: Box::new(call.action.clone()), after };
-                    tokio::time::timeout(after, following).await.map_err(late)??
-                }
+                let after = self.patience.document;
+                let late = |_| Error::TooLong { action: Box::new(call.action.clone()), after };
+                tokio::time::timeout(after, following).await.map_err(late)??
             };
             answer.anonymous = authorized.anonymous;
             if answer.response.status() != StatusCode::UNAUTHORIZED || !answer.own || again {
@@ -146,7 +150,7 @@ impl Inner {
         let mut from = line.root.clone();
         let mut url = call.url.clone();
         for _ in 0..=MOST_REDIRECTS {
-            let target = admit(&self.transport, host, line, kind, Some(&from), &url)?;
+            let target = admit(&self.transport, host, line, kind, Some(&from), &url).await?;
             let response = self.send_once(host, call, &target, kind, &url, authorization).await?;
             let next = next_url(&response, &url);
             match next {
@@ -184,13 +188,12 @@ impl Inner {
         if call.method != Method::GET && call.method != Method::HEAD {
             request = request.header(CONTENT_LENGTH, call.body.length());
         }
-        let watched = call.unhurried || matches!(call.body, Body::Blob(_));
         request = match call.body.open(call.action).await? {
             None => request,
             Some(body) => request.body(body),
         };
         let sending = request.send();
-        let sent = if watched {
+        let sent = if call.is_watched() {
             // Blobs take as long as they take; whoever sends one watches its progress.
             sending.await
         } else {
@@ -200,7 +203,7 @@ impl Inner {
         };
         sent.map_err(|error| {
             if error.is_connect() {
-                unreachable(host, target, kind, url, error)
+                unreachable(&self.transport, host, target, kind, url, error)
             } else {
                 Error::Interrupted { action: Box::new(call.action.clone()), source: error.without_url() }
             }

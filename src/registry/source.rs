@@ -1,29 +1,32 @@
 //! A blob at a repository as a place to read from, as often and from wherever it takes.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Client;
 use super::action::{Action, Verb};
 use super::error::Error;
 use super::stream::BlobStream;
-use super::{Client, Inner};
 use crate::blob::{Descriptor, Hasher};
 use crate::reference::Repository;
 
 /// A blob at a repository, to be read as often as it takes.
 #[derive(Clone)]
 pub struct Source {
-    inner: Arc<Inner>,
+    client: Client,
     repository: Repository,
     descriptor: Descriptor,
+    /// Mirrors that were opened once. Whoever opens again did not get what it wanted.
+    opened: Arc<Mutex<BTreeSet<Repository>>>,
 }
 
 impl Client {
     /// The blob as a source of bytes; nothing is asked for yet.
     #[must_use]
     pub fn source(&self, repository: &Repository, descriptor: &Descriptor) -> Source {
-        let (inner, repository) = (Arc::clone(&self.inner), repository.clone());
-        Source { inner, repository, descriptor: descriptor.clone() }
+        let (client, repository, descriptor) = (self.clone(), repository.clone(), descriptor.clone());
+        Source { client, repository, descriptor, opened: Arc::default() }
     }
 }
 
@@ -67,7 +70,13 @@ impl Source {
     }
 
     async fn open_with(&self, hasher: Option<Hasher>, position: u64) -> Result<BlobStream, Error> {
-        BlobStream::open(Arc::clone(&self.inner), &self.repository, &self.descriptor, hasher, position).await
+        let open = |client: Client, place: Repository| {
+            let hasher = hasher.clone();
+            async move { BlobStream::open(client.inner, &place, &self.descriptor, hasher, position).await }
+        };
+        let is_new =
+            |mirror: &Repository| self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(mirror.clone());
+        self.client.first_of_some_places(&self.repository, is_new, open).await
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn shown(url: &Url) -> String {
 }
 
 /// Holds `url` to the rules; `from` is the URL that sent us there, none for a realm, which a header names.
-pub(super) fn admit(
+pub(super) async fn admit(
     transport: &Transport,
     host: &Host,
     line: &Line,
@@ -59,42 +59,61 @@ pub(super) fn admit(
     let same_host = url.host() == line.root.host();
     let limit = if same_host { Closeness::Loopback } else { line.closeness };
     check_literal(url, limit).map_err(|found| refuse(Refusal::TooClose { address: found.address }))?;
-    let name = url.host_str().unwrap_or_default();
+    transport.check_name(url, limit).await.map_err(|found| refuse(Refusal::TooClose { address: found.address }))?;
+    let name = authority(url);
     // Plain http has nothing to verify, and must not need the system's certificates.
     let anyone = url.scheme() == "http"
-        || transport.schemes(name).contains(&Scheme::UnverifiedHttps)
+        || transport.schemes(&name).contains(&Scheme::UnverifiedHttps)
         || (same_host && line.scheme == Scheme::UnverifiedHttps);
-    Ok(Target { client: transport.client(name, !anyone, limit)?, own: false })
+    Ok(Target { client: transport.client(&host.registry, &name, !anyone, limit)?, own: false })
 }
 
 pub(super) fn refused(host: &Host, kind: TargetKind, url: &Url, source: Refusal) -> Error {
     Error::Forbidden { registry: host.registry.clone(), kind, target: shown(url), source }
 }
 
+/// Host and port, as a registry is named.
+fn authority(url: &Url) -> String {
+    let name = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
+}
+
 /// What it means that `url` could not be connected to.
-pub(super) fn unreachable(host: &Host, target: &Target, kind: TargetKind, url: &Url, error: reqwest::Error) -> Error {
+pub(super) fn unreachable(
+    transport: &Transport,
+    host: &Host,
+    target: &Target,
+    kind: TargetKind,
+    url: &Url,
+    error: reqwest::Error,
+) -> Error {
     if let Some(found) = too_close(&error) {
         return refused(host, kind, url, Refusal::TooClose { address: found.address });
     }
     if target.own {
-        return connect_error(&host.registry, error);
+        return connect_error(&host.registry, transport.proxy_of(url), error);
     }
     Error::TargetUnreachable { registry: host.registry.clone(), target: shown(url), source: error.without_url() }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{CredentialEnvironment, Options, Proxies};
     use super::*;
     use crate::reference::Repository;
+    use crate::store::Store;
 
     /// What becomes of `to` when the registry at `root` sends us there.
-    fn verdict(root: &str, scheme: Scheme, closeness: Closeness, kind: TargetKind, to: &str) -> String {
-        let transport = Transport::new(Vec::new(), &[], super::super::address::Addresses::default()).unwrap();
+    async fn verdict(root: &str, scheme: Scheme, closeness: Closeness, kind: TargetKind, to: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let options = Options::new(store, CredentialEnvironment::default());
+        let transport = Transport::new(&Options { proxies: Proxies::default(), ..options }).unwrap();
         let host = Host::new(&"registry.example/app".parse::<Repository>().unwrap());
-        let own = transport.client("registry.example", false, Closeness::Loopback).unwrap();
+        let own = transport.client("registry.example", "registry.example", false, Closeness::Loopback).unwrap();
         let line = Line { root: Url::parse(root).unwrap(), scheme, closeness, own };
         let from = (kind != TargetKind::Realm).then(|| line.root.clone());
-        match admit(&transport, &host, &line, kind, from.as_ref(), &Url::parse(to).unwrap()) {
+        match admit(&transport, &host, &line, kind, from.as_ref(), &Url::parse(to).unwrap()).await {
             Ok(target) if target.own => "own".to_owned(),
             Ok(_) => "other".to_owned(),
             Err(Error::Forbidden { source, .. }) => source.to_string(),
@@ -102,8 +121,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_registry_cannot_send_us_closer_nor_out_of_https() {
+    #[tokio::test]
+    async fn a_registry_cannot_send_us_closer_nor_out_of_https() {
         use Closeness::{Loopback, Private, Public};
         use TargetKind::{Realm, Redirect, Upload};
         let public = ("https://registry.example/v2/", Scheme::Https, Public);
@@ -130,7 +149,7 @@ mod tests {
             (here, Realm, "http://127.0.0.1:5001/token", "other".to_owned()),
             (here, Redirect, "http://172.18.0.2:9000/blob", "other".to_owned()),
         ] {
-            assert_eq!(verdict(root, scheme, closeness, kind, to), expected, "{root} {kind:?} {to}");
+            assert_eq!(verdict(root, scheme, closeness, kind, to).await, expected, "{root} {kind:?} {to}");
         }
     }
 

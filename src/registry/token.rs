@@ -18,7 +18,7 @@ use super::error::Error;
 use super::host::{Host, Line};
 use super::refusal::{Refusal, TargetKind};
 use super::target::{Target, admit, shown, unreachable};
-use super::transport::READ_TIMEOUT;
+use super::transport::{READ_TIMEOUT, Transport};
 use super::{Inner, answer};
 use crate::reference::Repository;
 
@@ -176,8 +176,9 @@ impl Inner {
         credential: Option<&Credential>,
     ) -> Result<Token, Error> {
         let url = request.url(host)?;
-        let target = admit(&self.transport, host, line, TargetKind::Realm, None, &url)?;
-        let realm = Realm { host, target: &target, url: &url, anonymous: credential.is_none() };
+        let target = admit(&self.transport, host, line, TargetKind::Realm, None, &url).await?;
+        let realm =
+            Realm { transport: &self.transport, host, target: &target, url: &url, anonymous: credential.is_none() };
         match credential {
             Some(Credential::Identity(identity)) => {
                 let form = request.exchange(identity);
@@ -208,6 +209,7 @@ impl Inner {
 
 /// A token server that may be asked.
 struct Realm<'realm> {
+    transport: &'realm Transport,
     host: &'realm Host,
     target: &'realm Target,
     url: &'realm Url,
@@ -224,7 +226,7 @@ impl Realm<'_> {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Token, Error> {
-        let broken = |error| unreachable(self.host, self.target, TargetKind::Realm, self.url, error);
+        let broken = |error| unreachable(self.transport, self.host, self.target, TargetKind::Realm, self.url, error);
         let asked = Instant::now();
         let response = request.timeout(READ_TIMEOUT).send().await.map_err(broken)?;
         let (registry, realm) = (self.host.registry.clone(), shown(self.url));

@@ -134,14 +134,15 @@ mod tests {
         assert_eq!(paths(&known, &store, "four", &digest), ["five", "two", "three"]);
         known.saw(&store, &repository("five"), &digest, false);
         // Another process has seen something meanwhile.
-        let other = Whereabouts::default();
-        other.saw(&store, &repository("theirs"), &digest, true);
+        let (other, theirs) = (Whereabouts::default(), Digest::of(b"theirs"));
+        other.saw(&store, &repository("one"), &theirs, true);
         other.keep(&store);
         known.keep(&store);
-        assert_eq!(paths(&known, &store, "six", &digest), ["four", "two", "three", "theirs"]);
-        let next = Whereabouts::default();
-        assert_eq!(paths(&next, &store, "six", &digest), ["four", "two", "three", "theirs"]);
-        assert_eq!(paths(&next, &store, "six", &Digest::of(b"other")), [""; 0]);
+        for known in [known, Whereabouts::default()] {
+            assert_eq!(paths(&known, &store, "six", &digest), ["four", "two", "three"]);
+            assert_eq!(paths(&known, &store, "six", &theirs), ["one"]);
+            assert_eq!(paths(&known, &store, "six", &Digest::of(b"other")), [""; 0]);
+        }
     }
 
     #[test]

@@ -168,6 +168,12 @@ pub enum Error {
     InstalledElsewhere { program: String, installed: String, place: Place, destination: String },
     #[error(transparent)]
     C(Box<CProjectError>),
+    #[error("`--offline` asks no registry, and not everything is in the cache:{}", on_lines(.missing))]
+    NotCached { missing: Vec<String>, again: String },
+    #[error("`--offline` and a push exclude each other: nothing was compiled")]
+    OfflinePush,
+    #[error("{}, and `--offline` downloads nothing", describe_missing(.missing))]
+    OfflineInstall { missing: Vec<String> },
     #[error("interrupted")]
     Interrupted,
     #[error("a thread of anyarch ended early")]

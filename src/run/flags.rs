@@ -42,6 +42,10 @@ pub struct Flags {
     pub toolchain_row: Option<String>,
     /// `--allow-project-toolchains`
     pub allow_project_toolchains: bool,
+    /// true where the plan is carried out, which pushes, and takes the layers of bases
+    pub carries_out: bool,
+    /// the line that was typed, without `--offline`
+    pub again: String,
     /// `--insecure-registry`
     pub insecure_registries: Vec<String>,
     /// `--tag`

@@ -27,12 +27,13 @@ use super::check;
 use super::destination;
 use super::detect::{Detector, Kind, Program};
 use super::error::Error;
-use super::event::Event;
 use super::files;
 use super::flags::Flags;
 use super::images::{self, Group};
 use super::locate::{Location, locate};
+use super::offline;
 use super::provide;
+use super::registries;
 use super::row_choice::RowChoice;
 use super::rows;
 use super::rust::Workspaces;
@@ -95,14 +96,8 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let settings =
         Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
     let output = settings.output(&Scope::default())?;
-    let watch = session.watch.clone();
-    let client = registry::Client::new(registry::Options {
-        insecure_hosts: settings.insecure_registries(),
-        proxied: session.proxied,
-        notes: registry::Notes::new(move |note| watch.event(Event::Note(note))),
-        ..registry::Options::new(session.store.clone(), session.credentials.clone())
-    })
-    .map_err(|error| Error::Client(Box::new(error)))?;
+    offline::check_output(session, &settings, &output)?;
+    let client = registries::of_project(session, &settings)?;
     let bases = Bases::new(session.store.clone(), client.clone());
     let mut preparation = Preparation {
         settings: &settings,
@@ -127,6 +122,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     preparation
         .rows
         .check(groups.iter().flat_map(|group| &group.programs).flat_map(|program| preparation.languages(program)))?;
+    preparation.check_cached(session, &groups).await?;
     let (mut inputs, mut names) = (Vec::new(), Vec::new());
     for group in groups {
         let (input, references) = preparation.image(session, &group).await?;
@@ -134,7 +130,10 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         inputs.push(input);
     }
     images::distinct(&names)?;
-    let references = names.into_iter().map(|(_, names)| names.into_iter().map(|name| name.reference).collect());
+    // What is pushed goes where the name leads.
+    let located =
+        |Name { reference, .. }: Name| Reference { repository: client.location_of(&reference.repository), ..reference };
+    let references = names.into_iter().map(|(_, names)| names.into_iter().map(located).collect());
     let references: Vec<Vec<Reference>> = references.collect();
     let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();
     let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };
@@ -146,6 +145,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     provide::call_downloaded(&mut plan);
     destination::check(&session.directory, &settings, &output, &plan, &references)?;
     check::bases(&settings, &plan)?;
+    offline::check_layers(session, &settings, &plan)?;
     Ok(Prepared { plan, settings, output, references, times, bases, client, base_names })
 }
 
@@ -167,7 +167,7 @@ pub(super) struct Preparation<'run> {
     pub(super) children: &'run Children,
     pub(super) toolchains: &'run Toolchains,
     pub(super) workspaces: &'run mut Workspaces,
-    bases: &'run Bases,
+    pub(super) bases: &'run Bases,
     listings: BTreeMap<String, Listing>,
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
     /// what the build systems of C programs say they make, by folder and table
@@ -232,7 +232,7 @@ impl Preparation<'_> {
     }
 
     /// The platforms of an image, `all` and `host` spelled out, each once unless it was named twice.
-    async fn platforms(&mut self, group: &Group, scope: &Scope) -> Result<Vec<Platform>, Error> {
+    pub(super) async fn platforms(&mut self, group: &Group, scope: &Scope) -> Result<Vec<Platform>, Error> {
         let mut platforms = Vec::new();
         for wish in self.settings.platforms(&group.keys)? {
             match wish {
@@ -285,7 +285,7 @@ impl Preparation<'_> {
         }
     }
 
-    async fn listing(&mut self, base: &BaseName) -> Result<Listing, Error> {
+    pub(super) async fn listing(&mut self, base: &BaseName) -> Result<Listing, Error> {
         let key = base.to_string();
         if let Some(listing) = self.listings.get(&key) {
             return Ok(listing.clone());

@@ -37,6 +37,15 @@ impl Supply {
     pub fn can_be_installed(&self) -> bool {
         self.found.is_none() && matches!(self.way, Way::Download { .. } | Way::Rustup)
     }
+
+    /// What it is called, with the version that we would get.
+    fn called(&self) -> String {
+        match (&self.need.subject, &self.way) {
+            (Subject::Tool(tool), Way::Download { version, .. }) => format!("`{} {version}`", tool.name),
+            (Subject::Tool(tool), _) => format!("`{}`", tool.name),
+            (Subject::RustTarget(target), _) => format!("the Rust target `{target}`"),
+        }
+    }
 }
 
 /// Where to look, and for whom to install.
@@ -73,6 +82,11 @@ impl Provider<'_> {
     /// # Errors
     /// When something else fails.
     pub async fn install(&self, supplies: &[Supply]) -> Result<Vec<InstallError>, Error> {
+        let wanted: Vec<String> =
+            supplies.iter().filter(|supply| supply.can_be_installed()).map(Supply::called).collect();
+        if self.session.offline && !wanted.is_empty() {
+            return Err(Error::OfflineInstall { missing: wanted });
+        }
         let Some(host) = host::machine() else { return Ok(Vec::new()) };
         let (store, children) = (self.session.store.clone(), self.session.children.clone());
         let installer = Installer { store, children, host, downloader: Downloader::default() };

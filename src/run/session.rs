@@ -25,10 +25,16 @@ pub struct Session {
     pub moved: Moved,
     /// the text of `SOURCE_DATE_EPOCH`
     pub epoch: Option<String>,
-    /// the user's own folder of toolchain rows
+    /// the user's own folder of toolchain rows and of what is said of registries
     pub configuration_folder: Option<PathBuf>,
     /// where credentials are looked for
     pub credentials: registry::CredentialEnvironment,
-    /// true when the environment names a proxy
-    pub proxied: bool,
+    /// the proxies of the environment
+    pub proxies: registry::Proxies,
+    /// folders with a folder for each registry that has certificates in it, in the order in which they are looked at
+    pub certificate_folders: Vec<PathBuf>,
+    /// takes what clients have to say
+    pub notes: registry::Notes,
+    /// true: no registry is asked and nothing is downloaded
+    pub offline: bool,
 }

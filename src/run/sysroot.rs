@@ -83,7 +83,7 @@ impl DebianSysroots {
             return Ok(known.clone());
         }
         let options = Options::new(self.session.store.clone(), SystemTime::now());
-        let archive = Archive::new(Options { mirror: mirror.to_owned(), ..options })?;
+        let archive = Archive::new(Options { mirror: mirror.to_owned(), offline: self.session.offline, ..options })?;
         self.archives.insert(mirror.to_owned(), archive.clone());
         Ok(archive)
     }
@@ -113,7 +113,7 @@ impl Watcher {
             }
             ArchiveEvent::KeptIndex { release, age, reason } => {
                 let hours = age.as_secs() / 3600;
-                let note = format!("the index of {release} is {hours} h old, the mirror does not answer: {reason}");
+                let note = format!("the index of {release} is {hours} h old: {reason}");
                 self.session.watch.event(Event::Note(note));
             }
             ArchiveEvent::OlderIndex { release, mirror } => {

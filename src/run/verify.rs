@@ -17,13 +17,13 @@ use crate::image::BaseImage;
 use crate::listing::{FORMAT, Limits, Listing, ListingError, ReadSeek};
 use crate::platform::Platform;
 use crate::reference::Reference;
-use crate::registry;
 use crate::store::Store;
 use crate::tree::Tree;
 use crate::verify::{Judgement, NeedsLower, StartConfig, judge};
 
 use super::error::Error;
 use super::event::{Event, TransferEnd};
+use super::registries;
 use super::session::Session;
 use super::transfer::{self, Transfer};
 
@@ -68,14 +68,7 @@ struct Record {
 pub async fn verify(session: &Session, request: &Request) -> Result<(BaseName, Vec<Verified>), Error> {
     let name = name(&session.directory, &request.image)?;
     let chosen = platforms(&request.platforms)?;
-    let watch = session.watch.clone();
-    let client = registry::Client::new(registry::Options {
-        insecure_hosts: request.insecure_registries.clone(),
-        proxied: session.proxied,
-        notes: registry::Notes::new(move |note| watch.event(Event::Note(note))),
-        ..registry::Options::new(session.store.clone(), session.credentials.clone())
-    });
-    let client = client.map_err(|error| Error::Client(Box::new(error)))?;
+    let client = registries::without_project(session, request.insecure_registries.clone())?;
     let bases = Bases::of_images(session.store.clone(), client);
     let listed = bases.list(&name).await?;
     let offered: Vec<Platform> = listed.platforms.iter().flatten().map(|(platform, _)| *platform).collect();

@@ -20,13 +20,14 @@ pub struct Party {
     pub folder: TempDir,
     pub mirror: String,
     pub hours: u64,
+    pub offline: bool,
     pub events: Mutex<Vec<Event>>,
 }
 
 impl Party {
     pub fn of(mirror: &Mirror) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, mirror: mirror.address(), hours: 0, events: Mutex::default() }
+        Self { folder, mirror: mirror.address(), hours: 0, offline: false, events: Mutex::default() }
     }
 
     pub fn cache(&self) -> &Path {
@@ -58,6 +59,7 @@ impl Party {
         options.mirror.clone_from(&self.mirror);
         options.keys = Mirror::keys();
         options.first_wait = first_wait;
+        options.offline = self.offline;
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let events = |event| self.events.lock().unwrap().push(event);
         Archive::new(options)?.sysroot(release, architecture, &names, &events).await
@@ -85,6 +87,25 @@ pub fn chain(error: &DebianError) -> String {
         next = error.source();
     }
     text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offline_the_mirror_is_not_asked() {
+    let mirror = Mirror::start();
+    let mut party = Party::of(&mirror);
+    party.offline = true;
+    let missing = party.openssl().await.unwrap_err();
+    let url = format!("{}/dists/bookworm/InRelease", mirror.address());
+    assert_eq!(missing.to_string(), format!("`{url}` is not in the cache, and `--offline` downloads nothing"));
+    party.offline = false;
+    let sysroot = party.openssl().await.unwrap();
+    let asked = mirror.asked().len();
+    (party.offline, party.hours) = (true, 25);
+    assert_eq!(party.openssl().await.unwrap(), sysroot);
+    assert!(party.ask("bookworm", "arm64", &["zlib1g-dev"]).await.is_err());
+    assert_eq!(mirror.asked().len(), asked);
+    let told = party.told();
+    assert!(matches!(&told[0], Event::KeptIndex { reason, .. } if reason.contains("`--offline`")), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -315,7 +315,8 @@ fn whatever_is_refused(scene: Scene) {
     matrix.lasts("begin upload", &[Fault::DropHeader("Location")], Wrong(&["no `Location`"]));
     for name in ["base manifest", "base config", "base layer"] {
         matrix.lasts(name, &[Fault::Corrupt(200)], Wrong(&["sent other content"]));
-        matrix.lasts(name, &[Fault::Shorten(200)], Wrong(&[]));
+        // What brings some of a blob each time comes to its end.
+        matrix.lasts(name, &[Fault::Shorten(0)], Wrong(&[]));
     }
     let other = format!("sha256:{}", "0".repeat(64));
     for name in ["upload", "manifest"] {
@@ -361,7 +362,7 @@ fn whatever_lasts(scene: Scene) {
             matrix.cell(&step, &step.on, &[Fault::CutRequest(sent / 2, Cut::Close)], Wrong(&[TRIED]));
         }
         if received > 0 {
-            matrix.cell(&step, &step.on, &[Fault::CutAnswer(received / 2, Cut::Close)], Wrong(&[TRIED]));
+            matrix.cell(&step, &step.on, &[Fault::CutAnswer(0, Cut::Close)], Wrong(&[TRIED]));
         }
     }
 }
@@ -430,6 +431,6 @@ fn a_run_in_which_every_kind_of_request_fails_once_is_right() {
 fn a_refused_push_says_what_was_tried_and_leaves_the_old_tag() {
     let mut matrix = Matrix::new(Scene::new(Implementation::Distribution, Where::Other));
     matrix.lasts("tag", &[Fault::status(403)], Wrong(&["403 Forbidden", "the test says so", "hint: "]));
-    matrix.lasts("begin upload", &[Fault::status(403)], Wrong(&["403 Forbidden", "hint: "]));
+    matrix.lasts("upload", &[Fault::status(400)], Wrong(&["400 Bad Request"]));
     matrix.lasts("base layer", &[Fault::status(404)], Wrong(&["404 Not Found"]));
 }

@@ -229,3 +229,22 @@ fn a_blob_that_vanished_before_its_manifest_came_is_brought_again() {
     assert!(output.stderr.contains(&words), "{}", output.stderr);
     assert_eq!(proxy.take().iter().filter(|request| request.pushed() == Some("1")).count(), 2);
 }
+
+#[test]
+fn two_runs_that_push_the_same_at_once_both_end_well() {
+    let registry = Registry::start(&Options::default());
+    let proxy = Proxy::before(&registry);
+    let (projects, home) = ([project(), project()], Home::new());
+    let tag = format!("{}/app:1", proxy.host());
+    let arguments = ["build", "--push", "--base=scratch", "--platform=linux/amd64,linux/arm64", "-t", &tag];
+    // So slow that they meet.
+    proxy.fault(On::put_blob(), Fault::Delay(Duration::from_millis(500)));
+    let outputs: Vec<Output> = std::thread::scope(|scope| {
+        let runs = projects.each_ref().map(|project| scope.spawn(|| project.anyarch_at(&home).args(arguments).run()));
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    for output in &outputs {
+        assert_eq!(output.assert_success().stdout, outputs[0].stdout);
+    }
+    assert_eq!(parts(&format!("{}/app", proxy.host()), &tag).len(), 7);
+}

@@ -174,3 +174,37 @@ fn what_fails_for_good_stops_the_others_and_is_named() {
     let (read, written) = pair.moves();
     assert_eq!((read.len(), written.len()), (0, 0));
 }
+
+#[test]
+fn a_layer_of_a_layout_goes_up_from_its_file_which_stays_whatever_is_in_it() {
+    let (registry, home, project) = (Registry::start(&Options::default()), Home::new(), Project::new());
+    let mut tree = Tree::default();
+    tree.file("data", 0o644, vec![b'z'; 1 << 20]);
+    let image = Image { platform: "linux/amd64".parse().unwrap(), layers: vec![tree], config: json!({}) };
+    layout::write(&project.path().join("base"), "base", &[image]);
+    let file = largest(&project.path().join("base/blobs/sha256"));
+    let path = project.path().join("base/blobs/sha256").join(file.hex());
+    let project = project
+        .file("go.mod", "module example.com/hello\n\ngo 1.21\n")
+        .file("main.go", "package main\n\nfunc main() { println(\"hello\") }\n");
+    let push = |name: &str| {
+        let tag = format!("{}/{name}:1", registry.host());
+        let program = project.anyarch_at(&home).args(["build", "--push", "--platform=linux/amd64", "--base=oci:base"]);
+        (program.args(["-t", &tag]).run(), tag)
+    };
+    let whole = std::fs::read(&path).unwrap();
+    let mut damaged = whole.clone();
+    damaged[100] ^= 1;
+    std::fs::write(&path, &damaged).unwrap();
+    let (output, _) = push("app");
+    output.assert_code(6).assert_stdout("");
+    for words in [format!("`base/blobs/sha256/{}` cannot be read", file.hex()), format!("it is not the blob {file}")] {
+        assert!(output.stderr.contains(&words), "{}", output.stderr);
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), damaged);
+    std::fs::write(&path, &whole).unwrap();
+    let (output, tag) = push("app");
+    output.assert_success();
+    assert!(Source::Registry(tag).unpack("linux/amd64").root().join("data").exists());
+    assert!(!kept(&home, &file), "the layer was copied into the cache");
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyarch::blob::{Descriptor, Digest, MEDIA_TYPE_CONFIG, MEDIA_TYPE_LAYER, MEDIA_TYPE_MANIFEST, canonical_json};
 use anyarch::hint::Hint as _;
 use anyarch::reference::{Reference, Repository};
-use anyarch::registry::{Client, CredentialEnvironment, Error, Options, Placement, PushedHow, Supply};
+use anyarch::registry::{Client, CredentialEnvironment, Error, Options, Placement, Proxies, PushedHow, Supply};
 use anyarch::store::Store;
 use base64::Engine as _;
 use tempfile::TempDir;
@@ -68,7 +68,7 @@ impl Party {
 
 fn client(store: &Store, change: impl FnOnce(&mut Options)) -> Client {
     let mut options = Options::new(store.clone(), CredentialEnvironment::default());
-    options.proxied = false;
+    options.proxies = Proxies::default();
     options.retry.first_wait = Duration::from_millis(5);
     change(&mut options);
     Client::new(options).unwrap()
@@ -319,6 +319,7 @@ async fn certificates_are_verified_unless_the_registry_is_named_insecure() {
         error.hints(),
         [
             "name the certificate of its authority: SSL_CERT_FILE=/path/ca.pem".to_owned(),
+            format!("or in anyarch.toml: registry.\"{name}\".ca = \"ca.pem\""),
             format!("or, if nobody else can be on the wire, add `--insecure-registry {name}`"),
         ]
     );

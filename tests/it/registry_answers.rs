@@ -148,7 +148,9 @@ async fn a_wait_beyond_the_budget_is_not_waited() {
         format!(
             "reading the manifest `v1` of `{host}/app` failed: the registry answered 429 Too Many Requests and asks to wait 3600 s\n\
              hint: `{host}` limits requests: wait, or log in for a higher limit: anyarch login {host}\n\
-             hint: or name a mirror or a copy of the image in another registry"
+             hint: or read from a mirror, in anyarch.toml:\n\
+             hint: [registry.\"{host}\"]\n\
+             hint: mirrors = [\"https://mirror.example.com\"]"
         )
     );
 }

@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use anyarch::blob::MEDIA_TYPE_LAYER;
 use anyarch::reference::Repository;
+use anyarch::registry::Proxies;
 
 use crate::registry::{Party, words};
 use crate::registry_answers::open;
@@ -157,7 +158,7 @@ async fn child_is_sent_inside() {
     for (number, (place, address)) in INSIDE.into_iter().enumerate() {
         let place = place.replace("PORT", &port);
         let party = Party::with(|options| {
-            options.proxied = true;
+            options.proxies = Proxies::of_environment();
             options.insecure_hosts.push("registry.invalid".to_owned());
         });
         let repository: Repository = format!("registry.invalid/app{number}").parse().unwrap();

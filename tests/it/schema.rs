@@ -53,6 +53,7 @@ fn the_schema_has_the_keys_of_the_reader() {
         ("[[program]]", "/definitions/ProgramFile"),
         ("[[program]]\n[program.sysroot]", "/definitions/DebianWish"),
         ("[[program]]\n[program.platform.\"linux/386\"]", "/definitions/ProgramSettings"),
+        ("[registry.\"docker.io\"]", "/definitions/RegistryFile"),
     ] {
         assert_eq!(described(pointer), known(header), "{header}");
     }
@@ -125,6 +126,7 @@ fn what_the_reader_takes_is_valid_and_what_it_refuses_mostly_not() {
         "[[program]]\nbuild = \"cmake\"\nlibs = \"m\"\nsysroot = \"roots/{{platform.arch}}\"\n",
         "[[program]]\nbuild_std = \"nightly\"\nsysroot = { debian = \"bookworm\", packages = \"libssl-dev\" }\n",
         "[[toolchain]]\nname = \"mine\"\n",
+        "[registry.\"docker.io\"]\nmirrors = \"mirror.lan:5000/hub\"\nca = [\"a.pem\"]\n[registry.localhost]\ninsecure = false\n",
         "[[image]]\nname = \"a\"\nprograms = \"x\"\nbases.\"linux/386\" = \"static\"\n[[image.file]]\nsource = \"a\"\ndestination = \"/a\"\n",
     ] {
         config::load(text, Path::new("anyarch.toml")).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -151,6 +153,9 @@ fn what_the_reader_takes_is_valid_and_what_it_refuses_mostly_not() {
         "[[image]]\nbase = \"static\"\n",
         "[[image]]\nname = \"a/b\"\n",
         "[[image]]\nname = \"a\"\njobs = 2\n",
+        "[registry.docker.io]\nmirrors = []\n",
+        "[registry.\"docker.io\"]\nmirrors = [true]\n",
+        "[registry.\"docker.io\"]\nplain-http = true\n",
         "[[file]]\nsource = \"a\"\n",
         "[[file]]\nsource = \"a\"\ndestination = \"/a\"\nmode = \"rwx\"\n",
         "[[file]]\nsource = \"a\"\ndestination = \"/a\"\nowner = \"root\"\n",

@@ -23,10 +23,12 @@ pub mod scene;
 pub mod server;
 pub mod shims;
 pub mod slow;
+pub mod small_base;
 pub mod source;
 pub mod start;
 pub mod terminal;
 pub mod trials;
+pub mod tunnel;
 
 pub use program::anyarch;
 

@@ -29,6 +29,8 @@ pub struct Options<'options> {
     pub certificate: Option<&'options Certificate>,
     /// where readers of blobs are sent: `http://HOST/`
     pub blobs: Option<&'options str>,
+    /// whether only those are served who show a certificate of the same authority
+    pub clients_known: bool,
 }
 
 /// A running registry; it ends with the value.
@@ -124,6 +126,9 @@ fn configure(folder: &Path, options: &Options<'_>) -> String {
     if let Some(certificate) = options.certificate {
         let (chain, key) = (certificate.chain(), certificate.key());
         let _ = write!(text, "  tls:\n    certificate: {}\n    key: {}\n", chain.display(), key.display());
+        if options.clients_known {
+            let _ = write!(text, "    clientcas:\n      - {}\n", certificate.authority().display());
+        }
     }
     if let Some((user, password)) = options.login {
         let line = run(Command::new("htpasswd").args(["-B", "-b", "-n", user, password]));
@@ -200,6 +205,28 @@ impl Certificate {
     /// The authority's certificate, to be trusted.
     pub fn authority(&self) -> PathBuf {
         self.folder.path().join("authority.pem")
+    }
+
+    /// A client's certificate by the same authority, with its key: their files.
+    pub fn client(&self) -> (PathBuf, PathBuf) {
+        let file = |name: &str| self.folder.path().join(name);
+        let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+        let request = ["-keyout".into(), file("client.key"), "-out".into(), file("client-request.pem")];
+        run(Command::new("openssl").args(["req", "-subj", "/CN=client"]).args(key).args(request));
+        run(Command::new("openssl").args(["x509", "-req", "-days", "2", "-CAcreateserial"]).args([
+            PathBuf::from("-in"),
+            file("client-request.pem"),
+            "-CA".into(),
+            file("authority.pem"),
+            "-CAkey".into(),
+            file("authority.key"),
+            // Without any extension it would be a certificate of version 1.
+            "-extfile".into(),
+            file("extensions"),
+            "-out".into(),
+            file("client.pem"),
+        ]));
+        (file("client.pem"), file("client.key"))
     }
 
     fn chain(&self) -> PathBuf {

@@ -186,8 +186,8 @@ fn values_remember_their_place() {
         (file.source.place_of(&file.tags.as_ref().unwrap().get_ref()[1]), "anyarch.toml:4:49"),
         (file.source.place_of(&file.env.0["B"]), "anyarch.toml:9:15"),
         (file.source.place_of(&file.output.as_ref().unwrap().get_ref()[0]), "anyarch.toml:6:10"),
-        (file.source.place_of(&file.program[0]), "anyarch.toml:34:1"),
-        (file.source.place_of(&app.ldflags.as_ref().unwrap().get_ref()[2]), "anyarch.toml:39:24"),
+        (file.source.place_of(&file.program[0]), "anyarch.toml:35:1"),
+        (file.source.place_of(&app.ldflags.as_ref().unwrap().get_ref()[2]), "anyarch.toml:40:24"),
     ] {
         assert_eq!(place.to_string(), expected);
     }

@@ -142,6 +142,11 @@ impl Error {
                 source.hints().iter().map(|hint| hint.replace("--base", "anyarch verify")).collect()
             }
             Self::NotInImage { offered, .. } => offered.iter().map(|has| format!("--platform {has}")).collect(),
+            Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
+            Self::OfflinePush => {
+                vec!["write it, and push that with a network: -o type=oci,dest=image.tar".to_owned()]
+            }
+            Self::OfflineInstall { .. } => vec!["get it once with a network: anyarch toolchain install".to_owned()],
             Self::ProjectToolchain { .. } => vec!["--allow-project-toolchains".to_owned()],
             Self::BaseName { origin: Origin::File(_), source, .. } => {
                 source.hints().iter().map(|hint| in_file("base", "--base ", hint)).collect()
