@@ -180,12 +180,10 @@ impl Layers<'_> {
 
     /// Fetches a layer, where it is not here, and lists it.
     async fn list(&self, layer: &Descriptor) -> Result<Result<Listing, Error>, Error> {
-        if !Bases::is_local(self.name) {
-            if !self.session.store.has(&layer.digest, layer.size) {
-                let transfer = Transfer::start(self.session, transfer::of_layer(self.name), layer.size);
-                self.bases.fetch_layer(self.name, layer, &|bytes| transfer.moved(bytes)).await?;
-                transfer.end(TransferEnd::Done);
-            }
+        if !Bases::is_local(self.name) && !self.session.store.has(&layer.digest, layer.size) {
+            let transfer = Transfer::start(self.session, transfer::of_layer(self.name), layer.size);
+            self.bases.fetch_layer(self.name, layer, &|bytes| transfer.moved(bytes)).await?;
+            transfer.end(TransferEnd::Done);
         }
         let (bases, name) = (self.bases.clone(), self.name.clone());
         let (store, layer) = (self.session.store.clone(), layer.clone());
