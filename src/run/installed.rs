@@ -1,7 +1,7 @@
 //! What a project installed becomes layer entries: every file and link, modes and owners made the same everywhere.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use fs_err as fs;
 
@@ -100,11 +100,11 @@ fn stays_inside(link: &Path, target: &Path) -> bool {
 fn check(
     program: &PlannedProgram,
     name: &str,
-    path: &PathBuf,
+    path: &Path,
     platform: Platform,
     files: &mut Unchanged,
 ) -> Result<(), Error> {
-    let file = files.open(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+    let file = files.open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     // What is no ELF is a script, a header, a manual.
     let Ok(facts) = ElfFacts::read(file) else { return Ok(()) };
     if !matches!(facts.linkage, Linkage::Static | Linkage::StaticPie | Linkage::Dynamic) {
