@@ -148,7 +148,7 @@ fn what_a_killed_build_left_beside_its_output_goes_a_day_later() {
     {
         let left = kill_while_it_writes(&project, &home, &arguments);
         build(&project, &home, &arguments);
-        assert_eq!(unfinished(&project), [left.clone()], "it may be another run's");
+        assert_eq!(unfinished(&project), std::slice::from_ref(&left), "it may be another run's");
         for place in ["blobs/sha256", "blobs", ""] {
             // The path of a file has no slash at its end.
             let place = if place.is_empty() { left.clone() } else { left.join(place) };
@@ -156,7 +156,7 @@ fn what_a_killed_build_left_beside_its_output_goes_a_day_later() {
             opened.set_modified(opened.metadata().unwrap().modified().unwrap() - Duration::from_hours(25)).unwrap();
         }
         build(&project, &home, &arguments);
-        assert_eq!(unfinished(&project), [PathBuf::new(); 0]);
+        assert_eq!(unfinished(&project), Vec::<PathBuf>::new());
         assert!(project.path().join(output).exists());
     }
 }
