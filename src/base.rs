@@ -19,7 +19,7 @@ use crate::blob::{
     MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST,
 };
 use crate::image::BaseImage;
-use crate::layer::{self, LayerError};
+use crate::layer::{LayerError, Recipe};
 use crate::platform::Platform;
 use crate::reference::Repository;
 use crate::registry;
@@ -225,22 +225,23 @@ impl Bases {
     fn static_image(&self, any: Platform, mtime: u64) -> Result<BaseImage, BaseError> {
         let kept = |source| BaseError::Store { base: self.subject(&BaseName::Static), source };
         let entries = static_base::entries();
-        let no_files = |path: &Path| Err(io::Error::new(io::ErrorKind::NotFound, path.display().to_string()));
-        let key = layer::key(&entries, mtime, &no_files).map_err(BaseError::Static)?;
-        let recorded: Option<(Descriptor, Digest)> = self.store.record(STATIC_LAYER, &key);
+        let no_files =
+            |path: &Path| Err(LayerError::Read { path: path.to_owned(), source: io::ErrorKind::NotFound.into() });
+        let recipe = Recipe::of(&entries, mtime, &no_files).map_err(BaseError::Static)?;
+        let recorded: Option<(Descriptor, Digest)> = self.store.record(STATIC_LAYER, recipe.key());
         let known = recorded.filter(|(layer, _)| self.store.has(&layer.digest, layer.size));
         let (descriptor, diff_id) = if let Some(known) = known {
             known
         } else {
             let mut blob = self.store.writer().map_err(kept)?;
             let open = |_: &Path| Err(io::ErrorKind::NotFound.into());
-            let made = layer::write(&entries, mtime, &open, &mut blob).map_err(|error| match error {
+            let made = recipe.write(&open, &mut blob).map_err(|error| match error {
                 LayerError::Write(error) => kept(self.store.failed(error)),
                 other => BaseError::Static(other),
             })?;
             let (digest, size) = blob.finish().map_err(kept)?;
             let made = (Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size), made.diff_id);
-            self.store.set_record(STATIC_LAYER, &key, &made).map_err(kept)?;
+            self.store.set_record(STATIC_LAYER, recipe.key(), &made).map_err(kept)?;
             made
         };
         let config = serde_json::json!({

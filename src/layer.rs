@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tar::{Builder, EntryType, Header};
 
 use crate::blob::{Digest, Hasher, canonical_json};
+use crate::hint::Hint;
 use crate::layer_entry::{Contents, Entry, EntryKind};
 
 /// Part of the key under which a finished layer is remembered: raised whenever the same entries would give other bytes.
@@ -20,6 +21,9 @@ const LEVEL: u32 = 3;
 
 /// A file whose contents are somewhere else; opens them.
 pub type Open<'open> = dyn Fn(&Path) -> io::Result<Box<dyn Read>> + 'open;
+
+/// The same; gives the digest of its contents.
+pub type Look<'look> = dyn Fn(&Path) -> Result<Digest, LayerError> + 'look;
 
 /// Why a layer could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -33,19 +37,24 @@ pub enum LayerError {
         #[source]
         source: io::Error,
     },
-    /// A file that changed its length while it was read.
-    #[error("`{path}` changed while it was read into a layer: {announced} bytes were announced, {read} came")]
+    /// A file that is not any more what it was when it was looked at.
+    #[error("`{path}` was changed while it was read into a layer")]
     Changed {
         /// the file
         path: PathBuf,
-        /// its length when it was looked at
-        announced: u64,
-        /// its length when it was read
-        read: u64,
     },
     /// The blob cannot be written.
     #[error("a layer cannot be written")]
     Write(#[source] io::Error),
+}
+
+impl Hint for LayerError {
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Changed { .. } => vec!["build again once nothing else writes to it: anyarch build".to_owned()],
+            Self::Read { .. } | Self::Write(_) => Vec::new(),
+        }
+    }
 }
 
 /// What a finished layer is called: the digest of what is inside, and the size of that in bytes.
@@ -74,37 +83,80 @@ impl<W: Write> Write for Tee<W> {
     }
 }
 
-/// Counts what passes, so that a file which grew or shrank is noticed.
-struct Counted<R> {
+/// Hashes what passes, so that a file which was changed meanwhile is noticed.
+struct Hashed<R> {
     inner: R,
-    count: u64,
+    hasher: Hasher,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for Hashed<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.count += read as u64;
+        self.hasher.update(&buffer[..read]);
         Ok(read)
     }
 }
 
-/// Writes `entries` as a gzip-compressed tar to `blob`.
-///
-/// `mtime` is in seconds since the epoch and stands in every header. Owner and group names are left empty: only
-/// numbers are looked at by runtimes. Returns what the config has to say about the layer.
-///
-/// # Errors
-/// When a file cannot be read, changes its length on the way, or the blob cannot be written.
-pub fn write(entries: &[Entry], mtime: u64, open: &Open<'_>, blob: impl Write) -> Result<Uncompressed, LayerError> {
-    let gzip = GzBuilder::new().mtime(0).operating_system(255).write(blob, Compression::new(LEVEL));
-    let mut tar = Builder::new(Tee { hasher: Hasher::default(), inner: gzip });
-    for entry in sorted(entries) {
-        append(&mut tar, entry, mtime, open)?;
+/// What a layer is made of: entries, and what was in their files when these were looked at. A layer is written only of
+/// what the key was made of.
+#[derive(Debug)]
+pub struct Recipe<'entries> {
+    key: Digest,
+    mtime: u64,
+    /// in the order of the layer; the digest is that of a file which is somewhere else
+    entries: Vec<(&'entries Entry, Option<Digest>)>,
+}
+
+impl<'entries> Recipe<'entries> {
+    /// Looks at the files of `entries`. `mtime` is in seconds since the epoch and will stand in every header.
+    ///
+    /// # Errors
+    /// When a file cannot be looked at.
+    pub fn of(entries: &'entries [Entry], mtime: u64, look: &Look<'_>) -> Result<Self, LayerError> {
+        let (mut described, mut known) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+        for entry in sorted(entries) {
+            let mut elsewhere = None;
+            let what = match &entry.kind {
+                EntryKind::Directory => "directory".to_owned(),
+                EntryKind::Symlink(target) => format!("symlink {target}"),
+                EntryKind::File(Contents::Bytes(bytes)) => Digest::of(bytes).to_string(),
+                EntryKind::File(Contents::Path { path, size }) => {
+                    let digest = *elsewhere.insert(look(path)?);
+                    format!("{digest} {size}")
+                }
+            };
+            described.push((&entry.path, entry.mode, entry.uid, entry.gid, what));
+            known.push((entry, elsewhere));
+        }
+        let key = Digest::of(&canonical_json(&(FORMAT, mtime, described)));
+        Ok(Self { key, mtime, entries: known })
     }
-    let Tee { hasher, inner } = tar.into_inner().map_err(LayerError::Write)?;
-    inner.finish().and_then(|mut blob| blob.flush()).map_err(LayerError::Write)?;
-    let (diff_id, size) = hasher.finish();
-    Ok(Uncompressed { diff_id, size })
+
+    /// The recipe in brief: equal keys mean equal layers, so a finished one can be found again.
+    #[must_use]
+    pub fn key(&self) -> &Digest {
+        &self.key
+    }
+
+    /// Writes the entries as a gzip-compressed tar to `blob`.
+    ///
+    /// Owner and group names are left empty: only numbers are looked at by runtimes. Returns what the config has to say
+    /// about the layer.
+    ///
+    /// # Errors
+    /// When a file cannot be read, is not what it was when it was looked at, or the blob cannot be written: what was
+    /// written is no layer then.
+    pub fn write(&self, open: &Open<'_>, blob: impl Write) -> Result<Uncompressed, LayerError> {
+        let gzip = GzBuilder::new().mtime(0).operating_system(255).write(blob, Compression::new(LEVEL));
+        let mut tar = Builder::new(Tee { hasher: Hasher::default(), inner: gzip });
+        for (entry, expected) in &self.entries {
+            append(&mut tar, entry, self.mtime, *expected, open)?;
+        }
+        let Tee { hasher, inner } = tar.into_inner().map_err(LayerError::Write)?;
+        inner.finish().and_then(|mut blob| blob.flush()).map_err(LayerError::Write)?;
+        let (diff_id, size) = hasher.finish();
+        Ok(Uncompressed { diff_id, size })
+    }
 }
 
 fn sorted(entries: &[Entry]) -> Vec<&Entry> {
@@ -113,7 +165,13 @@ fn sorted(entries: &[Entry]) -> Vec<&Entry> {
     sorted
 }
 
-fn append(tar: &mut Builder<impl Write>, entry: &Entry, mtime: u64, open: &Open<'_>) -> Result<(), LayerError> {
+fn append(
+    tar: &mut Builder<impl Write>,
+    entry: &Entry,
+    mtime: u64,
+    expected: Option<Digest>,
+    open: &Open<'_>,
+) -> Result<(), LayerError> {
     let mut header = Header::new_gnu();
     header.set_mode(entry.mode);
     header.set_uid(entry.uid);
@@ -137,54 +195,18 @@ fn append(tar: &mut Builder<impl Write>, entry: &Entry, mtime: u64, open: &Open<
         EntryKind::File(Contents::Path { path, size }) => {
             header.set_entry_type(EntryType::Regular);
             header.set_size(*size);
-            append_file(tar, &mut header, &entry.path, path, *size, open)
+            let read = |source| LayerError::Read { path: path.clone(), source };
+            let mut file = Hashed { inner: open(path).map_err(read)?, hasher: Hasher::default() };
+            tar.append_data(&mut header, &entry.path, (&mut file).take(*size)).map_err(LayerError::Write)?;
+            // A file that grew has more.
+            io::copy(&mut file, &mut io::sink()).map_err(read)?;
+            let (digest, length) = file.hasher.finish();
+            if length != *size || Some(digest) != expected {
+                return Err(LayerError::Changed { path: path.clone() });
+            }
+            Ok(())
         }
     }
-}
-
-fn append_file(
-    tar: &mut Builder<impl Write>,
-    header: &mut Header,
-    name: &str,
-    path: &Path,
-    size: u64,
-    open: &Open<'_>,
-) -> Result<(), LayerError> {
-    let read = |source| LayerError::Read { path: path.to_owned(), source };
-    let mut file = Counted { inner: open(path).map_err(read)?, count: 0 };
-    // One byte more than announced, so that a file that grew is seen.
-    tar.append_data(header, name, (&mut file).take(size)).map_err(LayerError::Write)?;
-    let rest = io::copy(&mut file.inner, &mut io::sink()).map_err(read)?;
-    if file.count + rest != size {
-        return Err(LayerError::Changed { path: path.to_owned(), announced: size, read: file.count + rest });
-    }
-    Ok(())
-}
-
-/// What a layer is made of, in brief: equal keys mean equal layers, so a finished one can be found again.
-/// `contents` gives the digest of a file's contents.
-///
-/// # Errors
-/// When a file cannot be read.
-pub fn key(
-    entries: &[Entry],
-    mtime: u64,
-    contents: &dyn Fn(&Path) -> io::Result<Digest>,
-) -> Result<Digest, LayerError> {
-    let mut described = Vec::with_capacity(entries.len());
-    for entry in sorted(entries) {
-        let what = match &entry.kind {
-            EntryKind::Directory => "directory".to_owned(),
-            EntryKind::Symlink(target) => format!("symlink {target}"),
-            EntryKind::File(Contents::Bytes(bytes)) => Digest::of(bytes).to_string(),
-            EntryKind::File(Contents::Path { path, size }) => {
-                let digest = contents(path).map_err(|source| LayerError::Read { path: path.clone(), source })?;
-                format!("{digest} {size}")
-            }
-        };
-        described.push((&entry.path, entry.mode, entry.uid, entry.gid, what));
-    }
-    Ok(Digest::of(&canonical_json(&(FORMAT, mtime, described))))
 }
 
 #[cfg(test)]
@@ -207,9 +229,13 @@ mod tests {
         Err(io::ErrorKind::NotFound.into())
     }
 
+    fn no_files(path: &Path) -> Result<Digest, LayerError> {
+        Err(LayerError::Read { path: path.to_owned(), source: io::ErrorKind::NotFound.into() })
+    }
+
     fn layer(entries: &[Entry]) -> Vec<u8> {
         let mut blob = Vec::new();
-        write(entries, 0, &nothing, &mut blob).unwrap();
+        Recipe::of(entries, 0, &no_files).unwrap().write(&nothing, &mut blob).unwrap();
         blob
     }
 
@@ -271,26 +297,34 @@ mod tests {
             gid: 0,
             kind: EntryKind::File(Contents::Path { path: "/src/app".into(), size }),
         };
-        let open = |_: &Path| -> io::Result<Box<dyn Read>> { Ok(Box::new(&b"12345"[..])) };
-        for (announced, fits) in [(5, true), (4, false), (6, false)] {
-            let written = write(&[entry(announced)], 0, &open, io::sink());
-            assert_eq!(written.is_ok(), fits, "{announced}: {written:?}");
+        let look = |_: &Path| Ok(Digest::of(b"12345"));
+        for (announced, read, fits) in
+            [(5, "12345", true), (4, "12345", false), (6, "12345", false), (5, "54321", false), (5, "123456", false)]
+        {
+            let open = |_: &Path| -> io::Result<Box<dyn Read>> { Ok(Box::new(read.as_bytes())) };
+            let written = Recipe::of(&[entry(announced)], 0, &look).unwrap().write(&open, io::sink());
+            match written {
+                Ok(_) => assert!(fits, "{announced} {read}"),
+                Err(error) => {
+                    assert!(!fits, "{announced} {read}: {error}");
+                    assert_eq!(error.to_string(), "`/src/app` was changed while it was read into a layer");
+                    assert_eq!(error.hints(), ["build again once nothing else writes to it: anyarch build"]);
+                }
+            }
         }
     }
 
     #[test]
     fn the_key_follows_everything_that_is_in_the_layer() {
-        let no_files = |_: &Path| Err(io::ErrorKind::NotFound.into());
+        let key = |entries: &[Entry], mtime| *Recipe::of(entries, mtime, &no_files).unwrap().key();
         let keys: std::collections::BTreeSet<Digest> = [
-            key(&[file("a", b"1")], 0, &no_files),
-            key(&[file("a", b"1")], 1, &no_files),
-            key(&[file("b", b"1")], 0, &no_files),
-            key(&[file("a", b"2")], 0, &no_files),
-            key(&[Entry { mode: 0o644, ..file("a", b"1") }], 0, &no_files),
+            key(&[file("a", b"1")], 0),
+            key(&[file("a", b"1")], 1),
+            key(&[file("b", b"1")], 0),
+            key(&[file("a", b"2")], 0),
+            key(&[Entry { mode: 0o644, ..file("a", b"1") }], 0),
         ]
-        .into_iter()
-        .map(Result::unwrap)
-        .collect();
+        .into();
         assert_eq!(keys.len(), 5);
     }
 }

@@ -40,4 +40,5 @@ mod setup;
 mod source_copy;
 mod sysroot;
 mod transfer;
+mod unchanged;
 pub mod verify;

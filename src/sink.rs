@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod layout;
+mod unfinished;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -38,7 +38,7 @@ pub use verified::VerifiedBlob;
 pub use writer::{BlobWriter, beside};
 
 /// An unfinished file that nobody wrote to for so long belongs to no run that still goes on.
-const ABANDONED: Duration = Duration::from_hours(24);
+pub(crate) const ABANDONED: Duration = Duration::from_hours(24);
 
 /// A folder that holds `blobs/sha256/HEX` and `records/KIND/KEY.json`, beside what others keep there. As long as a clone of
 /// the value lives, no process removes anything from the folder but what is damaged.

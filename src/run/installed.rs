@@ -1,7 +1,7 @@
 //! What a project installed becomes layer entries: every file and link, modes and owners made the same everywhere.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use fs_err as fs;
 
@@ -12,17 +12,23 @@ use crate::platform::Platform;
 
 use super::error::Error;
 use super::pack;
+use super::unchanged::Unchanged;
 
 /// The entries of the tree that `program` installed below `root`. Of folders only the empty ones are among them: the
 /// others come with what they hold.
 ///
 /// # Errors
 /// When something there cannot be in an image, or is no binary for the platform.
-pub(super) fn entries(program: &PlannedProgram, root: &Path, platform: Platform) -> Result<Vec<Entry>, Error> {
+pub(super) fn entries(
+    program: &PlannedProgram,
+    root: &Path,
+    platform: Platform,
+    files: &mut Unchanged,
+) -> Result<Vec<Entry>, Error> {
     let entries = entries_below(root)?;
     for entry in &entries {
         if let EntryKind::File(Contents::Path { path, .. }) = &entry.kind {
-            check(program, &entry.path, path, platform)?;
+            check(program, &entry.path, path, platform, files)?;
         }
     }
     Ok(entries)
@@ -91,8 +97,14 @@ fn stays_inside(link: &Path, target: &Path) -> bool {
 }
 
 /// Holds each binary that can be started to the platform.
-fn check(program: &PlannedProgram, name: &str, path: &PathBuf, platform: Platform) -> Result<(), Error> {
-    let file = fs::File::open(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+fn check(
+    program: &PlannedProgram,
+    name: &str,
+    path: &Path,
+    platform: Platform,
+    files: &mut Unchanged,
+) -> Result<(), Error> {
+    let file = files.open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
     // What is no ELF is a script, a header, a manual.
     let Ok(facts) = ElfFacts::read(file) else { return Ok(()) };
     if !matches!(facts.linkage, Linkage::Static | Linkage::StaticPie | Linkage::Dynamic) {

@@ -1,7 +1,7 @@
 //! A run that asks no registry: before anything is compiled, everything that it needs of its bases and that is not in the
 //! store is found and told at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{BaseError, Listing};
 use crate::base_name::BaseName;
@@ -34,7 +34,11 @@ impl Missing {
         }
     }
 
-    fn layers(&mut self, session: &Session, base: &str, platform: Platform, image: &BaseImage) {
+    /// Looks for the layers of a base, which a folder on this disk has itself.
+    fn layers(&mut self, session: &Session, base: &BaseName, platform: Platform, image: &BaseImage) {
+        if matches!(base, BaseName::Layout { .. }) {
+            return;
+        }
         for layer in image.layers.iter().filter(|layer| !session.store.has(&layer.digest, layer.size)) {
             let (digest, size) = (layer.digest, layer.size);
             self.add(&format!("the base `{base}` for {platform}: its layer {digest} of {size} bytes"));
@@ -62,11 +66,17 @@ pub(super) fn check_output(session: &Session, settings: &Settings, output: &Outp
 ///
 /// # Errors
 /// When some are not.
-pub(super) fn check_layers(session: &Session, settings: &Settings, plan: &Plan) -> Result<(), Error> {
+pub(super) fn check_layers(
+    session: &Session,
+    settings: &Settings,
+    plan: &Plan,
+    base_names: &BTreeMap<String, BaseName>,
+) -> Result<(), Error> {
     let mut missing = Missing::default();
     if session.offline && settings.flags.carries_out {
         for unit in plan.images.iter().flat_map(|image| &image.units) {
-            missing.layers(session, &unit.base.name, unit.platform, &unit.base.image);
+            let Some(base) = base_names.get(&unit.base.name) else { continue };
+            missing.layers(session, base, unit.platform, &unit.base.image);
         }
     }
     missing.into_result(settings)
@@ -156,7 +166,7 @@ impl Preparation<'_> {
                 // Of two that may be taken only the plan knows which is.
                 Ok(images) if only && self.settings.flags.carries_out => {
                     for image in &images {
-                        missing.layers(session, &base.to_string(), wanted, image);
+                        missing.layers(session, base, wanted, image);
                     }
                 }
                 Ok(_) => {}

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use rayon::prelude::*;
 
-use crate::blob::{Descriptor, Digest, Hasher, MEDIA_TYPE_LAYER_GZIP};
+use crate::blob::{Descriptor, MEDIA_TYPE_LAYER_GZIP};
 use crate::elf::{self, ElfFacts, Linkage};
 use crate::image::{self, Image, OwnLayer};
-use crate::layer::{self, LayerError, Uncompressed};
+use crate::layer::{LayerError, Recipe, Uncompressed};
 use crate::layer_entry::{Contents, Entry, EntryKind};
 use crate::plan::{ImagePlan, PlannedProgram, Unit};
 use crate::platform::Platform;
@@ -21,23 +21,22 @@ use crate::toolchain::Language;
 use super::error::Error;
 use super::installed;
 use super::settings::Times;
-
-/// Reads whole binaries through a buffer of this many bytes.
-const BUFFER: usize = 1 << 17;
+use super::unchanged::{BUFFER, Unchanged};
 
 /// Turns a unit into an image. CPU work only: called on a thread of rayon's.
 ///
 /// # Errors
 /// When a binary does not fit its platform, or a layer cannot be made.
 pub fn unit(store: &Store, plan: &ImagePlan, unit: &Unit, times: &Times) -> Result<(Image, u64), Error> {
-    unit.programs.iter().try_for_each(|program| check(program, unit))?;
+    let mut files = Unchanged::default();
+    unit.programs.iter().try_for_each(|program| check(program, unit, &mut files))?;
     let mut contents: Vec<(Vec<Entry>, String)> = Vec::new();
     if !plan.files.is_empty() {
         contents.push((plan.files.clone(), "anyarch files".to_owned()));
     }
     for program in &unit.programs {
         let entries = match &program.installed {
-            Some(root) => installed::entries(program, root, unit.platform)?,
+            Some(root) => installed::entries(program, root, unit.platform, &mut files)?,
             None => vec![program_entry(program)?],
         };
         contents.push((entries, format!("anyarch {}", program.name)));
@@ -50,7 +49,8 @@ pub fn unit(store: &Store, plan: &ImagePlan, unit: &Unit, times: &Times) -> Resu
         .into_par_iter()
         .map(|(entries, created_by)| {
             let whose = format!("{} {}", created_by.trim_start_matches("anyarch "), unit.platform);
-            own_layer(store, &entries, times.mtime, created_by, &whose)
+            let recipe = Recipe::of(&entries, times.mtime, &|path: &Path| files.digest(path))?;
+            own_layer(store, &recipe, created_by, &whose)
         })
         .collect::<Result<_, _>>()?;
     let mut annotations = BTreeMap::new();
@@ -87,9 +87,9 @@ fn distinct(plan: &ImagePlan, contents: &[(Vec<Entry>, String)]) -> Result<(), E
     Ok(())
 }
 
-fn check(program: &PlannedProgram, unit: &Unit) -> Result<(), Error> {
+fn check(program: &PlannedProgram, unit: &Unit, files: &mut Unchanged) -> Result<(), Error> {
     let path = &program.binary;
-    let file = fs::File::open(path).map_err(|source| Error::Read { path: path.clone(), source })?;
+    let file = files.open(path).map_err(|source| Error::Read { path: path.clone(), source })?;
     let (name, platform) = (program.name.clone(), unit.platform);
     let facts = ElfFacts::read(file).map_err(|source| Error::NoProgram {
         program: name.clone(),
@@ -154,9 +154,8 @@ fn add_parents(contents: &mut [(Vec<Entry>, String)]) {
 }
 
 /// Makes a layer, or finds it again; the record of one that is made says `whose` it is.
-fn own_layer(store: &Store, entries: &[Entry], mtime: u64, created_by: String, whose: &str) -> Result<OwnLayer, Error> {
-    let key = layer::key(entries, mtime, &file_digest)?;
-    let known: Option<(Descriptor, Uncompressed, String)> = store.record(OWN_LAYER, &key);
+fn own_layer(store: &Store, recipe: &Recipe<'_>, created_by: String, whose: &str) -> Result<OwnLayer, Error> {
+    let known: Option<(Descriptor, Uncompressed, String)> = store.record(OWN_LAYER, recipe.key());
     if let Some((descriptor, inside, _)) =
         known.filter(|(descriptor, ..)| store.has(&descriptor.digest, descriptor.size))
     {
@@ -166,24 +165,48 @@ fn own_layer(store: &Store, entries: &[Entry], mtime: u64, created_by: String, w
     let open = |path: &Path| -> io::Result<Box<dyn Read>> {
         Ok(Box::new(BufReader::with_capacity(BUFFER, fs::File::open(path)?)))
     };
-    let inside = layer::write(entries, mtime, &open, &mut blob).map_err(|error| match error {
+    let inside = recipe.write(&open, &mut blob).map_err(|error| match error {
         LayerError::Write(error) => Error::Store(store.failed(error)),
         other => Error::Layer(other),
     })?;
     let (digest, size) = blob.finish()?;
     let descriptor = Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size);
-    store.set_record(OWN_LAYER, &key, &(&descriptor, inside, whose))?;
+    store.set_record(OWN_LAYER, recipe.key(), &(&descriptor, inside, whose))?;
     Ok(OwnLayer { descriptor, diff_id: inside.diff_id, created_by })
-}
-
-fn file_digest(path: &Path) -> io::Result<Digest> {
-    let mut hasher = Hasher::default();
-    io::copy(&mut BufReader::with_capacity(BUFFER, fs::File::open(path)?), &mut hasher)?;
-    Ok(hasher.finish().0)
 }
 
 /// The binaries of a unit that compilers have yet to make.
 #[must_use]
 pub fn awaited(unit: &Unit) -> BTreeSet<PathBuf> {
     unit.programs.iter().filter(|program| program.job.is_some()).map(|program| program.binary.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_of_a_file_that_was_replaced_meanwhile_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path().join("store")).unwrap();
+        let path = folder.path().join("app");
+        std::fs::write(&path, "old").unwrap();
+        let kind = EntryKind::File(Contents::Path { path: path.clone(), size: 3 });
+        let entries = [Entry { path: "app".to_owned(), mode: 0o755, uid: 0, gid: 0, kind }];
+        let recipe = || Recipe::of(&entries, 0, &|path: &Path| Unchanged::default().digest(path)).unwrap();
+        let layer = |recipe: &Recipe<'_>| own_layer(&store, recipe, "test".to_owned(), "app");
+        let files = |below: &str| std::fs::read_dir(store.root().join(below)).unwrap().count();
+
+        let of_old = recipe();
+        std::fs::write(&path, "new").unwrap();
+        let error = layer(&of_old).unwrap_err();
+        assert!(matches!(error, Error::Layer(LayerError::Changed { path: changed }) if changed == path));
+        assert_eq!((files("blobs/sha256"), files("records"), files("tmp")), (0, 0, 0));
+
+        let new = layer(&recipe()).unwrap().descriptor;
+        std::fs::write(&path, "old").unwrap();
+        let old = layer(&of_old).unwrap().descriptor;
+        assert_ne!(old.digest, new.digest);
+        assert_eq!(files("blobs/sha256"), 2);
+    }
 }

@@ -145,7 +145,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     provide::call_downloaded(&mut plan);
     destination::check(&session.directory, &settings, &output, &plan, &references)?;
     check::bases(&settings, &plan)?;
-    offline::check_layers(session, &settings, &plan)?;
+    offline::check_layers(session, &settings, &plan, &base_names)?;
     Ok(Prepared { plan, settings, output, references, times, bases, client, base_names })
 }
 

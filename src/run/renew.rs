@@ -1,4 +1,4 @@
-//! A layer that the cache lost, or that was damaged there, is made or fetched anew by what the plan knows of it.
+//! A layer or a config that the cache lost, or that was damaged there, is made or fetched anew by what the plan knows of it.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +34,7 @@ pub(super) async fn whole(
     }
 }
 
-/// Where `error` says that a layer is not whole: makes or fetches that anew, says so, and returns true. False for any other
+/// Where `error` says that a layer, or the config of a push, is not whole: makes or fetches that anew, says so, and returns true. False for any other
 /// error, and when what is made by now is another layer.
 ///
 /// # Errors
@@ -54,7 +54,11 @@ pub(super) async fn renewed(session: &Session, prepared: &Prepared, error: &Erro
                 }
                 // Its other layers are there, and only named again.
                 None => {
-                    tokio::task::block_in_place(|| pack::unit(&session.store, plan, unit, times))?;
+                    let (made, _) = tokio::task::block_in_place(|| pack::unit(&session.store, plan, unit, times))?;
+                    let config = made.config_descriptor();
+                    if config.digest == digest {
+                        session.store.put(&config.media_type, &made.config)?;
+                    }
                     "made"
                 }
             };
@@ -67,7 +71,7 @@ pub(super) async fn renewed(session: &Session, prepared: &Prepared, error: &Erro
     Ok(false)
 }
 
-/// The layer that `error` says is not whole and is no longer in the store, with its reason.
+/// The blob that `error` says is not whole and is no longer in the store, with its reason.
 fn lost(error: &Error) -> Option<(Digest, &StoreError)> {
     let reason = match error {
         Error::Store(source) | Error::Sink(SinkError::Blob { source, .. }) => source,

@@ -7,8 +7,8 @@ use fs_err as fs;
 use rayon::prelude::*;
 use tar::{Builder, EntryType, Header};
 
-use super::{Bundle, LAYOUT_VERSION, SinkError};
-use crate::store::{Store, beside};
+use super::{Bundle, LAYOUT_VERSION, SinkError, unfinished};
+use crate::store::Store;
 
 /// Layers are read, and the archive is written, in pieces of this many bytes: stdout itself would cut it at each newline.
 const BUFFER: usize = 1 << 17;
@@ -22,10 +22,8 @@ const STDOUT: &str = "stdout";
 pub fn write(bundle: &Bundle, tag: &str, store: &Store, file: &Path) -> Result<(), SinkError> {
     let put = || -> io::Result<()> {
         // As for a layout's folder.
-        if let Some(parent) = file.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            fs::create_dir_all(parent)?;
-        }
-        let mut fresh = beside(file)?;
+        fs::create_dir_all(unfinished::parent_of(file))?;
+        let mut fresh = unfinished::file(file)?;
         stream(bundle, tag, store, BufWriter::with_capacity(BUFFER, fresh.as_file_mut()))?;
         readable(fresh.path())?;
         fresh.persist(file).map_err(|error| error.error)?;
@@ -36,7 +34,7 @@ pub fn write(bundle: &Bundle, tag: &str, store: &Store, file: &Path) -> Result<(
 
 /// A temporary file is closed to others; an archive is as open as any file that the user makes.
 fn readable(fresh: &Path) -> io::Result<()> {
-    let probe = fresh.with_extension("mode");
+    let probe = unfinished::mode_of(fresh);
     let permissions = fs::File::create_new(&probe)?.metadata()?.permissions();
     fs::remove_file(&probe)?;
     fs::set_permissions(fresh, permissions)

@@ -9,7 +9,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use super::{Bundle, LAYOUT_VERSION, SinkError};
+use super::{Bundle, LAYOUT_VERSION, SinkError, unfinished};
 use crate::blob::Descriptor;
 use crate::store::{Store, VerifiedBlob};
 
@@ -37,9 +37,8 @@ pub fn write(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> Result
 fn fill_and_swap(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> io::Result<()> {
     // What a link leads to is replaced, not the link.
     let folder = &fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent)?;
-    let fresh = tempfile::Builder::new().prefix(".anyarch-").tempdir_in(parent)?;
+    fs::create_dir_all(unfinished::parent_of(folder))?;
+    let fresh = unfinished::folder(folder)?;
     open_to_others(fresh.path())?;
     let blobs = fresh.path().join("blobs").join("sha256");
     fs::create_dir_all(&blobs)?;
@@ -87,7 +86,7 @@ fn swap(fresh: TempDir, folder: &Path) -> io::Result<()> {
 }
 
 fn swap_in_two_steps(fresh: TempDir, folder: &Path) -> io::Result<()> {
-    let old = fresh.path().with_extension("old");
+    let old = unfinished::replaced_by(fresh.path());
     fs::rename(folder, &old)?;
     if let Err(error) = fs::rename(fresh.path(), folder) {
         fs::rename(&old, folder)?;

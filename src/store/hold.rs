@@ -7,6 +7,7 @@ use std::path::Path;
 use fs_err as fs;
 
 use super::LOOK;
+use super::lock::Attempt;
 
 /// The file that is locked, in the store's folder.
 pub(super) const FILE: &str = "lock";
@@ -30,21 +31,21 @@ pub(super) fn together(path: &Path, waiting: impl FnOnce()) -> io::Result<Hold> 
         Err(error) => return Err(error),
     };
     let file = file.into_parts().0;
-    match poll(|| file.try_lock_shared(), waiting) {
-        Ok(()) => Ok(Hold(Some(file))),
-        Err(error) if has_no_locks(&error) => Ok(Hold(None)),
-        Err(error) => Err(error),
-    }
+    let locked = poll(|| file.try_lock_shared(), waiting)?;
+    Ok(Hold(locked.then_some(file)))
 }
 
 /// Waits until nobody else holds the store.
 ///
 /// # Errors
-/// When the file cannot be made or locked.
+/// When the file cannot be made or locked, on a file system without locks above all.
 pub(super) fn alone(path: &Path, waiting: impl FnOnce()) -> io::Result<Hold> {
     let file = open(path)?.into_parts().0;
-    poll(|| file.try_lock(), waiting)?;
-    Ok(Hold(Some(file)))
+    if poll(|| file.try_lock(), waiting)? {
+        return Ok(Hold(Some(file)));
+    }
+    let reason = format!("nobody can be kept away from `{}`: its file system has no locks", path.display());
+    Err(io::Error::new(io::ErrorKind::Unsupported, reason))
 }
 
 impl Hold {
@@ -56,14 +57,13 @@ impl Hold {
         let Some(file) = &self.0 else { return Ok(None) };
         // A lock is not changed but left and taken: what the change of one does differs from system to system.
         file.unlock()?;
-        let done = match file.try_lock() {
-            Ok(()) => {
+        let done = match Attempt::of(file.try_lock())? {
+            Attempt::Had => {
                 let done = work();
                 file.unlock()?;
                 Some(done)
             }
-            Err(TryLockError::WouldBlock) => None,
-            Err(TryLockError::Error(error)) => return Err(error),
+            Attempt::Taken | Attempt::NoLocks => None,
         };
         poll(|| file.try_lock_shared(), || ())?;
         Ok(done)
@@ -75,30 +75,25 @@ fn open(path: &Path) -> io::Result<fs::File> {
     fs::File::options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
-/// Tries until it succeeds. Polled, so that a signal ends the wait.
-fn poll(lock: impl Fn() -> Result<(), TryLockError>, waiting: impl FnOnce()) -> io::Result<()> {
+/// Tries until it succeeds; false on a file system without locks. Polled, so that a signal ends the wait.
+fn poll(lock: impl Fn() -> Result<(), TryLockError>, waiting: impl FnOnce()) -> io::Result<bool> {
     let mut waiting = Some(waiting);
     loop {
-        match lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => {
+        match Attempt::of(lock())? {
+            Attempt::Had => return Ok(true),
+            Attempt::NoLocks => return Ok(false),
+            Attempt::Taken => {
                 if let Some(waiting) = waiting.take() {
                     waiting();
                 }
                 std::thread::sleep(LOOK);
             }
-            Err(TryLockError::Error(error)) => return Err(error),
         }
     }
 }
 
 fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
-}
-
-fn has_no_locks(error: &io::Error) -> bool {
-    let number = error.raw_os_error();
-    error.kind() == io::ErrorKind::Unsupported || number == Some(rustix::io::Errno::NOLCK.raw_os_error())
 }
 
 #[cfg(test)]
@@ -122,6 +117,12 @@ mod tests {
         assert!(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
         drop(alone);
         file.try_lock_shared().unwrap();
+    }
+
+    #[test]
+    fn without_locks_nobody_waits() {
+        let unsupported = || Err(TryLockError::Error(rustix::io::Errno::NOLCK.into()));
+        assert!(!poll(unsupported, || panic!("there is nobody to wait for")).unwrap());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! that is at the path: it is removed and renamed under the lock alone, and one that was moved while its lock was being
 //! had is let go again.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use std::time::Duration;
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 
+use super::lock::Attempt;
 use super::{Store, StoreError};
 use crate::blob::{Descriptor, Digest, Hasher};
 
@@ -60,15 +61,12 @@ impl Store {
         let claim = || -> io::Result<Claim> {
             fs::create_dir_all(&folder)?;
             let file = open(&path)?;
-            match file.try_lock() {
-                Ok(()) if is_at(&file, &path)? => {}
-                Ok(()) => return Ok(Claim::Others(0)),
-                Err(TryLockError::WouldBlock) => return Ok(Claim::Others(file.metadata()?.len())),
-                // A file system without locks: then every process has its own.
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                    return Ok(Claim::Ours(self.unshared()?));
-                }
-                Err(TryLockError::Error(error)) => return Err(error),
+            match Attempt::of(file.try_lock())? {
+                Attempt::Had if is_at(&file, &path)? => {}
+                Attempt::Had => return Ok(Claim::Others(0)),
+                Attempt::Taken => return Ok(Claim::Others(file.metadata()?.len())),
+                // Then every process has its own.
+                Attempt::NoLocks => return Ok(Claim::Ours(self.unshared()?)),
             }
             let mut partial = Partial::new(self, file, path.clone(), true);
             partial.hash()?;

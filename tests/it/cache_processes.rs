@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -113,4 +114,49 @@ fn a_build_that_is_killed_leaves_a_cache_that_works() {
     assert_eq!(index_of(&project.path().join(".anyarch/out/site")), expected);
     home.anyarch().args(["cache", "prune"]).run().assert_success();
     assert_eq!(fs::read_dir(home.cache().join("tmp")).unwrap().count(), 0);
+}
+
+/// What lies in the project's folder under a name that ends so.
+fn unfinished(project: &Project) -> Vec<PathBuf> {
+    let entries = fs::read_dir(project.path()).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == "unfinished")).collect()
+}
+
+/// Runs the build until it has begun to write its output, and kills it then; what is left there.
+fn kill_while_it_writes(project: &Project, home: &Home, arguments: &[&str]) -> PathBuf {
+    // It may be done before it is killed.
+    for _ in 0..20 {
+        let mut command = project.anyarch_at(home).args(["build"]).args(arguments).command();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while child.try_wait().unwrap().is_none() && unfinished(project).is_empty() {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if let [left] = unfinished(project).as_slice() {
+            return left.clone();
+        }
+    }
+    panic!("it was never killed in time");
+}
+
+#[test]
+fn what_a_killed_build_left_beside_its_output_goes_a_day_later() {
+    let (project, home) = (site(&noise(1, 8_000_000)), Home::new());
+    for (arguments, output) in
+        [(["-o", "type=oci,dest=out.tar"], "out.tar"), (["-o", "type=oci,dest=out,tar=false"], "out")]
+    {
+        let left = kill_while_it_writes(&project, &home, &arguments);
+        build(&project, &home, &arguments);
+        assert_eq!(unfinished(&project), std::slice::from_ref(&left), "it may be another run's");
+        for place in ["blobs/sha256", "blobs", ""] {
+            // The path of a file has no slash at its end.
+            let place = if place.is_empty() { left.clone() } else { left.join(place) };
+            let Ok(opened) = File::open(place) else { continue };
+            opened.set_modified(opened.metadata().unwrap().modified().unwrap() - Duration::from_hours(25)).unwrap();
+        }
+        build(&project, &home, &arguments);
+        assert_eq!(unfinished(&project), Vec::<PathBuf>::new());
+        assert!(project.path().join(output).exists());
+    }
 }

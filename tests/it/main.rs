@@ -41,6 +41,7 @@ mod offline;
 mod progress;
 mod push;
 mod push_bytes;
+mod push_cache;
 mod push_chunks;
 mod push_streams;
 mod readme;

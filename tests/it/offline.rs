@@ -1,10 +1,12 @@
 //! `--offline`: what was read once is used without a registry, and what is missing is told at once.
 
+use crate::support::cache;
 use crate::support::machine::Machine;
 use crate::support::mirror::{self, Manners};
 use crate::support::program::Home;
 use crate::support::project::{Project, refused};
 use crate::support::proxy::Proxy;
+use crate::support::read_back::Image;
 use crate::support::registry::{Options, Registry};
 use crate::support::small_base;
 
@@ -25,6 +27,16 @@ fn what_was_built_once_is_built_again_without_the_registry() {
     assert!(note.as_ref().is_some_and(|note| note.starts_with(words) && note.ends_with(" ago")), "{note:?}");
     project.anyarch_at(&home).args(["plan", "--offline", "--base", &base]).run().assert_success();
     build(&[]).assert_code(6);
+}
+
+#[test]
+fn a_base_in_a_folder_needs_no_network() {
+    // The folder's layers were never in the cache.
+    let project = cache::site(b"hello");
+    let output = project.anyarch().args(["build", "--offline"]).run();
+    output.assert_success();
+    let layout = project.path().join(".anyarch/out/site");
+    assert_eq!(Image::read(&format!("oci:{}:latest", layout.display()), "linux/amd64").layers.len(), 2);
 }
 
 #[test]

@@ -190,6 +190,7 @@ impl Error {
             Self::Exec(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Image(error) => Some(error),
+            Self::Layer(error) => Some(error),
             Self::Sink(error) => Some(error),
             Self::CommitTime { source, .. } => Some(source),
             _ => None,

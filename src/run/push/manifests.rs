@@ -28,11 +28,6 @@ impl Work {
                 self.session.store.put(&descriptor.media_type, bytes)?;
             }
         }
-        for (bundle, targets) in bundles.iter().zip(&self.targets) {
-            for tag in targets.iter().flat_map(|target| &target.tags) {
-                self.session.store.remember_name(&bundle.top().digest, &tag.reference.to_string())?;
-            }
-        }
         let images = bundles.iter().zip(&self.targets).enumerate();
         let all = images.flat_map(|(image, (bundle, targets))| {
             targets.iter().map(move |target| self.publish_in(image, bundle, target))
@@ -44,7 +39,9 @@ impl Work {
         let top = bundle.top().digest;
         let mut moving = Vec::new();
         for tag in &target.tags {
-            if !self.points_to(tag, &top).await? {
+            if self.points_to(tag, &top).await? {
+                self.remember(tag, &top)?;
+            } else {
                 moving.push(tag);
             }
         }
@@ -54,25 +51,32 @@ impl Work {
         let repository = &target.repository;
         match self.put(bundle, repository, &moving).await {
             // Something vanished between our look and now, or what proved it to be there did not.
-            Err(error) if error.lacks_a_part() => {
+            Err(Error::Push { source, .. }) if source.lacks_a_part() => {
                 self.check_again(image, bundle, target).await?;
                 self.put(bundle, repository, &moving).await
             }
             put => put,
         }
-        .map_err(|source| push_error(repository, source))
     }
 
-    async fn put(&self, bundle: &Bundle, repository: &Repository, tags: &[&Tag]) -> Result<(), registry::Error> {
+    /// Has the cache know the image by the name of a tag that points to it.
+    fn remember(&self, tag: &Tag, top: &Digest) -> Result<(), Error> {
+        Ok(self.session.store.remember_name(top, &tag.reference.to_string())?)
+    }
+
+    async fn put(&self, bundle: &Bundle, repository: &Repository, tags: &[&Tag]) -> Result<(), Error> {
+        let failed = |source| push_error(repository, source);
         if bundle.index.is_some() {
-            try_join_all(bundle.images.iter().map(|image| self.put_child(repository, &image.manifest))).await?;
+            let children = bundle.images.iter().map(|image| self.put_child(repository, &image.manifest));
+            try_join_all(children).await.map_err(failed)?;
         }
         let only = bundle.images.first().map(|image| image.manifest.as_slice());
         let media_type = if bundle.index.is_some() { MEDIA_TYPE_INDEX } else { MEDIA_TYPE_MANIFEST };
         let bytes = bundle.index.as_deref().or(only).unwrap_or_default();
         for tag in tags {
             let reference = tag.reference.tag_or_latest();
-            self.put_document(repository, &Document { reference, media_type, bytes }).await?;
+            self.put_document(repository, &Document { reference, media_type, bytes }).await.map_err(failed)?;
+            self.remember(tag, &bundle.top().digest)?;
         }
         Ok(())
     }
