@@ -42,6 +42,7 @@ mod progress;
 mod push;
 mod push_bytes;
 mod push_chunks;
+mod push_repairs;
 mod push_streams;
 mod readme;
 mod real_c_programs;

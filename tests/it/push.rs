@@ -121,7 +121,7 @@ fn a_push_moves_only_what_is_missing_and_starts_on_each_platform() {
     }
     publish::assert_podman_reads(&image, "linux/arm64");
 
-    // Nothing changed: the tags are looked at, and so is the base's.
+    // Nothing changed: the tags are looked at and the platforms, and so is the base's tag.
     proxy.take();
     let again = push(&project, &home, &base, PLATFORMS, &tags);
     assert_eq!(again.assert_success().stdout, output.stdout);
@@ -131,9 +131,11 @@ fn a_push_moves_only_what_is_missing_and_starts_on_each_platform() {
     lines.sort();
     let manifests = |path: &str| format!("HEAD /v2/{path}");
     let base_tag = format!("debian/manifests/{}", Release::Bookworm.codename());
-    let expected = [base_tag.as_str(), "team/hello/manifests/latest", "team/hello/manifests/v1"].map(manifests);
-    assert_eq!(lines[..1], ["GET /v2/"]);
-    assert_eq!(lines[1..], expected);
+    let tags_looked_at = ["team/hello/manifests/latest", "team/hello/manifests/v1"].map(manifests);
+    let platforms = children.iter().map(|child| manifests(&format!("team/hello/manifests/{child}")));
+    let expected: Vec<String> = [manifests(&base_tag)].into_iter().chain(tags_looked_at).chain(platforms).collect();
+    assert_eq!(BTreeSet::from_iter(&lines), BTreeSet::from_iter(&expected));
+    assert_eq!(lines.len(), expected.len());
 
     let json = project.anyarch_at(&home).args(["build", "--push", "--json", "--base", &base, "-t", tags[0]]);
     let json = json.args(["--platform", &PLATFORMS.join(",")]).run().json();
@@ -154,14 +156,10 @@ fn what_one_repository_has_the_next_is_given_by_the_registry() {
     let digest = digest_of(tags[0]);
     assert_eq!(output.stdout, format!("{one}@{digest}\n{two}@{digest}\n"));
     assert_eq!((digest_of(tags[1]), digest_of(tags[2])), (digest.clone(), digest));
-    let count = |repository: &str, which: &dyn Fn(&Request) -> bool| {
-        let path = format!("/v2/{repository}/");
-        requests.iter().filter(|request| request.path.starts_with(&path) && which(request)).count()
-    };
-    // The layer of `static` is the same for both platforms and goes up once.
-    assert_eq!(count("one", &Request::uploads), 5, "{requests:#?}");
-    assert_eq!(count("two", &Request::uploads), 0, "{requests:#?}");
-    assert_eq!(count("two", &|request| request.path.contains("mount=") && request.status == 201), 5);
+    let count = |which: &dyn Fn(&Request) -> bool| requests.iter().filter(|request| which(request)).count();
+    // The layer of `static` is the same for both platforms and goes up once. Either repository may be the first.
+    assert_eq!(count(&Request::uploads), 5, "{requests:#?}");
+    assert_eq!(count(&|request| request.path.contains("mount=") && request.status == 201), 5, "{requests:#?}");
 }
 
 #[test]
