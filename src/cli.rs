@@ -291,7 +291,7 @@ pub struct Destination {
     /// Push to the registries of the tags
     #[arg(long)]
     pub push: bool,
-    /// How many requests to registries may be open at once; 4 when left out
+    /// How many requests may be open at once at each registry; 4 when left out
     #[arg(long, value_name = "N")]
     pub push_jobs: Option<NonZeroUsize>,
     /// Where the image goes: type=oci,dest=FILE[,tar=false], with `-` for stdout, or type=registry;

@@ -136,7 +136,7 @@ file! {
         jobs: Option<Spanned<NonZeroU32>>,
         /// whether the image is pushed: `--push`
         push: Option<Spanned<bool>>,
-        /// how many requests of a push may be open at once: `--push-jobs`
+        /// how many requests of a push may be open at once at each registry: `--push-jobs`
         push_jobs: Option<Spanned<NonZeroU32>>,
         /// registries that are spoken to by plain http: `--insecure-registry`
         insecure_registries: Option<Spanned<OneOrMany<String>>>,

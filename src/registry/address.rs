@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 /// How long a name is looked up that a proxy may know alone.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How close to this machine an address is. A registry may send us to addresses as far away as its own, or farther.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) enum Closeness {
     /// Anywhere on the internet.
     Public,

@@ -1,8 +1,10 @@
 //! Turns `WWW-Authenticate` headers into the way in which a registry wants to be logged in to:
 //! <https://distribution.github.io/distribution/spec/auth/token/>, <https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1>.
 
+use serde::{Deserialize, Serialize};
+
 /// How a registry wants requests to be authorized.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Challenge {
     /// User name and password with every request.
     Basic,

@@ -1,5 +1,6 @@
 //! One registry as we found it: how it is spoken to, how it wants to be logged in to, and the tokens it gave us.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
 use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
@@ -10,11 +11,13 @@ use url::Url;
 use super::address::Closeness;
 use super::challenge::{self, Challenge};
 use super::error::Error;
+use super::memory::Memory;
 use super::reader::Reader;
 use super::token::Tokens;
 use super::transport::{READ_TIMEOUT, Scheme, Transport, connect_error};
 use super::{answer, retry};
 use crate::reference::Repository;
+use crate::store::Store;
 
 /// One registry.
 pub(super) struct Host {
@@ -22,10 +25,22 @@ pub(super) struct Host {
     pub(super) registry: String,
     /// as its API is reached
     authority: String,
+    /// as an earlier run found it, until that turns out to be wrong
+    remembered: OnceCell<Option<Remembered>>,
+    /// whether it answered as it was remembered
+    confirmed: AtomicBool,
+    /// whether it did not
+    refuted: AtomicBool,
     line: OnceCell<Line>,
     challenge: RwLock<Option<Challenge>>,
     pub(super) tokens: Tokens,
     pub(super) reader: Mutex<Reader>,
+}
+
+/// What an earlier run found, and the way that it leads to.
+pub(super) struct Remembered {
+    memory: Memory,
+    pub(super) line: Line,
 }
 
 /// The way to a registry that turned out to work.
@@ -46,6 +61,9 @@ impl Host {
         Self {
             registry: repository.registry.clone(),
             authority: repository.api_host().to_owned(),
+            remembered: OnceCell::new(),
+            confirmed: AtomicBool::new(false),
+            refuted: AtomicBool::new(false),
             line: OnceCell::new(),
             challenge: RwLock::default(),
             tokens: Tokens::default(),
@@ -53,9 +71,79 @@ impl Host {
         }
     }
 
-    /// Finds the way to the registry, once: the one `GET /v2/` of a run also tells how it wants to be logged in to.
-    pub(super) async fn line(&self, transport: &Transport, policy: &retry::RetryPolicy) -> Result<&Line, Error> {
-        self.line.get_or_try_init(|| retry::run(policy, || self.find_line(transport))).await
+    /// The way to the registry: that of an earlier run, or else found, once. The one `GET /v2/` of a run also tells how it
+    /// wants to be logged in to.
+    pub(super) async fn line(
+        &self,
+        transport: &Transport,
+        policy: &retry::RetryPolicy,
+        store: &Store,
+    ) -> Result<&Line, Error> {
+        if let Some(remembered) = self.remembered(transport, store).await {
+            return Ok(&remembered.line);
+        }
+        let found = self.line.get_or_try_init(|| retry::run(policy, || self.find_line(transport))).await?;
+        if !self.confirmed.swap(true, Ordering::Relaxed) {
+            self.remember(store, found);
+        }
+        Ok(found)
+    }
+
+    /// How an earlier run found the registry, as long as nothing speaks against it.
+    async fn remembered(&self, transport: &Transport, store: &Store) -> Option<&Remembered> {
+        if transport.offline || self.refuted.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.remembered.get_or_init(|| self.recall(transport, store)).await.as_ref()
+    }
+
+    async fn recall(&self, transport: &Transport, store: &Store) -> Option<Remembered> {
+        let memory = Memory::read(store, &self.registry)?;
+        let allowed = transport.schemes(&self.registry).contains(&memory.scheme);
+        let (root, own) = self.way(transport, memory.scheme).ok().filter(|_| allowed)?;
+        // Who answered is not known yet: a name that leads closer or farther than it did is looked at anew.
+        let closeness = transport.closeness_of(&root, &self.authority).await;
+        if closeness != memory.closeness {
+            return None;
+        }
+        self.challenge.write().unwrap_or_else(PoisonError::into_inner).clone_from(&memory.challenge);
+        let line = Line { root, scheme: memory.scheme, closeness, own };
+        Some(Remembered { memory, line })
+    }
+
+    /// What is believed of the registry and has not been seen in this run.
+    pub(super) async fn unproven(&self, transport: &Transport, store: &Store) -> Option<&Remembered> {
+        let remembered = self.remembered(transport, store).await;
+        remembered.filter(|_| !self.confirmed.load(Ordering::Relaxed))
+    }
+
+    /// It answered as was believed.
+    pub(super) fn confirm(&self) {
+        self.confirmed.store(true, Ordering::Relaxed);
+    }
+
+    /// It did not: the way is found anew when it is asked for.
+    pub(super) fn refute(&self) {
+        self.refuted.store(true, Ordering::Relaxed);
+        self.confirmed.store(false, Ordering::Relaxed);
+    }
+
+    /// True when `line`, found now, and how the registry wants to be logged in to are as `remembered` has them.
+    pub(super) fn is_as_remembered(&self, remembered: &Remembered, line: &Line) -> bool {
+        line.scheme == remembered.line.scheme && self.challenge() == remembered.memory.challenge
+    }
+
+    /// A URL that was made by what was believed, by the way that was found.
+    pub(super) fn set_right(&self, url: &Url, line: &Line) -> Url {
+        let believed = self.remembered.get().and_then(Option::as_ref).map(|believed| believed.line.root.as_str());
+        let rest = believed.filter(|root| *root != line.root.as_str()).and_then(|root| url.as_str().strip_prefix(root));
+        rest.and_then(|rest| line.root.join(rest).ok()).unwrap_or_else(|| url.clone())
+    }
+
+    /// Keeps for later runs how the registry is spoken to.
+    pub(super) fn remember(&self, store: &Store, line: &Line) {
+        let memory = Memory { scheme: line.scheme, closeness: line.closeness, challenge: self.challenge() };
+        memory.keep(store, &self.registry);
     }
 
     async fn find_line(&self, transport: &Transport) -> Result<Line, Error> {
@@ -72,6 +160,8 @@ impl Host {
                 }
                 Ok((line, response)) => {
                     self.check_status(transport, &line, &response)?;
+                    // What was believed of it is not.
+                    self.challenge.write().unwrap_or_else(PoisonError::into_inner).take();
                     self.learn(response.headers())?;
                     return Ok(line);
                 }
@@ -87,11 +177,17 @@ impl Host {
         }
     }
 
-    async fn try_scheme(&self, transport: &Transport, scheme: Scheme) -> Result<(Line, Response), Error> {
+    /// The API's root by that scheme, and the client for it.
+    fn way(&self, transport: &Transport, scheme: Scheme) -> Result<(Url, reqwest::Client), Error> {
         let root = Url::parse(&format!("{}{}/v2/", scheme.prefix(), self.authority))
             .map_err(|source| Error::Name { registry: self.registry.clone(), source })?;
         // The registry itself may be as close as it likes: the user named it.
         let own = transport.client(&self.registry, &self.registry, scheme == Scheme::Https, Closeness::Loopback)?;
+        Ok((root, own))
+    }
+
+    async fn try_scheme(&self, transport: &Transport, scheme: Scheme) -> Result<(Line, Response), Error> {
+        let (root, own) = self.way(transport, scheme)?;
         let response = own
             .get(root.clone())
             .timeout(READ_TIMEOUT)
@@ -135,5 +231,38 @@ impl Host {
 
     pub(super) fn challenge(&self) -> Option<Challenge> {
         self.challenge.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{CredentialEnvironment, Options};
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_remembered_chooses_only_among_what_is_allowed_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let mut options = Options::new(store.clone(), CredentialEnvironment::default());
+        options.insecure_hosts = vec!["192.0.2.1:5000".to_owned()];
+        let transport = Transport::new(&options).unwrap();
+        for (registry, scheme, closeness, counts) in [
+            ("127.0.0.1:5000", Scheme::Http, Closeness::Loopback, true),
+            ("127.0.0.1:5000", Scheme::UnverifiedHttps, Closeness::Loopback, true),
+            // It was nearer, or farther away.
+            ("127.0.0.1:5000", Scheme::Http, Closeness::Public, false),
+            ("192.0.2.1:5000", Scheme::Http, Closeness::Loopback, false),
+            // Nobody says any more that it is insecure.
+            ("192.0.2.2:5000", Scheme::Http, Closeness::of([192, 0, 2, 2].into()), false),
+            ("192.0.2.2:5000", Scheme::UnverifiedHttps, Closeness::of([192, 0, 2, 2].into()), false),
+        ] {
+            Memory { scheme, closeness, challenge: Some(Challenge::Basic) }.keep(&store, registry);
+            let host = Host::new(&format!("{registry}/app").parse().unwrap());
+            let line = host.unproven(&transport, &store).await.map(|believed| believed.line.scheme);
+            assert_eq!(line, counts.then_some(scheme), "{registry} {closeness:?}");
+            assert_eq!(host.challenge().is_some(), counts, "{registry}");
+            host.refute();
+            assert!(host.unproven(&transport, &store).await.is_none());
+        }
     }
 }

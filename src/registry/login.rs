@@ -76,7 +76,7 @@ impl Client {
     async fn try_once(&self, namespace: &Namespace, user: &str, password: &Secret) -> Result<Tried, Error> {
         let (inner, registry) = (&self.inner, &namespace.registry);
         let host = inner.host(&some_repository(namespace));
-        let line = inner.line(&host).await?;
+        let line = inner.proven_line(&host).await?;
         let authorization = match host.challenge() {
             None => return Ok(Tried::NotAsked),
             Some(Challenge::Basic) => Authorization::Basic { user: user.to_owned(), password: password.clone() },

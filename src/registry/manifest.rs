@@ -131,9 +131,7 @@ impl Inner {
         let answer = self.send(host, &call).await?;
         match answer.response.status() {
             StatusCode::OK => Ok(answer.header(CONTENT_DIGEST).and_then(|digest| digest.parse().ok())),
-            StatusCode::UNAUTHORIZED => Err(answer.into_error(&action).await),
-            status if retry::is_transient(status.as_u16()) => Err(answer.into_error(&action).await),
-            status if status.is_client_error() || status == StatusCode::NOT_IMPLEMENTED => Ok(None),
+            status if tells_nothing(status) => Ok(None),
             _ => Err(answer.into_error(&action).await),
         }
     }
@@ -201,12 +199,19 @@ impl Inner {
             let answer = self.send(&host, &call).await?;
             match answer.response.status() {
                 StatusCode::OK => Ok(Some(answer)),
-                StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(None),
+                status if tells_nothing(status) => Ok(None),
                 _ => Err(answer.into_error(action).await),
             }
         };
         retry::run(&self.policy, head).await
     }
+}
+
+/// True for what registries answer to a HEAD for something that is not there, or because they do not like HEAD: 400, 403,
+/// 404, 405 and 501 have been seen. What is not there is then told by the next request, in the registry's own words.
+fn tells_nothing(status: StatusCode) -> bool {
+    let refused = status.is_client_error() && status != StatusCode::UNAUTHORIZED;
+    (refused && !retry::is_transient(status.as_u16())) || status == StatusCode::NOT_IMPLEMENTED
 }
 
 async fn read_body(action: &Action, mut response: Response, silence: Duration) -> Result<Vec<u8>, Error> {

@@ -21,6 +21,7 @@ mod host;
 mod login;
 mod login_file;
 mod manifest;
+mod memory;
 mod note;
 mod part_sizes;
 mod parts;

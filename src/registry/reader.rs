@@ -85,7 +85,7 @@ impl Inner {
         action: &Action,
         descriptor: &Descriptor,
     ) -> Result<Option<SizedStream>, Error> {
-        let line = self.line(host).await?;
+        let line = self.proven_line(host).await?;
         let Some(client) = self.oci_client(host, line) else { return Ok(None) };
         let Some(authority) = line.root.host_str().map(|name| match line.root.port() {
             Some(port) => format!("{name}:{port}"),

@@ -14,6 +14,7 @@ use super::host::{Host, Line};
 use super::refusal::{Refusal, TargetKind};
 use super::target::{MOST_REDIRECTS, Target, admit, refused, unreachable};
 use super::token::{Authorization, Scopes};
+use super::transport::Scheme;
 use super::{Inner, answer};
 use crate::blob::{MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
 use crate::reference::Repository;
@@ -104,14 +105,31 @@ impl Answer {
 impl Inner {
     /// `https://HOST/v2/REPOSITORY/REST`
     pub(super) async fn url(&self, host: &Host, repository: &Repository, rest: &str) -> Result<Url, Error> {
-        let line = host.line(&self.transport, &self.policy).await?;
+        let line = self.line(host).await?;
         line.root
             .join(&format!("{}/{rest}", repository.path))
             .map_err(|source| Error::Name { registry: host.registry.clone(), source })
     }
 
-    /// Sends `call`; a 401 is answered with a new token, once.
+    /// Sends `call`; a 401 is answered with a new token, once. When the registry turns out to be another than an earlier
+    /// run found it, the way to it is found anew, once.
     pub(super) async fn send(&self, host: &Host, call: &Call<'_>) -> Result<Answer, Error> {
+        let believed = host.unproven(&self.transport, &self.store).await;
+        let outcome = self.send_authorized(host, call).await;
+        let Some(believed) = believed else { return outcome };
+        if !is_doubtful(&outcome, &believed.line) {
+            host.confirm();
+            return outcome;
+        }
+        host.refute();
+        let line = self.line(host).await?;
+        if host.is_as_remembered(believed, line) {
+            return outcome;
+        }
+        self.send_authorized(host, call).await
+    }
+
+    async fn send_authorized(&self, host: &Host, call: &Call<'_>) -> Result<Answer, Error> {
         let repository = &call.action.repository;
         let mut again = false;
         loop {
@@ -130,6 +148,9 @@ impl Inner {
                 return Ok(answer);
             }
             let challenged = host.learn(answer.response.headers())?;
+            if challenged {
+                host.remember(&self.store, self.line(host).await?);
+            }
             match &authorized.authorization {
                 // The same password would not be taken the second time.
                 Authorization::Basic { .. } => return Ok(answer),
@@ -145,10 +166,10 @@ impl Inner {
 
     /// Sends `call` to where it belongs and on to where that sends it; only the registry itself is authorized.
     async fn follow(&self, host: &Host, call: &Call<'_>, authorization: &Authorization) -> Result<Answer, Error> {
-        let line = host.line(&self.transport, &self.policy).await?;
+        let line = self.line(host).await?;
         let kind = if call.action.verb == Verb::UploadBlob { TargetKind::Upload } else { TargetKind::Redirect };
         let mut from = line.root.clone();
-        let mut url = call.url.clone();
+        let mut url = host.set_right(&call.url, line);
         for _ in 0..=MOST_REDIRECTS {
             let target = admit(&self.transport, host, line, kind, Some(&from), &url).await?;
             let response = self.send_once(host, call, &target, kind, &url, authorization).await?;
@@ -210,9 +231,31 @@ impl Inner {
         })
     }
 
-    /// The way to `host`, found earlier or now.
+    /// The way to `host`, found by an earlier run or now.
     pub(super) async fn line<'host>(&self, host: &'host Host) -> Result<&'host Line, Error> {
-        host.line(&self.transport, &self.policy).await
+        host.line(&self.transport, &self.policy, &self.store).await
+    }
+
+    /// The way to `host` as this run has seen it, for whoever could not tell that an earlier run's is wrong.
+    pub(super) async fn proven_line<'host>(&self, host: &'host Host) -> Result<&'host Line, Error> {
+        if host.unproven(&self.transport, &self.store).await.is_some() {
+            host.refute();
+        }
+        self.line(host).await
+    }
+}
+
+/// True for what may come of speaking to a registry, or to its token server, in a way that is no longer its own.
+fn is_doubtful(outcome: &Result<Answer, Error>, line: &Line) -> bool {
+    match outcome {
+        Ok(answer) => match answer.response.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => true,
+            // A server that wants TLS answers so to a request in the clear.
+            StatusCode::BAD_REQUEST => line.scheme == Scheme::Http,
+            _ => false,
+        },
+        Err(Error::Stalled { .. } | Error::TooLong { .. } | Error::Credentials { .. }) => false,
+        Err(_) => true,
     }
 }
 

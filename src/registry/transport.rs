@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::redirect;
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::Options;
@@ -18,7 +19,7 @@ use crate::reference::canonical_registry;
 use crate::registry_map::RegistryMap;
 
 /// How a registry is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Scheme {
     /// https to a server that proves its name
     Https,

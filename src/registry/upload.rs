@@ -35,7 +35,7 @@ const STANDSTILL_ELSEWHERE: Duration = Duration::from_mins(5);
 pub(super) const DIGESTION: Duration = Duration::from_mins(15);
 /// What a blob is sent as.
 pub(super) const OCTETS: &str = "application/octet-stream";
-/// How many repositories are asked for one blob: a registry without mounts answers each time with an upload.
+/// How many repositories are asked for one blob.
 const MOST_MOUNTS: usize = 2;
 
 /// Where the bytes of a blob that is pushed come from.
@@ -94,6 +94,10 @@ impl Client {
                 Mount::Refused => {}
             }
             inner.whereabouts.saw(&inner.store, &from, &descriptor.digest, false);
+            // A second one would leave the first behind, unfinished.
+            if begun.0.is_some() {
+                break;
+            }
         }
         Ok(Placement::Missing(begun))
     }

@@ -21,6 +21,7 @@ use crate::toolchain::Language;
 use super::compile::{self, Compilation, Compiled, Failure};
 use super::error::Error;
 use super::event::Event;
+use super::interrupt;
 use super::pack;
 use super::prepare::Prepared;
 use super::project_lock;
@@ -186,10 +187,25 @@ impl<'session> Run<'session> {
         }
     }
 
-    /// Takes reports until nothing runs any more. Other platforms finish when one fails.
+    /// Takes reports until nothing runs any more, or nothing can be pushed. Other platforms finish when one fails.
     async fn follow(&mut self, mut receiver: UnboundedReceiver<Report>) -> Result<(), Error> {
+        let refused = self.push.as_ref().map(Push::failure);
+        let mut refused = std::pin::pin!(async move {
+            match refused {
+                Some(failure) => failure.await,
+                None => std::future::pending().await,
+            }
+        });
         while self.running > 0 || self.packing > 0 {
-            match receiver.recv().await.ok_or(Error::Thread)? {
+            let report = tokio::select! {
+                report = receiver.recv() => report.ok_or(Error::Thread)?,
+                error = &mut refused => {
+                    // What compilers make now could not be published, and the error should not wait for them.
+                    interrupt::end(&self.session.children, std::future::pending()).await;
+                    return Err(error);
+                }
+            };
+            match report {
                 Report::Made { path, elapsed } => self.made(&path, elapsed),
                 Report::Ended { job, result } => self.ended(job, result)?,
                 Report::Packed { image, unit, result, elapsed } => self.packed(image, unit, *result, elapsed),

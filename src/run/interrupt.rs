@@ -1,4 +1,4 @@
-//! A signal that asks us to stop becomes the end of every child, then of the run.
+//! A signal that asks us to stop, or a failure that makes compilers useless, becomes the end of every child, then of the run.
 
 use std::time::{Duration, Instant};
 
@@ -66,10 +66,15 @@ impl Signals {
 
 async fn stop(mut signals: Signals, children: &Children) {
     signals.next().await;
+    end(children, signals.next()).await;
+}
+
+/// Ends every child; none can be started afterwards. Those that do not go are killed in a moment, or once `hurry` is done.
+pub async fn end(children: &Children, hurry: impl Future<Output = ()>) {
     children.stop();
     tokio::select! {
         () = all_gone(children, GRACE) => {}
-        () = signals.next() => {}
+        () = hurry => {}
     }
     if !children.is_empty() {
         children.kill();

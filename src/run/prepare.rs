@@ -125,15 +125,16 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     preparation.check_cached(session, &groups).await?;
     let (mut inputs, mut names) = (Vec::new(), Vec::new());
     for group in groups {
-        let (input, references) = preparation.image(session, &group).await?;
+        let (input, mut references) = preparation.image(session, &group).await?;
+        // What is pushed goes where the name leads: two names may lead to one place.
+        for Name { reference, .. } in &mut references {
+            reference.repository = client.location_of(&reference.repository);
+        }
         names.push((group.name, references));
         inputs.push(input);
     }
     images::distinct(&names)?;
-    // What is pushed goes where the name leads.
-    let located =
-        |Name { reference, .. }: Name| Reference { repository: client.location_of(&reference.repository), ..reference };
-    let references = names.into_iter().map(|(_, names)| names.into_iter().map(located).collect());
+    let references = names.into_iter().map(|(_, names)| names.into_iter().map(|name| name.reference).collect());
     let references: Vec<Vec<Reference>> = references.collect();
     let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();
     let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };

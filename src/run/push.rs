@@ -1,7 +1,7 @@
 //! Images go to registries: what a repository lacks of a unit as soon as it is packed, while others are still compiled;
 //! manifests when all are there; tags last.
 //!
-//! Registries do not wait for each other. Within one registry a blob goes up once, and then the others of its
+//! Registries do not wait for each other: each has its own `--push-jobs`. Within one registry a blob goes up once, and then the others of its
 //! repositories are given it by the registry itself.
 
 mod blobs;
@@ -23,6 +23,7 @@ use crate::sink::Bundle;
 use super::error::Error;
 use super::prepare::Prepared;
 use super::session::Session;
+use blobs::Proof;
 use target::{Known, Target};
 
 /// The images of a run on their way to registries.
@@ -35,8 +36,8 @@ pub struct Push {
 struct Work {
     session: Session,
     prepared: Arc<Prepared>,
-    /// One permit for whatever is asked of a registry or sent to it: `--push-jobs`.
-    jobs: Semaphore,
+    /// For each registry, one permit for whatever is asked of it or sent to it: `--push-jobs`.
+    jobs: BTreeMap<String, Semaphore>,
     /// The repositories of each image.
     targets: Vec<Vec<Target>>,
     /// Whether all go to one registry, so that what another has is wanted once.
@@ -53,14 +54,16 @@ struct Work {
 type Turn = Arc<tokio::sync::Mutex<()>>;
 
 impl Push {
-    /// Nothing moves yet.
+    /// Nothing moves yet, and the tags are looked at: whether a registry can be reached and lets us in is known before the
+    /// compilers are done.
     #[must_use]
     pub fn new(session: &Session, prepared: &Arc<Prepared>) -> Self {
         let references = || prepared.references.iter().flatten();
         let registries: BTreeSet<&str> = references().map(|reference| reference.repository.registry.as_str()).collect();
+        let jobs = prepared.settings.push_jobs();
         let work = Work {
             session: session.clone(),
-            jobs: Semaphore::new(prepared.settings.push_jobs()),
+            jobs: registries.iter().map(|registry| ((*registry).to_owned(), Semaphore::new(jobs))).collect(),
             targets: prepared.references.iter().map(|references| Target::all(references)).collect(),
             one_registry: registries.len() == 1,
             prepared: prepared.clone(),
@@ -69,7 +72,14 @@ impl Push {
             error: Mutex::default(),
             failed: watch::Sender::new(false),
         };
-        Self { work: Arc::new(work), units: JoinSet::new() }
+        let mut push = Self { work: Arc::new(work), units: JoinSet::new() };
+        for (image, target) in push.work.everywhere() {
+            let work = push.work.clone();
+            push.units.spawn(async move {
+                work.unless_failed(work.look_at_tags(&work.targets[image][target])).await;
+            });
+        }
+        push
     }
 
     /// Starts to bring what the repositories of an image lack of one of its units.
@@ -81,10 +91,21 @@ impl Push {
                 let target = &work.targets[image][target];
                 let moving = async {
                     work.look_at_tags(target).await?;
-                    work.bring(target, unit, &made).await
+                    work.bring(target, unit, &made, Proof::Manifest).await
                 };
                 work.unless_failed(moving).await;
             });
+        }
+    }
+
+    /// Waits until something has failed, and says what; for ever when all goes well.
+    pub fn failure(&self) -> impl Future<Output = Error> + 'static {
+        let work = self.work.clone();
+        async move {
+            // The sender lives as long as we do.
+            let _ = work.failed.subscribe().wait_for(|failed| *failed).await;
+            work.prepared.client.keep_whereabouts();
+            work.failure().unwrap_or(Error::Thread)
         }
     }
 
@@ -98,8 +119,7 @@ impl Push {
         while let Some(joined) = self.units.join_next().await {
             ended = ended.and(joined.map_err(|_| Error::Thread));
         }
-        let failure = self.work.error.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let result = match failure {
+        let result = match self.work.failure() {
             Some(error) => Err(error),
             None => match ended {
                 Ok(()) => self.work.publish(bundles).await,
@@ -125,8 +145,20 @@ impl Work {
         }
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, Error> {
-        self.jobs.acquire().await.map_err(|_| Error::Thread)
+    /// Every repository of every image, by their positions.
+    fn everywhere(&self) -> Vec<(usize, usize)> {
+        let targets = |(image, targets): (usize, &Vec<Target>)| (0..targets.len()).map(move |target| (image, target));
+        self.targets.iter().enumerate().flat_map(targets).collect()
+    }
+
+    /// What failed, the first time that this is asked.
+    fn failure(&self) -> Option<Error> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn permit(&self, repository: &Repository) -> Result<SemaphorePermit<'_>, Error> {
+        let jobs = self.jobs.get(&repository.registry).ok_or(Error::Thread)?;
+        jobs.acquire().await.map_err(|_| Error::Thread)
     }
 }
 

@@ -43,6 +43,7 @@ mod push;
 mod push_bytes;
 mod push_cache;
 mod push_chunks;
+mod push_repairs;
 mod push_streams;
 mod readme;
 mod real_c_programs;

@@ -1,6 +1,6 @@
 //! What a push moves, byte by byte, and how often it asks: what changed and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
 
@@ -132,22 +132,29 @@ fn after_a_change_of_one_line_what_changed_goes_up_and_no_byte_more() {
 }
 
 #[test]
-fn where_nothing_changed_the_tags_are_looked_at_and_nothing_else() {
+fn where_nothing_changed_each_tag_and_each_platform_is_looked_at_once() {
     let registry = Registry::start(&Options::default());
     let proxy = Proxy::before(&registry);
-    let (project, home, platforms) = (project(), Home::new(), &PLATFORMS[..2]);
+    let (project, home, platforms) = (project(), Home::new(), PLATFORMS);
     let tag = |name: &str| format!("{}/app:{name}", proxy.host());
     let (one, two) = (tag("one"), tag("two"));
     push(&project, &home, platforms, &["-t", &one]);
+    let index = Source::Registry(one.clone()).raw();
+    let manifests = index["manifests"].as_array().expect("it is an index").iter();
+    let names = manifests.map(|entry| entry["digest"].as_str().expect("a descriptor has a digest"));
+    let expected: BTreeSet<String> =
+        names.chain(["one"]).map(|name| format!("HEAD /v2/app/manifests/{name}")).collect();
     proxy.take();
     push(&project, &home, platforms, &["-t", &one]);
-    assert_eq!(lines(&proxy.take()), ["GET /v2/", "HEAD /v2/app/manifests/one"]);
+    let requests = lines(&proxy.take());
+    assert_eq!(requests.len(), 1 + platforms.len(), "{requests:#?}");
+    assert_eq!(BTreeSet::from_iter(requests), expected);
     // A tag that does not point there yet is moved, by the bytes of the index alone.
     push(&project, &home, platforms, &["-t", &one, "-t", &two]);
     let mut requests = proxy.take();
     requests.sort_by_key(|request| request.method == "PUT");
-    assert_eq!(lines(&requests)[3..], ["PUT /v2/app/manifests/two"]);
-    assert_eq!(requests.len(), 4, "{requests:#?}");
+    assert_eq!(lines(&requests)[8..], ["PUT /v2/app/manifests/two"]);
+    assert_eq!(requests.len(), 9, "{requests:#?}");
 
     // The last tag was moved by somebody else, and a cache that knows nothing asks for each platform.
     push(
@@ -160,7 +167,7 @@ fn where_nothing_changed_the_tags_are_looked_at_and_nothing_else() {
     push(&project, &Home::new(), platforms, &["-t", &one, "-t", &two]);
     let requests = proxy.take();
     let count = |method: &str| requests.iter().filter(|request| request.method == method).count();
-    assert_eq!((count("HEAD"), count("PUT"), count("POST")), (4, 1, 0), "{requests:#?}");
+    assert_eq!((count("HEAD"), count("PUT"), count("POST")), (8, 1, 0), "{requests:#?}");
 }
 
 #[test]
@@ -188,6 +195,8 @@ fn a_second_repository_of_a_registry_is_given_everything_by_the_first() {
     proxy.fault(On::mount(), Fault::ForgetMount);
     let third = to("three");
     assert_eq!((uploads(&third), mounts(&third, "two")), (7, 0), "{third:#?}");
+    let begun = third.iter().filter(|request| request.method == "POST").count();
+    assert_eq!(begun, 7, "an upload was begun in vain: {third:#?}");
     proxy.heal();
     let fourth = to("four");
     assert_eq!((uploads(&fourth), mounts(&fourth, "three")), (0, 7), "{fourth:#?}");

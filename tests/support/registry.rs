@@ -31,6 +31,8 @@ pub struct Options<'options> {
     pub blobs: Option<&'options str>,
     /// whether only those are served who show a certificate of the same authority
     pub clients_known: bool,
+    /// whether manifests and blobs may be deleted
+    pub deletes: bool,
 }
 
 /// A running registry; it ends with the value.
@@ -120,7 +122,8 @@ impl Drop for Registry {
 
 fn configure(folder: &Path, options: &Options<'_>) -> String {
     let mut text = format!(
-        "version: 0.1\nlog:\n  accesslog:\n    disabled: false\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:0\n",
+        "version: 0.1\nlog:\n  accesslog:\n    disabled: false\nstorage:\n  delete:\n    enabled: {}\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:0\n",
+        options.deletes,
         folder.join("storage").display()
     );
     if let Some(certificate) = options.certificate {

@@ -16,15 +16,24 @@ use crate::run::publish::fetch;
 use crate::run::renew;
 use crate::run::transfer::{self, Transfer};
 
+/// What shows that the blobs of a unit are in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// the manifest that names them
+    Manifest,
+    /// each of them alone
+    Blobs,
+}
+
 impl Work {
     /// Sees to it that all blobs of a unit are in a repository.
-    pub(super) async fn bring(&self, target: &Target, unit: &Unit, made: &Image) -> Result<(), Error> {
+    pub(super) async fn bring(&self, target: &Target, unit: &Unit, made: &Image, proof: Proof) -> Result<(), Error> {
         let repository = &target.repository;
         let config = made.config_descriptor();
         self.session.store.put(&config.media_type, &made.config)?;
         let all: Vec<&Descriptor> = made.layers.iter().chain([&config]).collect();
-        // A manifest that is there proves that all its blobs are.
-        if self.has_manifest(repository, &made.descriptor().digest).await? {
+        // A manifest that is there proves that all its blobs are, unless the registry has just said otherwise.
+        if proof == Proof::Manifest && self.has_manifest(repository, &made.descriptor().digest).await? {
             for blob in &all {
                 self.session.moved.pushed(repository, blob, PushedHow::Existed);
             }
@@ -43,7 +52,7 @@ impl Work {
         if self.with_known(repository, |known| known.manifests.contains(digest)) {
             return Ok(true);
         }
-        let _permit = self.permit().await?;
+        let _permit = self.permit(repository).await?;
         let found = self.prepared.client.has_manifest(repository, digest).await;
         let found = found.map_err(|source| push_error(repository, source))?;
         if found {
@@ -68,7 +77,7 @@ impl Work {
             self.session.moved.pushed(repository, blob, PushedHow::Existed);
             return Ok(());
         }
-        let _permit = self.permit().await?;
+        let _permit = self.permit(repository).await?;
         let client = &self.prepared.client;
         let failed = |source| push_error(repository, source);
         let source = base.and_then(repository_of);

@@ -8,6 +8,7 @@ use crate::reference::Repository;
 use crate::registry;
 use crate::sink::Bundle;
 
+use super::blobs::Proof;
 use super::target::{Tag, Target};
 use super::{Work, push_error};
 use crate::run::error::Error;
@@ -45,9 +46,7 @@ impl Work {
                 moving.push(tag);
             }
         }
-        if moving.is_empty() {
-            return Ok(());
-        }
+        // Also with no tag to move: what the index names may be there no more.
         let repository = &target.repository;
         match self.put(bundle, repository, &moving).await {
             // Something vanished between our look and now, or what proved it to be there did not.
@@ -94,16 +93,17 @@ impl Work {
 
     async fn put_document(&self, repository: &Repository, document: &Document<'_>) -> Result<(), registry::Error> {
         // The semaphore is never closed.
-        let _permit = self.jobs.acquire().await.ok();
+        let _permit = self.permit(repository).await.ok();
         let Document { reference, media_type, bytes } = document;
         self.prepared.client.push_manifest(repository, reference, media_type, bytes).await
     }
 
-    /// Forgets what is known of a repository, and brings what it turns out to lack.
+    /// Forgets what is known of a repository, and brings what it turns out to lack; a manifest that it still has proves
+    /// nothing now.
     async fn check_again(&self, image: usize, bundle: &Bundle, target: &Target) -> Result<(), Error> {
         self.with_known(&target.repository, |known| *known = super::Known::default());
         let units = &self.prepared.plan.images[image].units;
-        let all = units.iter().zip(&bundle.images).map(|(unit, made)| self.bring(target, unit, made));
+        let all = units.iter().zip(&bundle.images).map(|(unit, made)| self.bring(target, unit, made, Proof::Blobs));
         try_join_all(all).await.map(drop)
     }
 }

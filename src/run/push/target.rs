@@ -14,7 +14,7 @@ use super::{Work, push_error};
 use crate::run::error::Error;
 
 /// How long what a tag was seen to point to counts as what it points to.
-const FRESH: Duration = Duration::from_secs(10);
+const FRESH: Duration = Duration::from_secs(30);
 
 /// A repository that an image goes to.
 pub(super) struct Target {
@@ -68,14 +68,13 @@ struct Parts {
 }
 
 impl Known {
-    /// Takes in that a manifest or an index is there, which a registry accepts only when all that it names is there: all
-    /// of that which the store can tell.
+    /// Takes in that a manifest or an index is there, which a registry accepts only when all that it names is there: the
+    /// blobs of that, as far as the store can tell. Manifests that an index names are not taken for granted: they can be
+    /// deleted one by one, and then nothing but our asking for them would ever bring them back.
     fn add(&mut self, store: &Store, top: &Digest) -> Result<(), StoreError> {
+        self.manifests.insert(*top);
         let mut pending = vec![*top];
         while let Some(digest) = pending.pop() {
-            if !self.manifests.insert(digest) {
-                continue;
-            }
             let Some(bytes) = store.read(&digest)? else { continue };
             let Ok(parts) = serde_json::from_slice::<Parts>(&bytes) else { continue };
             pending.extend(parts.manifests.iter().map(|manifest| manifest.digest));
@@ -112,7 +111,7 @@ impl Work {
     }
 
     async fn look(&self, tag: &Tag) -> Result<Seen, Error> {
-        let _permit = self.permit().await?;
+        let _permit = self.permit(&tag.reference.repository).await?;
         let digest = self.prepared.client.digest_of_tag(&tag.reference).await;
         let digest = digest.map_err(|source| push_error(&tag.reference.repository, source))?;
         Ok(Seen { digest, at: Instant::now() })
@@ -134,7 +133,7 @@ mod tests {
     use crate::blob::MEDIA_TYPE_INDEX;
 
     #[test]
-    fn an_index_that_is_there_proves_what_it_names() {
+    fn an_index_that_is_there_proves_the_blobs_and_not_the_manifests() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let of = |text: &str| Descriptor::of("text/plain", text.as_bytes());
@@ -144,7 +143,7 @@ mod tests {
         let index = put(serde_json::json!({"manifests": [manifest, elsewhere]}));
         let mut known = Known::default();
         known.add(&store, &index.digest).unwrap();
-        assert_eq!(known.manifests, BTreeSet::from([index.digest, manifest.digest, elsewhere.digest]));
+        assert_eq!(known.manifests, BTreeSet::from([index.digest]));
         assert_eq!(known.blobs, BTreeSet::from([config.digest, layer.digest]));
         // What cannot be read says nothing but that it is there itself.
         let mut known = Known::default();
