@@ -131,6 +131,9 @@ impl Hint for Error {
                 "check the user name and the password; many registries want an access token in place of the password"
                     .to_owned(),
             ],
+            Self::NotKept { action, .. } => {
+                vec![format!("see whether it is a registry that answers: curl -iL {}/v2/", action.repository.api_host())]
+            }
             Self::PartRefused { .. } => {
                 vec!["a proxy before the registry may limit the size of requests: raise its limit to 1 MB or more".to_owned()]
             }

@@ -353,6 +353,14 @@ pub enum Error {
         /// what the registry says
         actual: String,
     },
+    /// What was taken is not there afterwards: it may be no registry that answers.
+    #[error("{action} failed: the registry answered {status} and did not keep it")]
+    NotKept {
+        /// what was being done
+        action: Box<Action>,
+        /// the HTTP status
+        status: reqwest::StatusCode,
+    },
     /// A manifest that was packed on the way, against what was asked for.
     #[error("{action} failed: the registry sent it packed as `{encoding}`, which was not asked for")]
     Encoded {
