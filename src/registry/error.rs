@@ -59,6 +59,8 @@ pub enum Error {
         registry: String,
         /// scheme, host and port
         proxy: String,
+        /// which variable names it for such registries
+        variable: &'static str,
     },
     /// Nobody may be asked.
     #[error("the registry `{registry}` is not asked: this is a run with `--offline`")]
@@ -86,6 +88,8 @@ pub enum Error {
     Unreachable {
         /// the registry
         registry: String,
+        /// which variable could name a proxy to it; none for this machine
+        variable: Option<&'static str>,
         /// why not
         #[source]
         source: reqwest::Error,
@@ -230,6 +234,8 @@ pub enum Error {
         wait: Option<Duration>,
         /// true when no login was known for the registry
         anonymous: bool,
+        /// true when the token was to be for reading alone
+        reads: bool,
     },
     /// A login that is being tried is wrong.
     #[error(

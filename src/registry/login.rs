@@ -16,7 +16,7 @@ use super::transport::{READ_TIMEOUT, connect_error};
 use super::{Client, answer, retry};
 use crate::reference::{Namespace, Repository};
 
-pub use error::LoginError;
+pub use error::{AtRegistry, LoginError};
 
 /// What a registry says of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,6 +47,11 @@ impl Scopes {
         Self(BTreeSet::from([format!("repository:{}:pull,push", repository.path)]))
     }
 
+    /// True when they are for reading and nothing else.
+    fn read_alone(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|scope| scope.ends_with(":pull"))
+    }
+
     /// These, and reading `source`: what a mount takes.
     pub(super) fn and_pull(mut self, source: &Repository) -> Self {
         self.0.extend(Self::pull(source).0);
@@ -204,6 +209,7 @@ impl Inner {
             target: &target,
             url: &url,
             anonymous: credential.is_none(),
+            reads: request.scopes.read_alone(),
             secrets: shown.secrets(),
         };
         match credential {
@@ -237,6 +243,8 @@ struct Realm<'realm> {
     target: &'realm Target,
     url: &'realm Url,
     anonymous: bool,
+    /// true when the token is to be for reading alone
+    reads: bool,
     /// what it is told and must not be shown when it says it
     secrets: Vec<String>,
 }
@@ -258,7 +266,15 @@ impl Realm<'_> {
         if !response.status().is_success() {
             let (status, wait) = (response.status(), answer::wait_asked(&response));
             let said = answer::said(response, &self.secrets).await;
-            return Err(Error::Token { registry, realm, status, said, wait, anonymous: self.anonymous });
+            return Err(Error::Token {
+                registry,
+                realm,
+                status,
+                said,
+                wait,
+                anonymous: self.anonymous,
+                reads: self.reads,
+            });
         }
         let body = read_answer(response).await.map_err(broken)?;
         body.and_then(|body| read_token(&body, asked)).ok_or(Error::NoToken { registry, realm })
