@@ -10,7 +10,7 @@ use crate::cli::Login;
 use crate::exit::Exit;
 use crate::invocation::quote;
 use crate::reference::{DOCKER_HUB, Namespace};
-use crate::registry::{Kept, LoginError, Secret, Tried};
+use crate::registry::{AtRegistry, Kept, LoginError, Secret, Tried};
 use crate::run::error::Error;
 use crate::run::event::{Event, Watch as _};
 use crate::run::interrupt::until_interrupted;
@@ -72,7 +72,8 @@ async fn attempt(ui: &Ui, session: &Session, namespace: &Namespace, arguments: &
     let (user, password) = ask(ui, arguments).await?;
     let client = registries::without_project(session, arguments.insecure_registry.clone())?;
     let tried = client.try_login(namespace, &user, &password).await;
-    if tried.map_err(|error| LoginError::Registry(Box::new(error)))? == Tried::NotAsked {
+    let at = |error| AtRegistry { error: Box::new(error), file: registries::file_of_user(session) };
+    if tried.map_err(|error| LoginError::Registry(at(error)))? == Tried::NotAsked {
         let note = format!("`{}` asks nobody for a login, so this one could not be tried", namespace.registry);
         ui.event(Event::Note(note));
     }

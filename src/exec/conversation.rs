@@ -11,6 +11,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use super::{Finished, command};
 use crate::invocation::Invocation;
 
+/// How long the pipes of a program that ended may stay open.
+const AFTERMATH: Duration = Duration::from_millis(200);
+
 /// Why there was no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ConversationError {
@@ -58,10 +61,26 @@ pub async fn converse(
         Ok(())
     };
     let conversation = async {
-        let said = tokio::try_join!(tell, read(stdout, longest), read(stderr, longest));
-        let ((), stdout, stderr) = said?;
-        let status = child.wait().await.map_err(ConversationError::Broken)?;
-        Ok(Finished { status, stdout, stderr })
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let status = {
+            let talk =
+                async { tokio::try_join!(tell, read(stdout, longest, &mut out), read(stderr, longest, &mut err)) };
+            tokio::pin!(talk);
+            tokio::select! {
+                said = &mut talk => {
+                    said?;
+                    child.wait().await
+                }
+                status = child.wait() => {
+                    // What it left running may hold its pipes for ever, and has nothing to add.
+                    if let Ok(said) = tokio::time::timeout(AFTERMATH, &mut talk).await {
+                        said?;
+                    }
+                    status
+                }
+            }
+        };
+        Ok(Finished { status: status.map_err(ConversationError::Broken)?, stdout: out, stderr: err })
     };
     let over = tokio::time::timeout(patience, conversation).await;
     let result = over.unwrap_or(Err(ConversationError::Slow { after: patience }));
@@ -72,13 +91,19 @@ pub async fn converse(
     result
 }
 
-async fn read(pipe: Option<impl AsyncRead + Unpin>, longest: usize) -> Result<Vec<u8>, ConversationError> {
-    let mut bytes = Vec::new();
-    if let Some(pipe) = pipe {
-        let most = longest as u64 + 1;
-        pipe.take(most).read_to_end(&mut bytes).await.map_err(ConversationError::Broken)?;
+/// Reads to the end; what came is in `bytes` also when nobody waits for the end.
+async fn read(
+    pipe: Option<impl AsyncRead + Unpin>,
+    longest: usize,
+    bytes: &mut Vec<u8>,
+) -> Result<(), ConversationError> {
+    let Some(mut pipe) = pipe else { return Ok(()) };
+    while pipe.read_buf(bytes).await.map_err(ConversationError::Broken)? > 0 {
+        if bytes.len() > longest {
+            return Err(ConversationError::Long { limit: longest });
+        }
     }
-    if bytes.len() > longest { Err(ConversationError::Long { limit: longest }) } else { Ok(bytes) }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -100,6 +125,11 @@ mod tests {
         // More than a pipe holds, to one that does not listen.
         let deaf = ask("exec <&-; echo no", &vec![b'x'; 1 << 20]).await.unwrap();
         assert_eq!(deaf.stdout, b"no\n");
+        // One that leaves somebody behind who holds its pipes.
+        let begin = Instant::now();
+        let left = ask("sleep 20 & echo yes; echo oops >&2", b"").await.unwrap();
+        assert_eq!((left.stdout.as_slice(), left.stderr.as_slice()), (&b"yes\n"[..], &b"oops\n"[..]));
+        assert!(begin.elapsed() < Duration::from_secs(10));
     }
 
     #[tokio::test]

@@ -14,10 +14,20 @@ const LONGEST_LINE: usize = 300;
 /// How long the body of a refusal is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What a refusal says; `None` when it says nothing that a person could use.
-pub(super) async fn said(response: Response) -> Option<String> {
+/// What stands for the words of a server that repeats our login.
+const BLANKED: &str = "its words hold the login, and are not shown";
+
+/// What a refusal says; `None` when it says nothing that a person could use. Words that hold one of `secrets`, which is
+/// what the server was told, are not passed on.
+pub(super) async fn said(response: Response, secrets: &[String]) -> Option<String> {
     let body = tokio::time::timeout(PATIENCE, beginning(response)).await.ok()?;
-    explain(&body)
+    explain(&body).map(|words| without_secrets(&words, secrets))
+}
+
+/// One printable line of those words, unless they hold a secret: looked for before they are cut.
+fn without_secrets(words: &str, secrets: &[String]) -> String {
+    let told = secrets.iter().any(|secret| !secret.is_empty() && words.contains(secret));
+    if told { BLANKED.to_owned() } else { printable(words) }
 }
 
 async fn beginning(mut response: Response) -> Vec<u8> {
@@ -39,17 +49,17 @@ fn explain(body: &[u8]) -> Option<String> {
         let text = String::from_utf8_lossy(body);
         let text = text.trim();
         let shown = !text.is_empty() && !text.starts_with('<');
-        return shown.then(|| printable(text.lines().next().unwrap_or_default()));
+        return shown.then(|| text.lines().next().unwrap_or_default().to_owned());
     };
     if let Some(errors) = json.get("errors").and_then(Value::as_array) {
         let lines: Vec<String> = errors.iter().filter_map(explain_one).collect();
-        return (!lines.is_empty()).then(|| printable(&lines.join("; ")));
+        return (!lines.is_empty()).then(|| lines.join("; "));
     }
     ["error_description", "details", "message", "error"]
         .iter()
         .find_map(|key| json.get(key).and_then(Value::as_str))
         .filter(|text| !text.is_empty())
-        .map(printable)
+        .map(str::to_owned)
 }
 
 fn explain_one(error: &Value) -> Option<String> {
@@ -92,7 +102,23 @@ mod tests {
             ("a\u{1b}[2Jb", Some("a [2Jb")),
             (&long, Some(&*format!("{}...", "x".repeat(300)))),
         ] {
-            assert_eq!(explain(body.as_bytes()).as_deref(), expected, "{body}");
+            let line = explain(body.as_bytes()).map(|words| without_secrets(&words, &[]));
+            assert_eq!(line.as_deref(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn words_with_a_secret_are_not_passed_on() {
+        let late = format!("{} hunter2", "x".repeat(400));
+        for (words, secrets, shown) in [
+            ("bad login me:hunter2", &["hunter2"][..], false),
+            (&late, &["hunter2"], false),
+            ("bad header Basic bWU6aHVudGVyMg==", &["hunter2", "bWU6aHVudGVyMg=="], false),
+            ("bad login", &["hunter2"], true),
+            ("bad login", &[""], true),
+        ] {
+            let secrets: Vec<String> = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+            assert_eq!(without_secrets(words, &secrets) == words, shown, "{words}");
         }
     }
 }

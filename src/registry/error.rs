@@ -59,6 +59,8 @@ pub enum Error {
         registry: String,
         /// scheme, host and port
         proxy: String,
+        /// which variable names it for such registries
+        variable: &'static str,
     },
     /// Nobody may be asked.
     #[error("the registry `{registry}` is not asked: this is a run with `--offline`")]
@@ -86,6 +88,8 @@ pub enum Error {
     Unreachable {
         /// the registry
         registry: String,
+        /// which variable could name a proxy to it; none for this machine
+        variable: Option<&'static str>,
         /// why not
         #[source]
         source: reqwest::Error,
@@ -230,6 +234,8 @@ pub enum Error {
         wait: Option<Duration>,
         /// true when no login was known for the registry
         anonymous: bool,
+        /// true when the token was to be for reading alone
+        reads: bool,
     },
     /// A login that is being tried is wrong.
     #[error(
@@ -352,6 +358,14 @@ pub enum Error {
         expected: Digest,
         /// what the registry says
         actual: String,
+    },
+    /// What was taken is not there afterwards: it may be no registry that answers.
+    #[error("{action} failed: the registry answered {status} and did not keep it")]
+    NotKept {
+        /// what was being done
+        action: Box<Action>,
+        /// the HTTP status
+        status: reqwest::StatusCode,
     },
     /// A manifest that was packed on the way, against what was asked for.
     #[error("{action} failed: the registry sent it packed as `{encoding}`, which was not asked for")]

@@ -98,8 +98,7 @@ impl Helper<'_> {
         if finished.status.success() {
             return Ok(Some(finished.stdout));
         }
-        let said = words(&finished);
-        if said.contains(NOT_FOUND) { Ok(None) } else { Err(self.failed(verb, server, &said)) }
+        if knows_nothing(&finished) { Ok(None) } else { Err(self.failed(verb, server, &words(&finished))) }
     }
 
     /// False for a program that is not installed; one whose interpreter is not fails in the same way.
@@ -123,12 +122,14 @@ impl Helper<'_> {
     }
 }
 
+/// True when a helper that failed says, wherever among its words, that it has no such login.
+fn knows_nothing(finished: &Finished) -> bool {
+    [&finished.stdout, &finished.stderr].iter().any(|said| String::from_utf8_lossy(said).contains(NOT_FOUND))
+}
+
 /// What a helper that failed said, in one line without a secret.
 fn words(finished: &Finished) -> String {
     let (stdout, stderr) = (String::from_utf8_lossy(&finished.stdout), String::from_utf8_lossy(&finished.stderr));
-    if let Some(text) = [&stdout, &stderr].into_iter().find(|text| text.contains(NOT_FOUND)) {
-        return answer::printable(text);
-    }
     // A helper that prints a login and fails all the same must not have it printed again.
     let said = [&stderr, &stdout].into_iter().map(|text| text.trim()).find(|text| !text.is_empty());
     let said = said.filter(|text| !text.to_ascii_lowercase().contains("secret\"")).and_then(|text| text.lines().next());
@@ -150,11 +151,20 @@ mod tests {
             ("", "", "it ended with exit code 1 and said nothing"),
             (r#"{"Username":"me","Secret":"hidden"}"#, "", "it ended with exit code 1 and said nothing"),
             ("", r#"failed: {"ServerURL":"r","secret":"hidden"}"#, "it ended with exit code 1 and said nothing"),
-            ("credentials not found in native keychain\n", "Error", "credentials not found in native keychain"),
         ] {
             let (stdout, stderr) = (stdout.as_bytes().to_vec(), stderr.as_bytes().to_vec());
             let finished = Finished { status: ExitStatus::from_raw(0x100), stdout, stderr };
             assert_eq!(words(&finished), expected);
+            assert!(!knows_nothing(&finished), "{expected}");
+        }
+    }
+
+    #[test]
+    fn a_helper_may_say_much_before_it_says_that_it_knows_nothing() {
+        let late = format!("{}credentials not found in native keychain\n", "debug: opening the vault\n".repeat(30));
+        for (stdout, stderr) in [("credentials not found in native keychain\n", "Error"), ("", &*late)] {
+            let (stdout, stderr) = (stdout.as_bytes().to_vec(), stderr.as_bytes().to_vec());
+            assert!(knows_nothing(&Finished { status: ExitStatus::from_raw(0x100), stdout, stderr }));
         }
     }
 }

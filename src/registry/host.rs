@@ -206,7 +206,8 @@ impl Host {
     fn check_status(&self, transport: &Transport, line: &Line, response: &Response) -> Result<(), Error> {
         let status = response.status();
         if let Some(proxy) = transport.proxy_of(&line.root).filter(|_| status.as_u16() == 407) {
-            return Err(Error::ProxyLogin { registry: self.registry.clone(), proxy });
+            let variable = if line.scheme == Scheme::Http { "HTTP_PROXY" } else { "HTTPS_PROXY" };
+            return Err(Error::ProxyLogin { registry: self.registry.clone(), proxy, variable });
         }
         if !retry::is_transient(status.as_u16()) {
             return Ok(());

@@ -16,7 +16,7 @@ use super::transport::{READ_TIMEOUT, connect_error};
 use super::{Client, answer, retry};
 use crate::reference::{Namespace, Repository};
 
-pub use error::LoginError;
+pub use error::{AtRegistry, LoginError};
 
 /// What a registry says of a login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Client {
         if retry::is_transient(status.as_u16()) {
             return Err(Error::Busy { registry: registry.clone(), status, wait: answer::wait_asked(&response) });
         }
-        let said = answer::said(response).await;
+        let said = answer::said(response, &authorization.secrets()).await;
         Err(Error::LoginRefused { registry: registry.clone(), user: user.to_owned(), realm: None, status, said })
     }
 }

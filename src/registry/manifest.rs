@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::CONTENT_ENCODING;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Method, Response, StatusCode};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -65,8 +65,8 @@ impl Client {
     pub async fn has_manifest(&self, repository: &Repository, digest: &Digest) -> Result<bool, Error> {
         let action = Action::new(Verb::CheckManifest, repository, digest);
         let scopes = Scopes::push(repository);
-        let path = format!("manifests/{digest}");
-        Ok(self.inner.look(&action, &scopes, &path).await?.is_some())
+        let answer = self.inner.look(&action, &scopes, &format!("manifests/{digest}")).await?;
+        Ok(answer.is_some_and(|answer| shows(&answer, digest, None)))
     }
 
     /// The digest that a tag of a destination has; `None` when there is no such tag, or the registry does not tell.
@@ -83,7 +83,8 @@ impl Client {
     /// Pushes `bytes` under a tag or a digest.
     ///
     /// # Errors
-    /// When the registry does not take them, or says that it took something else.
+    /// When the registry does not take them, says that it took something else, or neither answers as it should nor has
+    /// them afterwards.
     pub async fn push_manifest(
         &self,
         repository: &Repository,
@@ -101,8 +102,44 @@ impl Client {
             self.inner.send(&host, &call).await?.expect(&action, &taken).await
         };
         let answer = retry::run(&self.inner.policy, put).await?;
-        check_stored(&action, &answer, &Digest::of(bytes))
+        let digest = Digest::of(bytes);
+        check_stored(&action, &answer, &digest)?;
+        let status = answer.response.status();
+        if status == StatusCode::CREATED || answer.header(CONTENT_DIGEST).is_some() {
+            return Ok(());
+        }
+        // Any web server says `200 OK`.
+        let check = action.but(Verb::CheckManifest);
+        let kept = self.inner.look(&check, &scopes, &format!("manifests/{reference}")).await?;
+        if kept.is_some_and(|kept| shows(&kept, &digest, Some(bytes.len() as u64))) {
+            return Ok(());
+        }
+        Err(Error::NotKept { action: Box::new(action), status })
     }
+}
+
+/// True when the answer to a HEAD is that of a registry which has the manifest: by its digest, or, where that is left
+/// out, by what it is and by how long it is.
+fn shows(answer: &Answer, digest: &Digest, size: Option<u64>) -> bool {
+    let length = answer.header(CONTENT_LENGTH.as_str()).and_then(|length| length.trim().parse().ok());
+    is_shown(answer.header(CONTENT_DIGEST), answer.header(CONTENT_TYPE.as_str()), length, digest, size)
+}
+
+fn is_shown(
+    announced: Option<&str>,
+    media_type: Option<&str>,
+    length: Option<u64>,
+    digest: &Digest,
+    size: Option<u64>,
+) -> bool {
+    // A digest of another algorithm says nothing.
+    if let Some(announced) = announced.filter(|announced| announced.starts_with("sha256:")) {
+        return announced == digest.to_string();
+    }
+    let kinds = [MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST];
+    let kind = media_type.and_then(|media_type| media_type.split(';').next()).map(str::trim);
+    let fits = |length: u64| size.map_or((1..=LONGEST_MANIFEST).contains(&length), |size| size == length);
+    kind.is_some_and(|kind| kinds.contains(&kind)) && length.is_some_and(fits)
 }
 
 /// Holds a registry to what it says it stored, if it says so.
@@ -297,6 +334,29 @@ fn media_type(bytes: &[u8]) -> Result<&'static str, &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_registry_shows_that_it_has_a_manifest() {
+        let digest = Digest::of(b"{}");
+        let (same, other) = (digest.to_string(), Digest::of(b"").to_string());
+        let kind = Some(MEDIA_TYPE_INDEX);
+        for (announced, media_type, length, size, expected) in [
+            (Some(&*same), None, None, None, true),
+            (Some(&*other), kind, Some(2), Some(2), false),
+            (Some("sha512:00"), kind, Some(2), Some(2), true),
+            (None, kind, Some(2), None, true),
+            (None, kind, Some(3), Some(2), false),
+            (None, kind, Some(0), None, false),
+            (None, kind, Some(LONGEST_MANIFEST + 1), None, false),
+            (None, kind, None, None, false),
+            (None, Some("application/vnd.oci.image.index.v1+json; charset=utf-8"), Some(2), Some(2), true),
+            (None, Some("text/html"), Some(2), Some(2), false),
+            (None, None, Some(2), Some(2), false),
+        ] {
+            let found = is_shown(announced, media_type, length, &digest, size);
+            assert_eq!(found, expected, "{announced:?} {media_type:?} {length:?} {size:?}");
+        }
+    }
 
     #[test]
     fn a_manifest_says_itself_what_it_is() {

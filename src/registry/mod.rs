@@ -55,7 +55,7 @@ use transport::Transport;
 pub use action::{Action, Verb};
 pub use credentials::{CredentialEnvironment, CredentialError, Secret};
 pub use error::Error;
-pub use login::{Forgotten, Kept, LoginError, Tried};
+pub use login::{AtRegistry, Forgotten, Kept, LoginError, Tried};
 pub use manifest::LONGEST_MANIFEST;
 pub use note::Notes;
 pub use patience::Patience;

@@ -15,38 +15,39 @@ const SMALLEST: u64 = 64 * 1024;
 #[derive(Default)]
 pub(super) struct PartSizes(Mutex<BTreeMap<String, PartSize>>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 struct PartSize {
-    size: u64,
+    /// `None` as long as nothing was refused
+    size: Option<u64>,
+    /// of a part that is not the last
     least: u64,
 }
 
 impl PartSizes {
     /// The size of a part in bytes; `None` where blobs go up whole.
     pub(super) fn of(&self, registry: &str) -> Option<u64> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(registry).map(|part| part.size)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(registry).and_then(|part| part.size)
     }
 
-    /// The registry wants parts of at least that size.
-    pub(super) fn asked_for(&self, registry: &str, least: u64) {
+    /// Parts are to have at least that size, if there are to be parts: it is no wish for them.
+    pub(super) fn at_least(&self, registry: &str, least: u64) {
         let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let part = sizes.entry(registry.to_owned()).or_insert(PartSize { size: USUAL, least });
+        let part = sizes.entry(registry.to_owned()).or_default();
         part.least = part.least.max(least);
-        part.size = part.size.max(part.least);
+        part.size = part.size.map(|size| size.max(part.least));
     }
 
     /// The registry did not take so many bytes at once; false when there is nothing smaller to try.
     pub(super) fn refused(&self, registry: &str, bytes: u64) -> bool {
         let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = sizes.get(registry).copied();
-        let least = known.map_or(0, |part| part.least).max(SMALLEST);
+        let part = sizes.entry(registry.to_owned()).or_default();
+        let least = part.least.max(SMALLEST);
         if bytes <= least {
             return false;
         }
         let half = bytes.div_ceil(2).min(USUAL).max(least);
         // Another upload may have found out more meanwhile.
-        let size = known.map_or(half, |part| part.size.min(half));
-        sizes.insert(registry.to_owned(), PartSize { size, least: known.map_or(0, |part| part.least) });
+        part.size = Some(part.size.map_or(half, |size| size.min(half)));
         true
     }
 }
@@ -70,14 +71,17 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_gets_parts_of_the_size_that_it_asks_for() {
+    fn parts_are_no_smaller_than_they_may_be() {
         let sizes = PartSizes::default();
-        sizes.asked_for("a", 100 << 20);
+        sizes.at_least("a", 100 << 20);
+        assert_eq!(sizes.of("a"), None, "whole, until that is refused");
+        assert!(sizes.refused("a", 1 << 30));
         assert_eq!(sizes.of("a"), Some(100 << 20));
         assert!(!sizes.refused("a", 100 << 20), "it cannot have both");
-        sizes.asked_for("b", 1);
-        assert_eq!(sizes.of("b"), Some(USUAL));
-        assert!(sizes.refused("b", USUAL));
-        assert_eq!(sizes.of("b"), Some(USUAL / 2));
+        assert!(sizes.refused("b", 1 << 20));
+        sizes.at_least("b", 1);
+        assert_eq!(sizes.of("b"), Some(1 << 19));
+        sizes.at_least("b", 1 << 20);
+        assert_eq!(sizes.of("b"), Some(1 << 20));
     }
 }

@@ -11,11 +11,12 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::watch;
 use url::Url;
 
+use super::action::Verb;
 use super::body::{BlobBody, Body, file_chunks, stored_chunks, unreadable};
 use super::error::Error;
 use super::request::{Answer, Call};
 use super::retry::{self, Failures};
-use super::upload::{DIGESTION, OCTETS, STANDSTILL, Supply, Upload};
+use super::upload::{OCTETS, STANDSTILL, Supply, Upload};
 
 impl Upload<'_> {
     /// Sends the blob in parts to an upload that was just begun. They come from a file, from another
@@ -31,17 +32,25 @@ impl Upload<'_> {
         let size = self.descriptor.size;
         let mut failures = Failures::new();
         let mut position = 0;
+        let mut misplaced = false;
         while position < size {
             let length = inner.part_sizes.of(registry).unwrap_or(size).min(size - position);
             match self.patch(&path, &location, position..position + length, progress).await {
                 Ok((next, reached)) if reached > position => {
                     failures.gained();
+                    misplaced = false;
                     (location, position) = (next, reached);
                     continue;
                 }
                 // Whatever it counts, it is not our bytes.
                 Ok(_) => return Err(self.lost(StatusCode::ACCEPTED)),
                 Err(error @ Error::Forgotten { .. }) => return Err(error),
+                // What it has is not what it said; once it is asked what that is.
+                Err(error) if error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE.as_u16()) => {
+                    if std::mem::replace(&mut misplaced, true) {
+                        return Err(self.lost(StatusCode::RANGE_NOT_SATISFIABLE));
+                    }
+                }
                 Err(error) if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE.as_u16()) => {
                     if !inner.part_sizes.refused(registry, length) {
                         return Err(Error::PartRefused { action: Box::new(self.action.clone()), length });
@@ -123,12 +132,31 @@ impl Upload<'_> {
         }
     }
 
-    /// Says that the blob is complete.
+    /// Says that the blob is complete, again after a failure that passes: all parts are there.
     async fn finish(&self, location: Url) -> Result<(), Error> {
+        let inner = &self.client.inner;
+        let mut failures = Failures::new();
+        loop {
+            match self.finish_once(location.clone()).await {
+                Err(error) if error.status() == Some(StatusCode::RANGE_NOT_SATISFIABLE.as_u16()) => {
+                    return Err(self.lost(StatusCode::RANGE_NOT_SATISFIABLE));
+                }
+                Err(error) if !matches!(error, Error::Forgotten { .. }) => failures.wait(&inner.policy, error).await?,
+                finished => return finished,
+            }
+            // The answer may have been lost on its way, and the blob not.
+            if inner.has_blob(&self.action.but(Verb::CheckBlob), &self.scopes, self.descriptor).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn finish_once(&self, location: Url) -> Result<(), Error> {
         let call = Call::new(&self.action, Method::PUT, self.finishing(location), &self.scopes).unhurried();
         let sending = self.client.inner.send(self.host, &call);
-        let stalled = |_| Error::Stalled { action: Box::new(self.action.clone()), after: DIGESTION };
-        let answer = tokio::time::timeout(DIGESTION, sending).await.map_err(stalled)??;
+        let after = Self::digestion(self.descriptor.size);
+        let stalled = |_| Error::Stalled { action: Box::new(self.action.clone()), after };
+        let answer = tokio::time::timeout(after, sending).await.map_err(stalled)??;
         self.finished(answer).await
     }
 

@@ -39,6 +39,8 @@ pub(super) struct Answer {
     pub(super) url: Url,
     /// true when that is the registry itself
     pub(super) own: bool,
+    /// what the registry was told and must not be shown when it says it
+    secrets: Vec<String>,
 }
 
 impl<'call> Call<'call> {
@@ -87,7 +89,7 @@ impl Answer {
     /// The error that this answer is.
     pub(super) async fn into_error(self, action: &Action) -> Error {
         let (status, wait) = (self.response.status(), answer::wait_asked(&self.response));
-        let said = answer::said(self.response).await;
+        let said = answer::said(self.response, &self.secrets).await;
         Error::Status { action: Box::new(action.clone()), status, said, wait, anonymous: self.anonymous }
     }
 
@@ -175,7 +177,10 @@ impl Inner {
             let response = self.send_once(host, call, &target, kind, &url, authorization).await?;
             let next = next_url(&response, &url);
             match next {
-                None => return Ok(Answer { response, anonymous: false, url, own: target.own }),
+                None => {
+                    let secrets = authorization.secrets();
+                    return Ok(Answer { response, anonymous: false, url, own: target.own, secrets });
+                }
                 Some(next) => {
                     let next = next.map_err(|shown| Error::Forbidden {
                         registry: host.registry.clone(),

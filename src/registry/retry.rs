@@ -31,17 +31,22 @@ pub(super) struct Failures {
     all: u32,
     /// Those since something was gained.
     in_a_row: u32,
+    /// How often an upload stood still: that alone takes minutes each time.
+    stalls: u32,
     waited: Duration,
 }
 
+/// How many attempts at an upload may stand still, without anything gained between them.
+const MOST_STALLS: u32 = 2;
+
 impl Failures {
     pub(super) fn new() -> Self {
-        Self { start: Instant::now(), all: 0, in_a_row: 0, waited: Duration::ZERO }
+        Self { start: Instant::now(), all: 0, in_a_row: 0, stalls: 0, waited: Duration::ZERO }
     }
 
     /// Something was gained: what fails now counts as the first failure. The budget of waits stays spent.
     pub(super) fn gained(&mut self) {
-        self.in_a_row = 0;
+        (self.in_a_row, self.stalls) = (0, 0);
     }
 
     /// Waits until it is time to try again.
@@ -54,7 +59,9 @@ impl Failures {
         }
         self.all += 1;
         self.in_a_row += 1;
-        let Some(wait) = policy.next_wait(self.in_a_row, self.waited, error.retry_after()) else {
+        self.stalls += u32::from(error.is_stalled_upload());
+        let wait = policy.next_wait(self.in_a_row, self.waited, error.retry_after());
+        let Some(wait) = wait.filter(|_| self.stalls < MOST_STALLS) else {
             return Err(match self.all {
                 1 => error,
                 attempts => Error::GaveUp { attempts, elapsed: self.start.elapsed(), source: Box::new(error) },

@@ -47,6 +47,11 @@ impl Scopes {
         Self(BTreeSet::from([format!("repository:{}:pull,push", repository.path)]))
     }
 
+    /// True when they are for reading and nothing else.
+    fn read_alone(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|scope| scope.ends_with(":pull"))
+    }
+
     /// These, and reading `source`: what a mount takes.
     pub(super) fn and_pull(mut self, source: &Repository) -> Self {
         self.0.extend(Self::pull(source).0);
@@ -73,6 +78,18 @@ impl Authorization {
         let mut value = HeaderValue::try_from(text).ok()?;
         value.set_sensitive(true);
         Some(value)
+    }
+
+    /// What whoever is shown it could repeat: the secret itself, as a URL writes it, and as the header has it.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let (secret, pair) = match self {
+            Self::None => return Vec::new(),
+            Self::Basic { user, password } => (password, Some(basic(user, password))),
+            Self::Bearer(token) => (token, None),
+        };
+        let pair = pair.and_then(|pair| pair.strip_prefix("Basic ").map(str::to_owned));
+        let in_a_url = url::form_urlencoded::byte_serialize(secret.reveal().as_bytes()).collect();
+        [secret.reveal().to_owned(), in_a_url].into_iter().chain(pair).collect()
     }
 }
 
@@ -177,8 +194,24 @@ impl Inner {
     ) -> Result<Token, Error> {
         let url = request.url(host)?;
         let target = admit(&self.transport, host, line, TargetKind::Realm, None, &url).await?;
-        let realm =
-            Realm { transport: &self.transport, host, target: &target, url: &url, anonymous: credential.is_none() };
+        let shown = match credential {
+            Some(Credential::Password { user, password }) => {
+                Authorization::Basic { user: user.clone(), password: password.clone() }
+            }
+            Some(Credential::Identity(identity)) => {
+                Authorization::Basic { user: String::new(), password: identity.clone() }
+            }
+            Some(Credential::Token(_)) | None => Authorization::None,
+        };
+        let realm = Realm {
+            transport: &self.transport,
+            host,
+            target: &target,
+            url: &url,
+            anonymous: credential.is_none(),
+            reads: request.scopes.read_alone(),
+            secrets: shown.secrets(),
+        };
         match credential {
             Some(Credential::Identity(identity)) => {
                 let form = request.exchange(identity);
@@ -189,20 +222,16 @@ impl Inner {
                     }
                     answered => return answered,
                 };
-                let shown = Authorization::Basic { user: String::new(), password: identity.clone() };
                 match realm.ask(realm.get(request.query(url.clone(), None), &shown)).await {
                     // A server that knows what POST is has said why it gives nothing.
                     Err(Error::Token { .. }) if matches!(error.status(), Some(400 | 401)) => Err(error),
                     answered => answered,
                 }
             }
-            Some(Credential::Password { user, password }) => {
-                let basic = Authorization::Basic { user: user.clone(), password: password.clone() };
-                realm.ask(realm.get(request.query(url.clone(), Some(user)), &basic)).await
+            Some(Credential::Password { user, .. }) => {
+                realm.ask(realm.get(request.query(url.clone(), Some(user)), &shown)).await
             }
-            Some(Credential::Token(_)) | None => {
-                realm.ask(realm.get(request.query(url.clone(), None), &Authorization::None)).await
-            }
+            Some(Credential::Token(_)) | None => realm.ask(realm.get(request.query(url.clone(), None), &shown)).await,
         }
     }
 }
@@ -214,6 +243,10 @@ struct Realm<'realm> {
     target: &'realm Target,
     url: &'realm Url,
     anonymous: bool,
+    /// true when the token is to be for reading alone
+    reads: bool,
+    /// what it is told and must not be shown when it says it
+    secrets: Vec<String>,
 }
 
 impl Realm<'_> {
@@ -232,8 +265,16 @@ impl Realm<'_> {
         let (registry, realm) = (self.host.registry.clone(), shown(self.url));
         if !response.status().is_success() {
             let (status, wait) = (response.status(), answer::wait_asked(&response));
-            let said = answer::said(response).await;
-            return Err(Error::Token { registry, realm, status, said, wait, anonymous: self.anonymous });
+            let said = answer::said(response, &self.secrets).await;
+            return Err(Error::Token {
+                registry,
+                realm,
+                status,
+                said,
+                wait,
+                anonymous: self.anonymous,
+                reads: self.reads,
+            });
         }
         let body = read_answer(response).await.map_err(broken)?;
         body.and_then(|body| read_token(&body, asked)).ok_or(Error::NoToken { registry, realm })
@@ -359,5 +400,9 @@ mod tests {
         assert_eq!(authorization.header().unwrap(), "Basic bWU6cA==");
         assert_eq!(format!("{:?}", authorization.header()), "Some(Sensitive)");
         assert_eq!(format!("{:?}", Authorization::Bearer(Secret::new("t"))), "Bearer(***)");
+        let awkward = Authorization::Basic { user: "me".to_owned(), password: Secret::new("p&q") };
+        assert_eq!(awkward.secrets(), ["p&q", "p%26q", "bWU6cCZx"]);
+        assert_eq!(Authorization::Bearer(Secret::new("t")).secrets(), ["t", "t"]);
+        assert_eq!(Authorization::None.secrets(), [""; 0]);
     }
 }

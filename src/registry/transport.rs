@@ -11,6 +11,7 @@ use url::{Host, Url};
 use super::Options;
 use super::address::{Addresses, Closeness, Resolver, TooClose, closeness_of, farthest, host_of, is_loopback};
 use super::error::Error;
+use super::note::Notes;
 use super::proxies::Proxies;
 use super::trust::{self, Trust, TrustError};
 use crate::http::{self, find};
@@ -61,6 +62,7 @@ pub(super) struct Transport {
     roots: Vec<reqwest::Certificate>,
     pub(super) addresses: Addresses,
     pub(super) proxies: Proxies,
+    notes: Notes,
     /// true when nobody may be asked anything
     pub(super) offline: bool,
     trusts: Mutex<BTreeMap<String, Arc<Trust>>>,
@@ -88,6 +90,7 @@ impl Transport {
             roots,
             addresses: Arc::new(options.addresses.clone()),
             proxies: options.proxies.clone(),
+            notes: options.notes.clone(),
             offline: options.offline,
             trusts: Mutex::default(),
             clients: Mutex::default(),
@@ -105,7 +108,8 @@ impl Transport {
         if let Some(trust) = trusts.get(registry) {
             return Ok(Arc::clone(trust));
         }
-        let trust = Arc::new(Trust::of(registry, self.map.of_registry(registry), &self.certificate_folders)?);
+        let trust =
+            Arc::new(Trust::of(registry, self.map.of_registry(registry), &self.certificate_folders, &self.notes)?);
         trusts.insert(registry.to_owned(), Arc::clone(&trust));
         Ok(trust)
     }
@@ -240,14 +244,21 @@ pub(super) fn too_close(error: &reqwest::Error) -> Option<TooClose> {
 
 /// What a failure to connect to `registry`, through `proxy` if there is one, means.
 pub(super) fn connect_error(registry: &str, proxy: Option<String>, error: reqwest::Error) -> Error {
+    let variable = match error.url() {
+        _ if is_loopback(registry) => None,
+        Some(url) if url.scheme() == "http" => Some("HTTP_PROXY"),
+        _ => Some("HTTPS_PROXY"),
+    };
     let (registry, source) = (registry.to_owned(), error.without_url());
     match (find::<rustls::Error>(&source), proxy) {
         (Some(rustls::Error::InvalidMessage(_)), None) => Error::NotTls { registry, source },
         (Some(rustls::Error::InvalidCertificate(_)), _) => Error::Untrusted { registry, source },
         _ if is_about_us(&source) => Error::ClientCertificate { registry, source },
-        (_, Some(proxy)) if wants_login(&source) => Error::ProxyLogin { registry, proxy },
+        (_, Some(proxy)) if wants_login(&source) => {
+            Error::ProxyLogin { registry, proxy, variable: variable.unwrap_or("HTTPS_PROXY") }
+        }
         (_, Some(proxy)) => Error::Proxy { registry, proxy, source },
-        (_, None) => Error::Unreachable { registry, source },
+        (_, None) => Error::Unreachable { registry, variable, source },
     }
 }
 

@@ -12,6 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::error::Error;
+use super::note::Notes;
 use crate::registry_map::RegistrySettings;
 
 /// Why a file does not help to prove who somebody is.
@@ -39,11 +40,19 @@ pub enum TrustError {
     #[error("its certificate `{0}` is not beside it")]
     NoCertificate(String),
     /// Several of our own certificates, and no choice.
-    #[error("`{0}` is there, too, and only one can be shown")]
-    Several(String),
+    #[error("`{first}` is there, too, and only one can be shown")]
+    Several {
+        /// whose they are
+        registry: String,
+        /// the other file's name
+        first: String,
+    },
     /// A key and no certificate.
     #[error("it is the key of no certificate: `client_certificate` is not given")]
-    KeyAlone,
+    KeyAlone {
+        /// whose table it is
+        registry: String,
+    },
 }
 
 /// Whom the connections to one registry trust beside the system's authorities, and who we are on them.
@@ -60,8 +69,14 @@ impl Trust {
         self.roots.is_empty() && self.identity.is_none()
     }
 
-    /// What the settings of `registry` name, else what is in the first of `folders` that has a folder of its name.
-    pub(super) fn of(registry: &str, settings: Option<&RegistrySettings>, folders: &[PathBuf]) -> Result<Self, Error> {
+    /// What the settings of `registry` name, else what is in the first of `folders` that has a folder of its name. One
+    /// that we may not look into was not made for us: it counts as not there, and `notes` are told.
+    pub(super) fn of(
+        registry: &str,
+        settings: Option<&RegistrySettings>,
+        folders: &[PathBuf],
+        notes: &Notes,
+    ) -> Result<Self, Error> {
         if let Some(settings) = settings.filter(|settings| names_files(settings)) {
             let mut trust = Self::default();
             for path in settings.ca.iter().flatten() {
@@ -69,18 +84,25 @@ impl Trust {
             }
             trust.identity = match (&settings.client_certificate, &settings.client_key) {
                 (Some(certificate), key) => Some(identity(certificate, key.as_deref())?),
-                (None, Some(key)) => return Err(wrong(key, TrustError::KeyAlone)),
+                (None, Some(key)) => return Err(wrong(key, TrustError::KeyAlone { registry: registry.to_owned() })),
                 (None, None) => None,
             };
             return Ok(trust);
         }
-        for folder in folders.iter().map(|folder| folder.join(registry)) {
+        for parent in folders {
+            let folder = parent.join(registry);
             match fs::read_dir(&folder) {
                 Ok(entries) => {
                     let names = entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>();
                     let mut files = names.map_err(|source| wrong(&folder, TrustError::Unreadable(source)))?;
                     files.sort();
-                    return Self::of_folder(&files);
+                    return Self::of_folder(registry, &files);
+                }
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    // Of a folder above that is closed, it is said once and not for each registry.
+                    let closed = if fs::read_dir(parent).is_err() { parent } else { &folder };
+                    let shown = closed.display().to_string();
+                    notes.once(&shown, || format!("certificates in `{shown}` are passed over: it may not be read"));
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
                 Err(source) => return Err(wrong(&folder, TrustError::Unreadable(source))),
@@ -90,7 +112,7 @@ impl Trust {
     }
 
     /// By docker's rules: `.crt` is to be trusted, `.cert` is ours, with its `.key`.
-    fn of_folder(files: &[PathBuf]) -> Result<Self, Error> {
+    fn of_folder(registry: &str, files: &[PathBuf]) -> Result<Self, Error> {
         let mut trust = Self::default();
         let there = |path: &PathBuf| files.contains(path);
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -103,7 +125,8 @@ impl Trust {
                         return Err(wrong(path, TrustError::NoKey(name(&key))));
                     }
                     if let Some((first, _)) = &trust.identity {
-                        return Err(wrong(path, TrustError::Several(name(first))));
+                        let (registry, first) = (registry.to_owned(), name(first));
+                        return Err(wrong(path, TrustError::Several { registry, first }));
                     }
                     trust.identity = Some(identity(path, Some(&key))?);
                 }
@@ -167,7 +190,7 @@ mod tests {
             fs::write(registry.join(file), "").unwrap();
         }
         let folders = [folder.path().join("none"), folder.path().to_owned()];
-        match Trust::of("registry.lan:5000", None, &folders) {
+        match Trust::of("registry.lan:5000", None, &folders, &Notes::default()) {
             Ok(trust) if trust.is_empty() => "nothing".to_owned(),
             Ok(_) => "something".to_owned(),
             Err(Error::Certificates { path, source }) => {
@@ -195,6 +218,31 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_may_not_be_read_is_passed_over_with_one_note() {
+        use std::os::unix::fs::PermissionsExt as _;
+        use std::sync::{Arc, Mutex};
+
+        let (closed, open) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::create_dir(open.path().join("a.lan")).unwrap();
+        fs::write(open.path().join("a.lan/ca.crt"), "").unwrap();
+        fs::set_permissions(closed.path(), std::fs::Permissions::from_mode(0o000)).unwrap();
+        if closed.path().read_dir().is_ok() {
+            // Whoever may read everything cannot see this.
+            return;
+        }
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let notes = Notes::new({
+            let told = Arc::clone(&told);
+            move |note| told.lock().unwrap().push(note)
+        });
+        let folders = [closed.path().to_owned(), open.path().to_owned()];
+        assert!(Trust::of("a.lan", None, &folders, &notes).is_err(), "the next folder counts");
+        assert!(Trust::of("b.lan", None, &folders, &notes).unwrap().is_empty());
+        let shown = closed.path().display();
+        assert_eq!(*told.lock().unwrap(), [format!("certificates in `{shown}` are passed over: it may not be read")]);
+    }
+
+    #[test]
     fn what_settings_name_wins_over_folders() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("a.lan")).unwrap();
@@ -207,7 +255,7 @@ mod tests {
             (&none, None),
             (&only_mirrors, Some("it holds no certificate in PEM")),
         ] {
-            let found = Trust::of("a.lan", Some(settings), &[folder.path().to_owned()]);
+            let found = Trust::of("a.lan", Some(settings), &[folder.path().to_owned()], &Notes::default());
             let refusal = found.err().and_then(|error| std::error::Error::source(&error).map(ToString::to_string));
             assert_eq!(refusal.as_deref(), expected);
         }

@@ -22,6 +22,7 @@ use super::manifest::check_stored;
 use super::part_sizes::LEAST_HEADER;
 use super::refusal::{Refusal, TargetKind};
 use super::request::{Answer, Call};
+use super::retry::RetryPolicy;
 use super::token::Scopes;
 use super::{Client, PushedHow, retry};
 use crate::blob::Descriptor;
@@ -31,12 +32,18 @@ use crate::reference::Repository;
 pub(super) const STANDSTILL: Duration = Duration::from_mins(2);
 /// The same where the bytes come from another registry, which has its own ways to be slow and to come back.
 const STANDSTILL_ELSEWHERE: Duration = Duration::from_mins(5);
-/// How long a registry may think about a blob that it has in full; some copy it to where it belongs first.
-pub(super) const DIGESTION: Duration = Duration::from_mins(15);
+/// The longest that a registry may think about a blob that it has in full; some copy it to where it belongs first.
+const DIGESTION: Duration = Duration::from_mins(15);
 /// What a blob is sent as.
 pub(super) const OCTETS: &str = "application/octet-stream";
+/// How fast a registry may be expected to think about it, in bytes a second.
+const DIGESTED: u64 = 1_000_000;
 /// How many repositories are asked for one blob.
 const MOST_MOUNTS: usize = 2;
+/// How often one of them is asked, and for how long, with all waits: sending the blob is the other way.
+const MOUNT_ATTEMPTS: u32 = 2;
+const MOUNT_PATIENCE: Duration = Duration::from_secs(30);
+const MOUNT_WAIT: Duration = Duration::from_secs(5);
 
 /// Where the bytes of a blob that is pushed come from.
 #[derive(Debug, Clone, Copy)]
@@ -85,7 +92,7 @@ impl Client {
         }
         let mut begun = Begun::default();
         for from in self.mountable(repository, descriptor, mount_from) {
-            match retry::run(&inner.policy, || upload.mount(&from)).await? {
+            match upload.mount_if_quick(&from).await? {
                 Mount::Done => {
                     upload.is_there();
                     return Ok(Placement::Mounted);
@@ -218,7 +225,23 @@ impl<'push> Upload<'push> {
         inner.whereabouts.saw(&inner.store, repository, &self.descriptor.digest, true);
     }
 
-    /// Asks for the blob of another repository.
+    /// Asks for the blob of another repository; a mount saves bytes, so one that fails or takes long is no reason to fail.
+    async fn mount_if_quick(&self, from: &Repository) -> Result<Mount, Error> {
+        let policy = &self.client.inner.policy;
+        let policy = RetryPolicy {
+            attempts: policy.attempts.min(MOUNT_ATTEMPTS),
+            longest_wait: policy.longest_wait.min(MOUNT_WAIT),
+            ..policy.clone()
+        };
+        let mounting = retry::run(&policy, || self.mount(from));
+        match tokio::time::timeout(MOUNT_PATIENCE, mounting).await {
+            Ok(Err(error)) if error.is_local() || matches!(error, Error::Forbidden { .. }) => Err(error),
+            Ok(Ok(mount)) => Ok(mount),
+            Ok(Err(_)) | Err(_) => Ok(Mount::Refused),
+        }
+    }
+
+    /// Asks for the blob of another repository, once.
     async fn mount(&self, from: &Repository) -> Result<Mount, Error> {
         let inner = &self.client.inner;
         let action = self.action.but(Verb::MountBlob);
@@ -226,14 +249,8 @@ impl<'push> Upload<'push> {
         let mut url = inner.url(self.host, &action.repository, "blobs/uploads/").await?;
         url.query_pairs_mut().append_pair("mount", &self.descriptor.digest.to_string()).append_pair("from", &from.path);
         let call = Call::new(&action, Method::POST, url, &scopes);
-        let answer = match inner.send(self.host, &call).await {
-            Ok(answer) => answer,
-            // A token server that refuses the pair of scopes may give the target's alone.
-            Err(Error::Token { status, .. }) if status.is_client_error() && status.as_u16() != 429 => {
-                return Ok(Mount::Refused);
-            }
-            Err(error) => return Err(error),
-        };
+        // A token server that refuses the pair of scopes may give the target's alone.
+        let answer = inner.send(self.host, &call).await?;
         match answer.response.status() {
             StatusCode::CREATED => {
                 check_stored(&action, &answer, &self.descriptor.digest)?;
@@ -276,10 +293,10 @@ impl<'push> Upload<'push> {
         self.begun(&answer)
     }
 
-    /// Where an upload that was begun goes on; by the way the registry says whether it wants it in parts.
+    /// Where an upload that was begun goes on; by the way the registry may say how small parts may be.
     fn begun(&self, answer: &Answer) -> Result<Url, Error> {
         if let Some(least) = answer.header(LEAST_HEADER).and_then(|least| least.trim().parse().ok()) {
-            self.client.inner.part_sizes.asked_for(&self.host.registry, least);
+            self.client.inner.part_sizes.at_least(&self.host.registry, least);
         }
         self.location(answer)?.ok_or_else(|| {
             let status = answer.response.status();
@@ -355,6 +372,11 @@ impl<'push> Upload<'push> {
         check_stored(&self.action, &answer, &self.descriptor.digest)
     }
 
+    /// How long the registry may think about so many bytes of the blob once it has them.
+    pub(super) fn digestion(bytes: u64) -> Duration {
+        (STANDSTILL + Duration::from_secs(bytes / DIGESTED)).min(DIGESTION)
+    }
+
     /// Sends a body as long as it moves, and says why when it was our side that failed.
     pub(super) async fn watched(
         &self,
@@ -368,7 +390,7 @@ impl<'push> Upload<'push> {
         let sending = self.client.inner.send(self.host, call);
         tokio::pin!(sending);
         let ended = loop {
-            let patience = if *seen.borrow() >= size { DIGESTION } else { standstill };
+            let patience = if *seen.borrow() >= size { Self::digestion(size).max(standstill) } else { standstill };
             tokio::select! {
                 answer = &mut sending => break answer,
                 change = tokio::time::timeout(patience, seen.changed()) => {

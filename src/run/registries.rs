@@ -1,5 +1,7 @@
 //! What the user, the project and the command line say of registries becomes how a client speaks to them.
 
+use std::path::PathBuf;
+
 use fs_err as fs;
 
 use crate::config;
@@ -10,11 +12,17 @@ use super::error::Error;
 use super::session::Session;
 use super::settings::Settings;
 
+/// The user's own file, whether there is one or not; only its name without a folder for it.
+#[must_use]
+pub fn file_of_user(session: &Session) -> PathBuf {
+    session.configuration_folder.clone().unwrap_or_default().join(config::registry::FILE_NAME)
+}
+
 /// What the user's own file says, empty when there is none.
 fn of_user(session: &Session) -> Result<RegistryMap, Error> {
     let mut map = RegistryMap::default();
     let Some(folder) = &session.configuration_folder else { return Ok(map) };
-    let path = folder.join(config::registry::FILE_NAME);
+    let path = file_of_user(session);
     match fs::read_to_string(&path) {
         Ok(text) => map.overlay(config::registry::load(&text, &path)?.settings(folder)),
         Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {}

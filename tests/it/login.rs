@@ -111,7 +111,7 @@ fn a_registry_that_is_not_there_or_asks_nobody_is_said() {
           because: tcp connect error
           because: Connection refused (os error 111)
 
-        hint: check the name `localhost:[PORT]`, the network and HTTPS_PROXY
+        hint: check the name `localhost:[PORT]`, and that the registry runs
         ",
     );
     let open = Server::start(|_| Answer::status(200));

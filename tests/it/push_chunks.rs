@@ -72,14 +72,16 @@ async fn what_is_too_large_goes_up_in_parts_and_so_does_all_that_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registry_that_asks_for_parts_gets_them() {
+async fn parts_are_as_large_as_the_registry_wants_them_if_there_are_parts() {
     let setting = Setting::new();
     let least = |bytes: &str| Fault::SetHeader("OCI-Chunk-Min-Length", bytes.to_owned());
-    setting.proxy.fault(On::begin_upload(), least("1048576"));
-    let requests = setting.push(&setting.blob(b'a', 17 * MEBIBYTE)).await;
-    let sizes: Vec<u64> = of(&requests, "PATCH").iter().map(|patch| patch.sent).collect();
-    assert_eq!(sizes, [16 * MEBIBYTE, MEBIBYTE], "{requests:#?}");
-    assert_eq!(of(&requests, "PUT").iter().map(|put| put.sent).collect::<Vec<_>>(), [0]);
+    setting.proxy.fault(On::begin_upload(), least("3145728"));
+    let sent = |requests: &[Request], method| of(requests, method).iter().map(|one| one.sent).collect::<Vec<_>>();
+    let requests = setting.push(&setting.blob(b'a', 4 * MEBIBYTE)).await;
+    assert_eq!((sent(&requests, "PATCH"), sent(&requests, "PUT")), (vec![], vec![4 * MEBIBYTE]), "{requests:#?}");
+    setting.proxy.fault(On::put_blob(), Fault::TooLarge(3 * MEBIBYTE));
+    let requests = setting.push(&setting.blob(b'b', 5 * MEBIBYTE)).await;
+    assert_eq!(sent(&requests, "PATCH"), [3 * MEBIBYTE, 2 * MEBIBYTE], "{requests:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,6 +96,39 @@ async fn after_a_broken_part_the_registry_is_asked_how_far_it_got() {
         assert_eq!(asked.count(), 1, "{requests:#?}");
         assert_eq!(of(&requests, "POST").len(), 1 + begun, "{after}: {requests:#?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_out_of_place_is_asked_about_and_what_is_there_is_not_sent_again() {
+    let setting = Setting::new();
+    setting.proxy.fault(On::put_blob().larger(0), Fault::TooLarge(MEBIBYTE));
+    setting.proxy.fault(patch().nth(2), Fault::status(416));
+    // A finished upload that is refused in passing, and one whose answer is lost, have all their parts.
+    setting.proxy.fault(On::put_blob().nth(2), Fault::wait(503, "0"));
+    let requests = setting.push(&setting.blob(b'a', 4 * MEBIBYTE)).await;
+    let asked = requests.iter().filter(|request| request.method == "GET" && request.path.contains("/uploads/"));
+    assert_eq!(asked.count(), 1, "{requests:#?}");
+    let statuses = |method| of(&requests, method).iter().map(|request| request.status).collect::<Vec<_>>();
+    assert_eq!((statuses("PATCH"), statuses("PUT")), (vec![202, 416, 202], vec![413, 503, 201]), "{requests:#?}");
+    setting.proxy.heal();
+    setting.proxy.fault(On::put_blob(), Fault::LoseAnswer(Cut::Close));
+    let requests = setting.push(&setting.blob(b'b', 4 * MEBIBYTE)).await;
+    assert_eq!((of(&requests, "PATCH").len(), of(&requests, "PUT").len()), (2, 1), "{requests:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mount_that_fails_is_an_upload() {
+    let setting = Setting::new();
+    let blob = setting.blob(b'a', MEBIBYTE);
+    let elsewhere: Repository = format!("{}/elsewhere", setting.proxy.host()).parse().unwrap();
+    assert_eq!(setting.party.push(&elsewhere, &blob, None).await.unwrap(), PushedHow::Uploaded);
+    setting.proxy.fault(On::mount(), Fault::status(500));
+    setting.proxy.take();
+    let pushed = setting.party.push(&setting.repository(), &blob, Some(&elsewhere)).await.unwrap();
+    let requests = setting.proxy.take();
+    assert_eq!(pushed, PushedHow::Uploaded);
+    let mounts = of(&requests, "POST").iter().filter(|request| request.path.contains("mount=")).count();
+    assert_eq!(mounts, 2, "{requests:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

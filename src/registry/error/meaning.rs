@@ -24,6 +24,11 @@ impl Error {
         }
     }
 
+    /// True for an upload that stood still.
+    pub(in crate::registry) fn is_stalled_upload(&self) -> bool {
+        matches!(self, Self::Stalled { action, .. } if action.verb == Verb::UploadBlob)
+    }
+
     /// True when it was not asked because nobody may be.
     #[must_use]
     pub fn is_offline(&self) -> bool {
@@ -82,12 +87,16 @@ impl Error {
         }
     }
 
-    /// What the refusal of an upload means: where the registry does not know the upload any more, it begins anew.
+    /// What the refusal of an upload means: where the registry does not know the upload any more, or says that it is of
+    /// no use any more, it begins anew. One that is farther, or less far, than we thought (416) is not lost.
     pub(in crate::registry) fn of_an_upload(self) -> Self {
         match self {
             Self::Status { action, status, said, .. }
-                if matches!(status.as_u16(), 404 | 416)
-                    || said.as_ref().is_some_and(|said| said.contains("BLOB_UPLOAD_")) =>
+                if status.as_u16() == 404
+                    || said.as_ref().is_some_and(|said| {
+                        said.contains("BLOB_UPLOAD_UNKNOWN")
+                            || status.as_u16() != 416 && said.contains("BLOB_UPLOAD_INVALID")
+                    }) =>
             {
                 Self::Forgotten { action, status, said }
             }

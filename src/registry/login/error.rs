@@ -1,5 +1,6 @@
 //! Why nobody is logged in or out.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -66,7 +67,28 @@ pub enum LoginError {
     },
     /// The registry does not take the login, or cannot be asked.
     #[error(transparent)]
-    Registry(#[from] Box<Error>),
+    Registry(AtRegistry),
+}
+
+/// What went wrong at a registry, with the file that says how registries are spoken to when there is no project.
+#[derive(Debug)]
+pub struct AtRegistry {
+    /// what went wrong
+    pub error: Box<Error>,
+    /// the user's own file
+    pub file: PathBuf,
+}
+
+impl fmt::Display for AtRegistry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(formatter)
+    }
+}
+
+impl std::error::Error for AtRegistry {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
+    }
 }
 
 impl Hint for LoginError {
@@ -83,10 +105,30 @@ impl Hint for LoginError {
                     "or name another: DOCKER_CONFIG=/path/of/a/folder anyarch login".to_owned(),
                 ]
             }
-            Self::Registry(error) => error.hints(),
+            Self::Registry(at) => at.error.hints_by(&at.file.display().to_string()),
             Self::NoUser | Self::Colon { .. } | Self::NoPassword | Self::LongPassword { .. } | Self::Input(_) => {
                 Vec::new()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::TrustError;
+
+    #[test]
+    fn without_a_project_the_users_own_file_is_named() {
+        let source = TrustError::KeyAlone { registry: "a.lan".to_owned() };
+        let error = Box::new(Error::Certificates { path: "/my keys/client.key".into(), source });
+        let in_a_project = error.hints();
+        let login = LoginError::Registry(AtRegistry { error, file: "/home/me/registries.toml".into() });
+        let lines = |file: &str| {
+            let file = format!("in {file}:");
+            vec![file, "[registry.\"a.lan\"]".to_owned(), "client_certificate = \"/my keys/client.pem\"".to_owned()]
+        };
+        assert_eq!((in_a_project, login.hints()), (lines("anyarch.toml"), lines("/home/me/registries.toml")));
+        assert_eq!(login.to_string(), "the certificates in `/my keys/client.key` cannot be read");
     }
 }
