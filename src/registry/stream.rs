@@ -304,7 +304,7 @@ impl BlobStream {
     /// Has a connection that sends what comes next, or, with `skip`, what came already.
     async fn connect(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.by_oci_client)
-            && let Some(stream) = self.inner.open_by_oci_client(&self.host, &self.action, &self.descriptor).await?
+            && let Some(stream) = self.inner.open_by_oci_client(&self.host, &self.action, &self.descriptor).await
         {
             if stream.content_length.is_none_or(|length| length == self.descriptor.size) {
                 self.feed = Feed::OciClient(stream);

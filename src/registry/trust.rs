@@ -55,11 +55,6 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// True when there is nothing beside the system's.
-    pub(super) fn is_empty(&self) -> bool {
-        self.roots.is_empty() && self.identity.is_none()
-    }
-
     /// What the settings of `registry` name, else what is in the first of `folders` that has a folder of its name.
     pub(super) fn of(registry: &str, settings: Option<&RegistrySettings>, folders: &[PathBuf]) -> Result<Self, Error> {
         if let Some(settings) = settings.filter(|settings| names_files(settings)) {
@@ -168,7 +163,7 @@ mod tests {
         }
         let folders = [folder.path().join("none"), folder.path().to_owned()];
         match Trust::of("registry.lan:5000", None, &folders) {
-            Ok(trust) if trust.is_empty() => "nothing".to_owned(),
+            Ok(trust) if trust.roots.is_empty() && trust.identity.is_none() => "nothing".to_owned(),
             Ok(_) => "something".to_owned(),
             Err(Error::Certificates { path, source }) => {
                 format!("{}: {source}", path.strip_prefix(&registry).unwrap().display())
