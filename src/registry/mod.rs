@@ -61,8 +61,7 @@ pub use patience::Patience;
 pub use proxies::Proxies;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
-pub use source::Source;
-pub use stream::{BlobStream, SourceFailure};
+pub use source::{Reading, Source, SourceFailure};
 pub use trust::TrustError;
 pub use upload::{Begun, Placement, Supply};
 

@@ -52,6 +52,7 @@ mod registry_children;
 mod registry_liars;
 mod registry_liars_bases;
 mod registry_liars_places;
+mod registry_mirrors;
 mod registry_reads;
 mod registry_reads_killed;
 mod registry_relays;
