@@ -10,9 +10,10 @@ use url::Url;
 use super::address::Closeness;
 use super::challenge::{self, Challenge};
 use super::error::Error;
+use super::patience::Patience;
 use super::reader::Reader;
 use super::token::Tokens;
-use super::transport::{READ_TIMEOUT, Scheme, Transport, connect_error};
+use super::transport::{Scheme, Transport, connect_error};
 use super::{answer, retry};
 use crate::reference::Repository;
 
@@ -54,18 +55,23 @@ impl Host {
     }
 
     /// Finds the way to the registry, once: the one `GET /v2/` of a run also tells how it wants to be logged in to.
-    pub(super) async fn line(&self, transport: &Transport, policy: &retry::RetryPolicy) -> Result<&Line, Error> {
-        self.line.get_or_try_init(|| retry::run(policy, || self.find_line(transport))).await
+    pub(super) async fn line(
+        &self,
+        transport: &Transport,
+        policy: &retry::RetryPolicy,
+        patience: &Patience,
+    ) -> Result<&Line, Error> {
+        self.line.get_or_try_init(|| retry::run(policy, || self.find_line(transport, patience))).await
     }
 
-    async fn find_line(&self, transport: &Transport) -> Result<Line, Error> {
+    async fn find_line(&self, transport: &Transport, patience: &Patience) -> Result<Line, Error> {
         if transport.offline {
             return Err(Error::Offline { registry: self.registry.clone() });
         }
         let mut first_error = None;
         let mut refused_in_the_clear = None;
         for scheme in transport.schemes(&self.registry) {
-            match self.try_scheme(transport, *scheme).await {
+            match self.try_scheme(transport, *scheme, patience).await {
                 // A server that wants TLS answers so to a request in the clear.
                 Ok((line, response)) if *scheme == Scheme::Http && response.status() == StatusCode::BAD_REQUEST => {
                     refused_in_the_clear = Some(line);
@@ -87,14 +93,19 @@ impl Host {
         }
     }
 
-    async fn try_scheme(&self, transport: &Transport, scheme: Scheme) -> Result<(Line, Response), Error> {
+    async fn try_scheme(
+        &self,
+        transport: &Transport,
+        scheme: Scheme,
+        patience: &Patience,
+    ) -> Result<(Line, Response), Error> {
         let root = Url::parse(&format!("{}{}/v2/", scheme.prefix(), self.authority))
             .map_err(|source| Error::Name { registry: self.registry.clone(), source })?;
         // The registry itself may be as close as it likes: the user named it.
         let own = transport.client(&self.registry, &self.registry, scheme == Scheme::Https, Closeness::Loopback)?;
         let response = own
             .get(root.clone())
-            .timeout(READ_TIMEOUT)
+            .timeout(patience.greeting)
             .send()
             .await
             .map_err(|error| connect_error(&self.registry, transport.proxy_of(&root), error))?;

@@ -185,7 +185,8 @@ impl Client {
             whereabouts: Arc::default(),
             places: Arc::new(places::Places::new(options.map, options.notes)),
         };
-        let hasty = Inner { policy: places::hasty(&inner.policy), ..inner.clone() };
+        let (policy, patience) = (places::hasty(&inner.policy), inner.patience.hasty());
+        let hasty = Inner { policy, patience, ..inner.clone() };
         Ok(Self { inner: Arc::new(inner), hasty: Arc::new(hasty) })
     }
 }

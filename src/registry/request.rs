@@ -104,7 +104,7 @@ impl Answer {
 impl Inner {
     /// `https://HOST/v2/REPOSITORY/REST`
     pub(super) async fn url(&self, host: &Host, repository: &Repository, rest: &str) -> Result<Url, Error> {
-        let line = host.line(&self.transport, &self.policy).await?;
+        let line = self.line(host).await?;
         line.root
             .join(&format!("{}/{rest}", repository.path))
             .map_err(|source| Error::Name { registry: host.registry.clone(), source })
@@ -145,7 +145,7 @@ impl Inner {
 
     /// Sends `call` to where it belongs and on to where that sends it; only the registry itself is authorized.
     async fn follow(&self, host: &Host, call: &Call<'_>, authorization: &Authorization) -> Result<Answer, Error> {
-        let line = host.line(&self.transport, &self.policy).await?;
+        let line = self.line(host).await?;
         let kind = if call.action.verb == Verb::UploadBlob { TargetKind::Upload } else { TargetKind::Redirect };
         let mut from = line.root.clone();
         let mut url = call.url.clone();
@@ -212,7 +212,7 @@ impl Inner {
 
     /// The way to `host`, found earlier or now.
     pub(super) async fn line<'host>(&self, host: &'host Host) -> Result<&'host Line, Error> {
-        host.line(&self.transport, &self.policy).await
+        host.line(&self.transport, &self.policy, &self.patience).await
     }
 }
 

@@ -126,7 +126,7 @@ impl Inner {
         repository: &Repository,
         scopes: &Scopes,
     ) -> Result<Authorized, Error> {
-        let line = host.line(&self.transport, &self.policy).await?;
+        let line = self.line(host).await?;
         let Some(challenge) = host.challenge() else {
             // Whoever asks for nothing is given nothing.
             return Ok(Authorized { authorization: Authorization::None, anonymous: true });

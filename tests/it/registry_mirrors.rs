@@ -1,6 +1,8 @@
 //! Layers of a base that a push takes from a mirror: left when it fails, and only then.
 
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyarch::blob::Descriptor;
 use anyarch::reference::Repository;
@@ -11,7 +13,7 @@ use crate::registry::Party;
 use crate::registry_answers::{app, open};
 use crate::registry_reads::{layer, ranges};
 use crate::registry_settings::{login, with_mirror};
-use crate::support::server::{Answer, Server};
+use crate::support::server::{Answer, Request, Server};
 
 /// A registry to push to, which answers the first PUT of a blob in its own way.
 fn destination(first: Answer) -> Server {
@@ -81,5 +83,27 @@ async fn a_mirror_is_not_left_for_what_the_destination_does() {
         assert!(put(&to) == [bytes.clone(), bytes], "{first:?}");
         assert_eq!(ranges(&mirror), [None, None], "{first:?}");
         assert_eq!(*said.lock().unwrap(), Vec::<String>::new(), "{first:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "full: faults"]
+async fn a_mirror_that_says_nothing_is_not_waited_for_long() {
+    let mute = |_: &Request, _: &TcpStream| {
+        std::thread::sleep(Duration::from_mins(2));
+        Ok(())
+    };
+    let after_hello = move |request: &Request, stream: &TcpStream| match request.target.as_str() {
+        "/v2/" => Answer::status(200).write(request, stream),
+        _ => mute(request, stream),
+    };
+    for mirror in [Server::raw(mute), Server::raw(after_hello)] {
+        let (bytes, blob) = layer();
+        let origin = open(move |_| Answer::ok(bytes.clone()));
+        let (party, said) = with_mirror(&origin.host(), &mirror.host(), &json!({}));
+        let begin = Instant::now();
+        party.client.fetch_blob(&app(&origin), &blob, &|_| ()).await.unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(30), "it took {:?}", begin.elapsed());
+        assert_eq!(said.lock().unwrap().len(), 1);
     }
 }
