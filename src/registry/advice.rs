@@ -88,7 +88,7 @@ impl Hint for Error {
                     .to_owned(),
             ],
             Self::Credentials { source, .. } => source.hints(),
-            Self::Unreachable { registry, source } | Self::Proxy { registry, source, .. }
+            Self::Unreachable { registry, source, .. } | Self::Proxy { registry, source, .. }
                 if is_closed_unheard(source) =>
             {
                 let mut hints = vec!["the registry may want to know who we are:".to_owned()];

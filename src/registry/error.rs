@@ -86,6 +86,8 @@ pub enum Error {
     Unreachable {
         /// the registry
         registry: String,
+        /// true when it answered before, in this run
+        answered: bool,
         /// why not
         #[source]
         source: reqwest::Error,

@@ -91,7 +91,11 @@ pub(super) fn unreachable(
         return refused(host, kind, url, Refusal::TooClose { address: found.address });
     }
     if target.own {
-        return connect_error(&host.registry, transport.proxy_of(url), error);
+        return match connect_error(&host.registry, transport.proxy_of(url), error) {
+            // Nobody asks it for anything before it has said hello.
+            Error::Unreachable { registry, source, .. } => Error::Unreachable { registry, answered: true, source },
+            other => other,
+        };
     }
     Error::TargetUnreachable { registry: host.registry.clone(), target: shown(url), source: error.without_url() }
 }

@@ -241,7 +241,7 @@ pub(super) fn connect_error(registry: &str, proxy: Option<String>, error: reqwes
         _ if is_about_us(&source) => Error::ClientCertificate { registry, source },
         (_, Some(proxy)) if wants_login(&source) => Error::ProxyLogin { registry, proxy },
         (_, Some(proxy)) => Error::Proxy { registry, proxy, source },
-        (_, None) => Error::Unreachable { registry, source },
+        (_, None) => Error::Unreachable { registry, answered: false, source },
     }
 }
 
