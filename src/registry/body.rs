@@ -52,7 +52,7 @@ pub(super) enum Stock<'stock> {
     Store,
     File(&'stock Path),
     /// With what is known of the places where it is to be had.
-    Elsewhere(Source),
+    Elsewhere(Box<Source>),
 }
 
 /// Where the bytes of a body come from.
@@ -119,7 +119,7 @@ impl BlobBody {
         let origin = match stock {
             Stock::Store => Origin::Stored(store.clone()),
             Stock::File(path) => Origin::File((*path).to_owned()),
-            Stock::Elsewhere(source) => Origin::Elsewhere(source.clone()),
+            Stock::Elsewhere(source) => Origin::Elsewhere(Source::clone(source)),
         };
         Self::new(origin, descriptor, descriptor.size, sent)
     }

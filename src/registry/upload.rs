@@ -118,7 +118,7 @@ impl Client {
         let stock = match supply {
             Supply::Store => Stock::Store,
             Supply::File(path) => Stock::File(path),
-            Supply::Registry(from) => Stock::Elsewhere(self.source(from, descriptor)),
+            Supply::Registry(from) => Stock::Elsewhere(Box::new(self.source(from, descriptor))),
         };
         let (begun, again) = (Mutex::new(begun.0), AtomicBool::new(false));
         let attempt = || async {

@@ -38,14 +38,15 @@ async fn push(party: &Party, base: &Repository, to: &Server, blob: &Descriptor) 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mirror_that_fails_is_passed_over_in_the_same_push() {
     type Fault = fn(&[u8]) -> Answer;
+    type Trial<'trial> = (&'trial str, Fault, &'trial [Option<usize>], usize, &'trial str);
     // What the origin is asked for, and how many times the mirror.
-    let faults: [(&str, Fault, &[Option<usize>], usize, &str); 4] = [
+    let trials: [Trial<'_>; 4] = [
         ("lacks it", |_| Answer::status(404), &[None], 1, "the registry answered 404 Not Found"),
         ("cuts", |bytes| Answer::ok(bytes).cut(1000), &[Some(1000)], 2, "tried 2 times in"),
         ("lies", |bytes| Answer::ok(flipped(bytes)), &[None], 1, "the registry sent other content"),
         ("lies and cuts", |bytes| Answer::ok(flipped(bytes)).cut(1000), &[Some(1000), None], 2, "tried 2 times in"),
     ];
-    for (name, fault, expected, asked, reason) in faults {
+    for (name, fault, expected, asked, reason) in trials {
         let (bytes, blob) = layer();
         let (own, whole) = (bytes.clone(), bytes.clone());
         let mirror = open(move |_| fault(&own));
