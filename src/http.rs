@@ -42,6 +42,17 @@ pub fn find<'error, T: StdError + 'static>(error: &'error reqwest::Error) -> Opt
     None
 }
 
+/// True when nobody listens, or there is no way there: where somebody did a moment ago, somebody may soon.
+#[must_use]
+pub fn is_absent(error: &reqwest::Error) -> bool {
+    find::<io::Error>(error).is_some_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable
+        )
+    })
+}
+
 /// True for a connection that stood, or nearly so, and was cut: it may stand the next time.
 #[must_use]
 pub fn is_reset(error: &reqwest::Error) -> bool {

@@ -14,8 +14,7 @@ use tokio::sync::watch;
 
 use super::action::Action;
 use super::error::Error;
-use super::source::Source;
-use super::stream::SourceFailure;
+use super::source::{Source, SourceFailure};
 use crate::blob::{Descriptor, Digest};
 use crate::store::{Store, StoreError, VerifiedBlob};
 
@@ -48,7 +47,15 @@ impl Body {
     }
 }
 
-/// Where the bytes of a blob come from.
+/// Where all bytes of a blob come from, however often they are sent.
+pub(super) enum Stock<'stock> {
+    Store,
+    File(&'stock Path),
+    /// With what is known of the places where it is to be had.
+    Elsewhere(Box<Source>),
+}
+
+/// Where the bytes of a body come from.
 #[derive(Clone)]
 enum Origin {
     /// The store, verified before the last ones are sent.
@@ -107,14 +114,14 @@ impl BlobBody {
         Self { origin, descriptor: descriptor.clone(), length, sent, failure: BodyFailure::default() }
     }
 
-    /// A blob of the store.
-    pub(super) fn stored(store: &Store, descriptor: &Descriptor, sent: watch::Sender<u64>) -> Self {
-        Self::new(Origin::Stored(store.clone()), descriptor, descriptor.size, sent)
-    }
-
-    /// A blob that is a file elsewhere.
-    pub(super) fn of_file(path: &Path, descriptor: &Descriptor, sent: watch::Sender<u64>) -> Self {
-        Self::new(Origin::File(path.to_owned()), descriptor, descriptor.size, sent)
+    /// A whole blob.
+    pub(super) fn of(stock: &Stock<'_>, store: &Store, descriptor: &Descriptor, sent: watch::Sender<u64>) -> Self {
+        let origin = match stock {
+            Stock::Store => Origin::Stored(store.clone()),
+            Stock::File(path) => Origin::File((*path).to_owned()),
+            Stock::Elsewhere(source) => Origin::Elsewhere(Source::clone(source)),
+        };
+        Self::new(origin, descriptor, descriptor.size, sent)
     }
 
     /// `length` bytes of a blob that is the file `path`, from the byte `first` on.
@@ -126,11 +133,6 @@ impl BlobBody {
         sent: watch::Sender<u64>,
     ) -> Self {
         Self::new(Origin::Part { path, first }, descriptor, length, sent)
-    }
-
-    /// A blob of another registry.
-    pub(super) fn elsewhere(source: Source, descriptor: &Descriptor, sent: watch::Sender<u64>) -> Self {
-        Self::new(Origin::Elsewhere(source), descriptor, descriptor.size, sent)
     }
 
     /// Where to look for the reason when the request fails.

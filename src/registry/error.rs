@@ -90,6 +90,8 @@ pub enum Error {
         registry: String,
         /// which variable could name a proxy to it; none for this machine
         variable: Option<&'static str>,
+        /// true when it answered before, in this run
+        answered: bool,
         /// why not
         #[source]
         source: reqwest::Error,

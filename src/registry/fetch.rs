@@ -114,13 +114,13 @@ async fn fill(source: &Source, partial: &mut Partial, progress: &(dyn Fn(u64) + 
     if partial.before().size() > source.descriptor().size {
         partial.begin_anew().map_err(kept)?;
     }
-    let mut stream = source.open_after(partial.before().clone()).await?;
-    progress(stream.position());
-    while let Some(piece) = stream.next().await? {
+    let mut reading = source.open_after(partial.before().clone()).await?;
+    progress(reading.position());
+    while let Some(piece) = reading.next().await? {
         partial.add(&piece).map_err(kept)?;
-        progress(stream.position());
+        progress(reading.position());
     }
-    Ok(stream.into_hasher().unwrap_or_default())
+    Ok(reading.into_hasher())
 }
 
 /// Reads and hashes large files where nobody waits for it.

@@ -12,9 +12,10 @@ use super::address::Closeness;
 use super::challenge::{self, Challenge};
 use super::error::Error;
 use super::memory::Memory;
+use super::patience::Patience;
 use super::reader::Reader;
 use super::token::Tokens;
-use super::transport::{READ_TIMEOUT, Scheme, Transport, connect_error};
+use super::transport::{Scheme, Transport, connect_error};
 use super::{answer, retry};
 use crate::reference::Repository;
 use crate::store::Store;
@@ -78,11 +79,12 @@ impl Host {
         transport: &Transport,
         policy: &retry::RetryPolicy,
         store: &Store,
+        patience: &Patience,
     ) -> Result<&Line, Error> {
         if let Some(remembered) = self.remembered(transport, store).await {
             return Ok(&remembered.line);
         }
-        let found = self.line.get_or_try_init(|| retry::run(policy, || self.find_line(transport))).await?;
+        let found = self.line.get_or_try_init(|| retry::run(policy, || self.find_line(transport, patience))).await?;
         if !self.confirmed.swap(true, Ordering::Relaxed) {
             self.remember(store, found);
         }
@@ -146,14 +148,14 @@ impl Host {
         memory.keep(store, &self.registry);
     }
 
-    async fn find_line(&self, transport: &Transport) -> Result<Line, Error> {
+    async fn find_line(&self, transport: &Transport, patience: &Patience) -> Result<Line, Error> {
         if transport.offline {
             return Err(Error::Offline { registry: self.registry.clone() });
         }
         let mut first_error = None;
         let mut refused_in_the_clear = None;
         for scheme in transport.schemes(&self.registry) {
-            match self.try_scheme(transport, *scheme).await {
+            match self.try_scheme(transport, *scheme, patience).await {
                 // A server that wants TLS answers so to a request in the clear.
                 Ok((line, response)) if *scheme == Scheme::Http && response.status() == StatusCode::BAD_REQUEST => {
                     refused_in_the_clear = Some(line);
@@ -186,11 +188,16 @@ impl Host {
         Ok((root, own))
     }
 
-    async fn try_scheme(&self, transport: &Transport, scheme: Scheme) -> Result<(Line, Response), Error> {
+    async fn try_scheme(
+        &self,
+        transport: &Transport,
+        scheme: Scheme,
+        patience: &Patience,
+    ) -> Result<(Line, Response), Error> {
         let (root, own) = self.way(transport, scheme)?;
         let response = own
             .get(root.clone())
-            .timeout(READ_TIMEOUT)
+            .timeout(patience.greeting)
             .send()
             .await
             .map_err(|error| connect_error(&self.registry, transport.proxy_of(&root), error))?;

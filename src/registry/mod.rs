@@ -62,8 +62,7 @@ pub use patience::Patience;
 pub use proxies::Proxies;
 pub use refusal::{Refusal, TargetKind};
 pub use retry::RetryPolicy;
-pub use source::Source;
-pub use stream::{BlobStream, SourceFailure};
+pub use source::{Reading, Source, SourceFailure};
 pub use trust::TrustError;
 pub use upload::{Begun, Placement, Supply};
 
@@ -187,7 +186,8 @@ impl Client {
             whereabouts: Arc::default(),
             places: Arc::new(places::Places::new(options.map, options.notes)),
         };
-        let hasty = Inner { policy: places::hasty(&inner.policy), ..inner.clone() };
+        let (policy, patience) = (places::hasty(&inner.policy), inner.patience.hasty());
+        let hasty = Inner { policy, patience, ..inner.clone() };
         Ok(Self { inner: Arc::new(inner), hasty: Arc::new(hasty) })
     }
 }

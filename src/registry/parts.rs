@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::action::Verb;
-use super::body::{BlobBody, Body, file_chunks, stored_chunks, unreadable};
+use super::body::{BlobBody, Body, Stock, file_chunks, stored_chunks, unreadable};
 use super::error::Error;
 use super::request::{Answer, Call};
 use super::retry::{self, Failures};
-use super::upload::{OCTETS, STANDSTILL, Supply, Upload};
+use super::upload::{OCTETS, STANDSTILL, Upload};
 
 impl Upload<'_> {
     /// Sends the blob in parts to an upload that was just begun. They come from a file, from another
@@ -24,10 +24,10 @@ impl Upload<'_> {
     pub(super) async fn in_parts(
         &self,
         mut location: Url,
-        supply: Supply<'_>,
+        stock: &Stock<'_>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), Error> {
-        let path = self.bring(supply, progress).await?;
+        let path = self.bring(stock, progress).await?;
         let (inner, registry) = (&self.client.inner, &self.host.registry);
         let size = self.descriptor.size;
         let mut failures = Failures::new();
@@ -64,16 +64,16 @@ impl Upload<'_> {
     }
 
     /// Has the whole blob in a file, verified.
-    async fn bring(&self, supply: Supply<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<PathBuf, Error> {
+    async fn bring(&self, stock: &Stock<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<PathBuf, Error> {
         let store = &self.client.inner.store;
-        if let Supply::Registry(from) = supply {
-            let fetched = self.client.fetch_blob(from, self.descriptor, progress).await;
+        if let Stock::Elsewhere(source) = stock {
+            let fetched = self.client.fetch_blob(source.repository(), self.descriptor, progress).await;
             let action = || Box::new(self.action.clone());
             fetched.map_err(|source| Error::Source { action: action(), source: Box::new(source) })?;
         }
-        let (path, mut chunks) = match supply {
-            Supply::File(path) => (path.to_owned(), file_chunks(&self.action, path, self.descriptor)?),
-            Supply::Store | Supply::Registry(_) => {
+        let (path, mut chunks) = match stock {
+            Stock::File(path) => ((*path).to_owned(), file_chunks(&self.action, path, self.descriptor)?),
+            Stock::Store | Stock::Elsewhere(_) => {
                 (store.blob_path(&self.descriptor.digest), stored_chunks(&self.action, store, self.descriptor)?)
             }
         };

@@ -5,6 +5,8 @@ use std::time::Duration;
 /// How long a server may take. The times are those in which we wait for it, not those in which it waits for us.
 #[derive(Debug, Clone)]
 pub struct Patience {
+    /// how long it may take until a registry first answers at all
+    pub greeting: Duration,
     /// how long nothing may arrive
     pub silence: Duration,
     /// how long a document (a manifest, a token) may take, and how long it may take until one is sent to us at all
@@ -19,10 +21,24 @@ impl Default for Patience {
     /// A blob at less than 1 KiB/s for a minute is given up: 10 MB would take three hours.
     fn default() -> Self {
         Self {
+            greeting: crate::http::READ_TIMEOUT,
             silence: crate::http::READ_TIMEOUT,
             document: Duration::from_mins(1),
             least: 60 * 1024,
             window: Duration::from_mins(1),
+        }
+    }
+}
+
+impl Patience {
+    /// The patience with a mirror, for another place stands behind it.
+    pub(super) fn hasty(&self) -> Self {
+        let at_most = |own: Duration, seconds| own.min(Duration::from_secs(seconds));
+        Self {
+            greeting: at_most(self.greeting, 5),
+            silence: at_most(self.silence, 10),
+            document: at_most(self.document, 20),
+            ..self.clone()
         }
     }
 }

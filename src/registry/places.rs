@@ -146,6 +146,11 @@ impl Client {
         self.first_of_places(repository, fetch).await
     }
 
+    /// Passes over a mirror of `origin` that failed while it was read from.
+    pub(super) fn pass(&self, mirror: &Repository, origin: &Repository, error: &Error) {
+        self.inner.places.pass(mirror, origin, error);
+    }
+
     /// Tries each mirror, then the place itself, whose error is the one that counts.
     async fn first_of_places<T, Attempt, Running>(&self, repository: &Repository, attempt: Attempt) -> Result<T, Error>
     where

@@ -1,9 +1,13 @@
 //! Reads blobs through oci-client, from registries that serve them themselves.
 //!
 //! oci-client follows redirects on its own, to anywhere, and offers no way to be told otherwise, but for proxies: it is
-//! given a proxy that does not exist for every host but the registry's own. So a registry that begins to send us
-//! elsewhere leads it nowhere, and [`super::stream`] asks again by its own client and rules. It also fetches one token a
-//! request under load, so it is handed ours and never asks a token server itself.
+//! given a proxy that does not exist for every host but the registry's own. That spares the registry's name with all names
+//! below it, on every port, and looks at no address; so it is enough only where a name is an address and there is no https
+//! to lose: for registries that are an IP address, or `localhost`, spoken to in the clear, which our own rules allow to
+//! send us to other ports of theirs ([`super::target`]). There a registry that begins to send us elsewhere leads
+//! oci-client nowhere, and [`super::stream`] asks again by its own client and rules, as it does for all other registries.
+//!
+//! It also fetches one token a request under load, so it is handed ours and never asks a token server itself.
 //!
 //! It reads the whole body of a refusal into memory, however long that is. But when a blob has other places, it leaves a
 //! refusal unread and asks there: so every blob gets one, which does not exist. For redirects that lead nowhere, which it
@@ -22,7 +26,7 @@ use std::time::Duration;
 
 use super::Inner;
 use super::action::Action;
-use super::error::Error;
+use super::address::Closeness;
 use super::host::{Host, Line};
 use super::token::{Authorization, Scopes};
 use super::transport::{CONNECT_TIMEOUT, READ_TIMEOUT, Scheme};
@@ -71,6 +75,10 @@ impl Host {
         }
     }
 
+    fn is_read_by_ours(&self) -> bool {
+        matches!(*self.reader.lock().unwrap_or_else(PoisonError::into_inner), Reader::Ours)
+    }
+
     /// oci-client did not get a blob.
     pub(super) fn forget_direct(&self) {
         *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = Reader::Ours;
@@ -78,26 +86,26 @@ impl Host {
 }
 
 impl Inner {
-    /// Opens a blob through oci-client; `None` when that is not the way for this registry.
+    /// Opens a blob through oci-client; `None` when that is not the way for this registry, or led to nothing.
     pub(super) async fn open_by_oci_client(
         &self,
         host: &Host,
         action: &Action,
         descriptor: &Descriptor,
-    ) -> Result<Option<SizedStream>, Error> {
-        let line = self.proven_line(host).await?;
-        let Some(client) = self.oci_client(host, line) else { return Ok(None) };
-        let Some(authority) = line.root.host_str().map(|name| match line.root.port() {
-            Some(port) => format!("{name}:{port}"),
-            None => name.to_owned(),
-        }) else {
-            return Ok(None);
-        };
+    ) -> Option<SizedStream> {
+        // Whoever was not read from yet is first spoken to by our own client, which can say what is wrong.
+        if host.is_read_by_ours() {
+            return None;
+        }
+        let line = self.proven_line(host).await.ok()?;
+        let client = self.oci_client(host, line)?;
+        let name = line.root.host_str()?;
+        let authority = line.root.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
         let repository = &action.repository;
         let digest = descriptor.digest.to_string();
         let reference = oci_client::Reference::with_digest(authority, repository.path.clone(), digest.clone());
         let scopes = Scopes::pull(repository);
-        let (token, fallback) = match self.authorize(host, repository, &scopes).await?.authorization {
+        let (token, fallback) = match self.authorize(host, repository, &scopes).await.ok()?.authorization {
             Authorization::None => (None, None),
             Authorization::Basic { user, password } => {
                 let pair = (user, password.reveal().to_owned());
@@ -124,16 +132,15 @@ impl Inner {
             if polls > MOST_POLLS { Poll::Ready(None) } else { opening.as_mut().poll(context).map(Result::ok) }
         });
         if let Ok(Some(stream)) = tokio::time::timeout(OPENING, opening).await {
-            return Ok(Some(stream));
+            return Some(stream);
         }
         host.forget_direct();
-        Ok(None)
+        None
     }
 
     fn oci_client(&self, host: &Host, line: &Line) -> Option<oci_client::Client> {
         // Through the user's proxy, or to addresses of the caller's, oci-client cannot be led beside its own dead one.
-        let own_trust = self.transport.has_own_trust(&host.registry);
-        if !self.transport.proxies.is_empty() || !self.transport.addresses.is_empty() || own_trust {
+        if !self.transport.proxies.is_empty() || !self.transport.addresses.is_empty() || !leads_to_itself(line) {
             return None;
         }
         let mut reader = host.reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,10 +156,21 @@ impl Inner {
     }
 }
 
+/// True when whoever follows redirects and asks for this registry's name alone never leaves the registry's machine, nor
+/// https.
+fn leads_to_itself(line: &Line) -> bool {
+    line.scheme == Scheme::Http
+        && match line.root.host() {
+            Some(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => true,
+            // With all names below it, which this machine may send us to as to all others.
+            Some(url::Host::Domain(name)) => name == "localhost" && line.closeness == Closeness::Loopback,
+            None => false,
+        }
+}
+
 fn configuration(line: &Line) -> ClientConfig {
     ClientConfig {
-        protocol: if line.scheme == Scheme::Http { ClientProtocol::Http } else { ClientProtocol::Https },
-        accept_invalid_certificates: line.scheme == Scheme::UnverifiedHttps,
+        protocol: ClientProtocol::Http,
         read_timeout: Some(READ_TIMEOUT),
         connect_timeout: Some(CONNECT_TIMEOUT),
         user_agent: USER_AGENT,
@@ -160,5 +178,33 @@ fn configuration(line: &Line) -> ClientConfig {
         https_proxy: Some(NOWHERE.to_owned()),
         no_proxy: line.root.host_str().map(|host| host.trim_matches(['[', ']']).to_owned()),
         ..ClientConfig::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::*;
+
+    #[test]
+    fn oci_client_is_used_only_where_it_can_be_led_nowhere_else() {
+        use Closeness::{Loopback, Private, Public};
+        crate::http::provide_tls();
+        for (root, scheme, closeness, expected) in [
+            ("http://127.0.0.1:5000/v2/", Scheme::Http, Loopback, true),
+            ("http://[::1]:5000/v2/", Scheme::Http, Loopback, true),
+            ("http://10.0.0.1/v2/", Scheme::Http, Private, true),
+            ("http://localhost:5000/v2/", Scheme::Http, Loopback, true),
+            ("http://localhost:5000/v2/", Scheme::Http, Private, false),
+            ("http://sub.localhost:5000/v2/", Scheme::Http, Loopback, false),
+            ("http://registry.lan:5000/v2/", Scheme::Http, Private, false),
+            ("https://10.0.0.1/v2/", Scheme::Https, Private, false),
+            ("https://localhost:5000/v2/", Scheme::UnverifiedHttps, Loopback, false),
+            ("https://registry.example/v2/", Scheme::Https, Public, false),
+        ] {
+            let line = Line { root: Url::parse(root).unwrap(), scheme, closeness, own: reqwest::Client::default() };
+            assert_eq!(leads_to_itself(&line), expected, "{root}");
+        }
     }
 }

@@ -238,7 +238,7 @@ impl Inner {
 
     /// The way to `host`, found by an earlier run or now.
     pub(super) async fn line<'host>(&self, host: &'host Host) -> Result<&'host Line, Error> {
-        host.line(&self.transport, &self.policy, &self.store).await
+        host.line(&self.transport, &self.policy, &self.store, &self.patience).await
     }
 
     /// The way to `host` as this run has seen it, for whoever could not tell that an earlier run's is wrong.

@@ -1,22 +1,18 @@
-//! Turns a blob at a repository into a stream of its bytes that goes on where it was cut: into the store, or as the body
-//! of an upload to another registry, without a byte on disk.
+//! Turns a blob at one place into a stream of its bytes that goes on where it was cut, for [`super::source`].
 //!
 //! A connection that breaks, stalls, drips or ends early is followed by a ranged GET for the rest. A registry that knows
 //! no ranges sends all of it again: what was handed on already is skipped, and hashed once more, so that the two halves
 //! are known to be of one blob. The digest is checked before the last piece is handed on, so that whoever gets all bytes
 //! got the right ones, and whoever uploads them never finishes with wrong ones.
 
-use std::fmt;
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::StreamExt as _;
 use oci_client::client::SizedStream;
 use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Inner;
@@ -50,14 +46,14 @@ struct Skip {
 }
 
 /// The bytes of a blob, one piece after another.
-pub struct BlobStream {
+pub(super) struct BlobStream {
     inner: Arc<Inner>,
     host: Arc<Host>,
     action: Action,
     scopes: Scopes,
     descriptor: Descriptor,
-    /// Of all bytes up to `position`; none when the first ones never came by here.
-    hasher: Option<Hasher>,
+    /// Of all bytes up to `position`.
+    hasher: Hasher,
     position: u64,
     feed: Feed,
     skip: Option<Skip>,
@@ -72,25 +68,15 @@ pub struct BlobStream {
     pace: Pace,
 }
 
-impl fmt::Debug for BlobStream {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("BlobStream")
-            .field("action", &self.action)
-            .field("position", &self.position)
-            .finish_non_exhaustive()
-    }
-}
-
 impl BlobStream {
-    /// Opens what follows the first `position` bytes, which `hasher` took in, or which nobody will verify.
+    /// Opens what follows the bytes that `hasher` took in.
     pub(super) async fn open(
         inner: Arc<Inner>,
         repository: &Repository,
         descriptor: &Descriptor,
-        hasher: Option<Hasher>,
-        position: u64,
+        hasher: Hasher,
     ) -> Result<Self, Error> {
+        let position = hasher.size();
         let mut stream = Self {
             host: inner.host(repository),
             inner,
@@ -115,15 +101,17 @@ impl BlobStream {
     }
 
     /// How many bytes of the blob were handed on, those before an opening in the middle included.
-    #[must_use]
-    pub fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// What all bytes up to [`Self::position`] went through; none after
-    /// [`Source::open_at`](super::Source::open_at).
-    #[must_use]
-    pub fn into_hasher(self) -> Option<Hasher> {
+    /// What all bytes up to [`Self::position`] went through.
+    pub(super) fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
+    /// The same, when nothing more is read.
+    pub(super) fn into_hasher(self) -> Hasher {
         self.hasher
     }
 
@@ -132,7 +120,7 @@ impl BlobStream {
     /// # Errors
     /// When the bytes are other ones than announced, or when the registry stops sending them and trying again does not
     /// help. The stream has ended then.
-    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             if self.position == self.descriptor.size {
                 return self.finish().map(|()| None);
@@ -154,32 +142,6 @@ impl BlobStream {
                 Err(error) => self.cut(error).await?,
             }
         }
-    }
-
-    /// A request body of what is left, the number of whose bytes that are on their way `sent` holds, and where to look
-    /// for the reason when it fails: the error of the request tells only that it did.
-    #[must_use]
-    pub fn into_body(self, sent: watch::Sender<u64>) -> (reqwest::Body, SourceFailure) {
-        let failure = SourceFailure::default();
-        let slot = failure.clone();
-        let pieces = stream::try_unfold(self, move |mut stream| {
-            let (slot, sent) = (slot.clone(), sent.clone());
-            async move {
-                match stream.next().await {
-                    Ok(Some(piece)) => {
-                        sent.send_replace(stream.position());
-                        Ok(Some((piece, stream)))
-                    }
-                    Ok(None) => Ok(None),
-                    Err(error) => {
-                        let broken = io::Error::other(error.to_string());
-                        *slot.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                        Err(broken)
-                    }
-                }
-            }
-        });
-        (reqwest::Body::wrap_stream(pieces), failure)
     }
 
     /// Waits for what comes next from the connection that is open; `None` at its end, or when oci-client failed.
@@ -233,9 +195,7 @@ impl BlobStream {
         if piece.len() as u64 > left {
             return Err(self.too_large());
         }
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(&piece);
-        }
+        self.hasher.update(&piece);
         self.position += piece.len() as u64;
         if self.position - self.gained_at >= GAIN {
             self.gained_at = self.position;
@@ -249,8 +209,8 @@ impl BlobStream {
 
     /// Holds the second reading of what was handed on to the first one.
     fn check_skipped(&mut self) -> Result<(), Error> {
-        let (Some(skip), Some(hasher)) = (self.skip.take(), &self.hasher) else { return Ok(()) };
-        let ((again, size), (before, _)) = (skip.hasher.finish(), hasher.clone().finish());
+        let Some(skip) = self.skip.take() else { return Ok(()) };
+        let ((again, size), (before, _)) = (skip.hasher.finish(), self.hasher.clone().finish());
         if again == before {
             return Ok(());
         }
@@ -261,7 +221,7 @@ impl BlobStream {
     }
 
     fn verify(&mut self) -> Result<(), Error> {
-        let Some((actual, actual_size)) = self.hasher.clone().map(Hasher::finish) else { return Ok(()) };
+        let (actual, actual_size) = self.hasher.clone().finish();
         let (expected, expected_size) = (self.descriptor.digest, self.descriptor.size);
         if actual == expected {
             return Ok(());
@@ -304,7 +264,7 @@ impl BlobStream {
     /// Has a connection that sends what comes next, or, with `skip`, what came already.
     async fn connect(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.by_oci_client)
-            && let Some(stream) = self.inner.open_by_oci_client(&self.host, &self.action, &self.descriptor).await?
+            && let Some(stream) = self.inner.open_by_oci_client(&self.host, &self.action, &self.descriptor).await
         {
             if stream.content_length.is_none_or(|length| length == self.descriptor.size) {
                 self.feed = Feed::OciClient(stream);
@@ -360,28 +320,5 @@ impl BlobStream {
                 && range.last < self.descriptor.size
                 && range.whole.is_none_or(|whole| whole == self.descriptor.size)
         })
-    }
-}
-
-/// Why a body of bytes from another registry failed.
-#[derive(Debug, Clone, Default)]
-pub struct SourceFailure(Arc<Mutex<Option<Error>>>);
-
-impl SourceFailure {
-    /// The reason, if it was the source that failed and not the destination.
-    #[must_use]
-    pub fn take(&self) -> Option<Error> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stream_can_be_a_body() {
-        fn body<T: Send + 'static>() {}
-        body::<BlobStream>();
     }
 }

@@ -91,7 +91,13 @@ pub(super) fn unreachable(
         return refused(host, kind, url, Refusal::TooClose { address: found.address });
     }
     if target.own {
-        return connect_error(&host.registry, transport.proxy_of(url), error);
+        return match connect_error(&host.registry, transport.proxy_of(url), error) {
+            // Whoever has not said hello in this run is looked for anew before anyone learns of this.
+            Error::Unreachable { registry, variable, source, .. } => {
+                Error::Unreachable { registry, answered: true, variable, source }
+            }
+            other => other,
+        };
     }
     Error::TargetUnreachable { registry: host.registry.clone(), target: shown(url), source: error.without_url() }
 }

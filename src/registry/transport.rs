@@ -98,11 +98,6 @@ impl Transport {
         })
     }
 
-    /// True when `registry` is trusted by other certificates than the system's, or is shown one of ours.
-    pub(super) fn has_own_trust(&self, registry: &str) -> bool {
-        !self.roots.is_empty() || self.trust(registry).is_ok_and(|trust| !trust.is_empty())
-    }
-
     fn trust(&self, registry: &str) -> Result<Arc<Trust>, Error> {
         let mut trusts = self.trusts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(trust) = trusts.get(registry) {
@@ -258,7 +253,7 @@ pub(super) fn connect_error(registry: &str, proxy: Option<String>, error: reqwes
             Error::ProxyLogin { registry, proxy, variable: variable.unwrap_or("HTTPS_PROXY") }
         }
         (_, Some(proxy)) => Error::Proxy { registry, proxy, source },
-        (_, None) => Error::Unreachable { registry, variable, source },
+        (_, None) => Error::Unreachable { registry, answered: false, variable, source },
     }
 }
 

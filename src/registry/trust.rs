@@ -64,11 +64,6 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// True when there is nothing beside the system's.
-    pub(super) fn is_empty(&self) -> bool {
-        self.roots.is_empty() && self.identity.is_none()
-    }
-
     /// What the settings of `registry` name, else what is in the first of `folders` that has a folder of its name. One
     /// that we may not look into was not made for us: it counts as not there, and `notes` are told.
     pub(super) fn of(
@@ -181,6 +176,10 @@ fn identity(certificate: &Path, key: Option<&Path>) -> Result<(PathBuf, reqwest:
 mod tests {
     use super::*;
 
+    fn is_empty(trust: &Trust) -> bool {
+        trust.roots.is_empty() && trust.identity.is_none()
+    }
+
     /// The error of a folder with these empty files, without the folder's name.
     fn refusal(files: &[&str]) -> String {
         let folder = tempfile::tempdir().unwrap();
@@ -191,7 +190,7 @@ mod tests {
         }
         let folders = [folder.path().join("none"), folder.path().to_owned()];
         match Trust::of("registry.lan:5000", None, &folders, &Notes::default()) {
-            Ok(trust) if trust.is_empty() => "nothing".to_owned(),
+            Ok(trust) if is_empty(&trust) => "nothing".to_owned(),
             Ok(_) => "something".to_owned(),
             Err(Error::Certificates { path, source }) => {
                 format!("{}: {source}", path.strip_prefix(&registry).unwrap().display())
@@ -237,7 +236,7 @@ mod tests {
         });
         let folders = [closed.path().to_owned(), open.path().to_owned()];
         assert!(Trust::of("a.lan", None, &folders, &notes).is_err(), "the next folder counts");
-        assert!(Trust::of("b.lan", None, &folders, &notes).unwrap().is_empty());
+        assert!(is_empty(&Trust::of("b.lan", None, &folders, &notes).unwrap()));
         let shown = closed.path().display();
         assert_eq!(*told.lock().unwrap(), [format!("certificates in `{shown}` are passed over: it may not be read")]);
     }

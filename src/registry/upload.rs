@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::action::{Action, Verb};
-use super::body::{BlobBody, Body, BodyFailure};
+use super::body::{BlobBody, Body, BodyFailure, Stock};
 use super::error::Error;
 use super::host::Host;
 use super::manifest::check_stored;
@@ -126,6 +126,11 @@ impl Client {
     ) -> Result<(), Error> {
         let host = self.inner.host(repository);
         let upload = Upload::new(self, &host, repository, descriptor);
+        let stock = match supply {
+            Supply::Store => Stock::Store,
+            Supply::File(path) => Stock::File(path),
+            Supply::Registry(from) => Stock::Elsewhere(Box::new(self.source(from, descriptor))),
+        };
         let (begun, again) = (Mutex::new(begun.0), AtomicBool::new(false));
         let attempt = || async {
             let check = upload.action.but(Verb::CheckBlob);
@@ -134,14 +139,17 @@ impl Client {
                 return Ok(());
             }
             let begun = begun.lock().unwrap_or_else(PoisonError::into_inner).take();
-            upload.attempt(begun, supply, progress).await
+            upload.attempt(begun, &stock, progress).await
         };
-        match retry::run(&self.inner.policy, attempt).await {
-            // Bytes go wrong on the way, too.
-            Err(Error::Source { source, .. }) if matches!(*source, Error::WrongContent { .. }) => {
-                retry::run(&self.inner.policy, attempt).await?;
+        let mut wrong = 0;
+        while let Err(error) = retry::run(&self.inner.policy, attempt).await {
+            let is_wrong =
+                matches!(&error, Error::Source { source, .. } if matches!(**source, Error::WrongContent { .. }));
+            wrong += 1;
+            match &stock {
+                Stock::Elsewhere(source) if is_wrong && wrong <= source.most_wrong() => {}
+                _ => return Err(error),
             }
-            sent => sent?,
         }
         progress(descriptor.size);
         upload.is_there();
@@ -270,11 +278,11 @@ impl<'push> Upload<'push> {
     async fn attempt(
         &self,
         begun: Option<Url>,
-        supply: Supply<'_>,
+        stock: &Stock<'_>,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<(), Error> {
         if let Some(location) = begun {
-            match self.send(location, supply, progress).await {
+            match self.send(location, stock, progress).await {
                 // It may have ended meanwhile, or be of no use to the target's own token: all begins anew.
                 Err(Error::Forgotten { .. }) => {}
                 Err(error @ Error::Status { .. }) if !error.is_transient() => {}
@@ -282,7 +290,7 @@ impl<'push> Upload<'push> {
             }
         }
         let location = self.begin().await?;
-        self.send(location, supply, progress).await
+        self.send(location, stock, progress).await
     }
 
     async fn begin(&self) -> Result<Url, Error> {
@@ -319,34 +327,28 @@ impl<'push> Upload<'push> {
     }
 
     /// Sends the blob in one piece; in parts when the registry wants them or does not take so much at once.
-    async fn send(&self, location: Url, supply: Supply<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<(), Error> {
+    async fn send(&self, location: Url, stock: &Stock<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<(), Error> {
         let (sizes, registry) = (&self.client.inner.part_sizes, &self.host.registry);
         let size = self.descriptor.size;
         if sizes.of(registry).is_some_and(|part| size > part) {
-            return self.in_parts(location, supply, progress).await;
+            return self.in_parts(location, stock, progress).await;
         }
-        match self.put(location, supply, progress).await {
+        match self.put(location, stock, progress).await {
             Err(error) if error.status() == Some(StatusCode::PAYLOAD_TOO_LARGE.as_u16()) => {
                 if !sizes.refused(registry, size) {
                     return Err(error);
                 }
                 let location = self.begin().await?;
-                self.in_parts(location, supply, progress).await
+                self.in_parts(location, stock, progress).await
             }
             sent => sent,
         }
     }
 
-    async fn put(&self, location: Url, supply: Supply<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<(), Error> {
+    async fn put(&self, location: Url, stock: &Stock<'_>, progress: &(dyn Fn(u64) + Sync)) -> Result<(), Error> {
         let (sent, seen) = watch::channel(0_u64);
-        let (body, standstill) = match supply {
-            Supply::Store => (BlobBody::stored(&self.client.inner.store, self.descriptor, sent), STANDSTILL),
-            Supply::File(path) => (BlobBody::of_file(path, self.descriptor, sent), STANDSTILL),
-            Supply::Registry(from) => {
-                let source = self.client.source(from, self.descriptor);
-                (BlobBody::elsewhere(source, self.descriptor, sent), STANDSTILL_ELSEWHERE)
-            }
-        };
+        let standstill = if matches!(stock, Stock::Elsewhere(_)) { STANDSTILL_ELSEWHERE } else { STANDSTILL };
+        let body = BlobBody::of(stock, &self.client.inner.store, self.descriptor, sent);
         let failure = body.failure();
         let call = Call::new(&self.action, Method::PUT, self.finishing(location), &self.scopes)
             .body(OCTETS, Body::Blob(Box::new(body)));

@@ -54,6 +54,7 @@ mod registry_children;
 mod registry_liars;
 mod registry_liars_bases;
 mod registry_liars_places;
+mod registry_mirrors;
 mod registry_pretenders;
 mod registry_reads;
 mod registry_reads_killed;

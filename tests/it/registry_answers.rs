@@ -1,7 +1,10 @@
 //! The registry edge against answers that real registries give now and then, and that liars give.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyarch::blob::{Descriptor, Digest, MEDIA_TYPE_LAYER, MEDIA_TYPE_MANIFEST};
@@ -214,6 +217,29 @@ async fn oci_client_is_not_led_elsewhere() {
     let agent = |request: &Request| request.header("user-agent").unwrap_or_default().contains("oci-client");
     assert_eq!(server.requests().iter().map(agent).collect::<Vec<_>>(), [false, false, true, true, false]);
     assert_eq!(elsewhere.requests().iter().map(agent).collect::<Vec<_>>(), [false]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_restarts_is_waited_for_and_one_that_never_answered_is_not() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let restarting = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
+        drop((stream, listener));
+        thread::sleep(Duration::from_millis(300));
+        let again = TcpListener::bind(address).unwrap();
+        Server::on(again, |request, stream| Answer::ok("content").write(request, stream))
+    });
+    let party = Party::with(|options| options.retry.first_wait = Duration::from_millis(100));
+    let repository: Repository = format!("{address}/app").parse().unwrap();
+    party.client.fetch_blob(&repository, &layer(), &|_| ()).await.unwrap();
+    assert_eq!(restarting.join().unwrap().requests().len(), 1);
+
+    let nobody: Repository = "127.0.0.1:1/app".parse().unwrap();
+    let error = Party::anonymous().client.fetch_blob(&nobody, &layer(), &|_| ()).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { answered: false, .. }), "{error:?}");
 }
 
 /// Takes a blob up to where `location` says.

@@ -1,6 +1,6 @@
 //! Blobs on their way from one registry to another, without a byte on disk.
 
-use anyarch::blob::Descriptor;
+use anyarch::blob::{Descriptor, Hasher};
 use anyarch::registry::Error;
 use tokio::sync::watch;
 
@@ -15,14 +15,16 @@ async fn relay(
     source: &Server,
     destination: &Server,
     blob: &Descriptor,
-    position: u64,
+    before: &[u8],
 ) -> (bool, Option<Error>, u64) {
     let source = party.client.source(&app(source), blob);
-    let stream = source.open_at(position).await.unwrap();
+    let mut hasher = Hasher::default();
+    hasher.update(before);
+    let reading = source.open_after(hasher).await.unwrap();
     let (sent, seen) = watch::channel(0);
-    let (body, failure) = stream.into_body(sent);
+    let (body, failure) = reading.into_body(sent);
     let put = reqwest::Client::builder().no_proxy().build().unwrap().put(format!("http://{}/put", destination.host()));
-    let answer = put.header("content-length", blob.size - position).body(body).send().await;
+    let answer = put.header("content-length", blob.size - before.len() as u64).body(body).send().await;
     let sent = *seen.borrow();
     (answer.is_ok(), failure.take(), sent)
 }
@@ -37,7 +39,7 @@ async fn a_blob_goes_from_registry_to_registry_however_often_it_is_cut() {
     });
     let destination = Server::start(|_| Answer::status(201));
     let party = Party::anonymous();
-    let (taken, failure, sent) = relay(&party, &source, &destination, &blob, 0).await;
+    let (taken, failure, sent) = relay(&party, &source, &destination, &blob, &[]).await;
     assert!(taken && failure.is_none(), "{failure:?}");
     assert_eq!(sent, blob.size);
     assert_eq!(ranges(&source), [None, Some(MIB), Some(2 * MIB)]);
@@ -49,7 +51,7 @@ async fn a_blob_goes_from_registry_to_registry_however_often_it_is_cut() {
 
     let own = bytes.clone();
     let source = open(move |request| Answer::range(request, &own));
-    let (taken, failure, _) = relay(&party, &source, &destination, &blob, MIB as u64).await;
+    let (taken, failure, _) = relay(&party, &source, &destination, &blob, &bytes[..MIB]).await;
     assert!(taken && failure.is_none(), "{failure:?}");
     assert!(destination.requests()[1].body == bytes[MIB..]);
 }
@@ -65,7 +67,7 @@ async fn a_source_that_fails_for_good_is_named_and_its_bytes_never_make_a_whole(
         let (bytes, blob) = layer();
         let source = counting(move |_, before| if before == 0 { fault(&bytes) } else { Answer::status(404) });
         let destination = Server::start(|_| Answer::status(201));
-        let (taken, failure, sent) = relay(&Party::anonymous(), &source, &destination, &blob, 0).await;
+        let (taken, failure, sent) = relay(&Party::anonymous(), &source, &destination, &blob, &[]).await;
         assert!(!taken, "{expected}");
         assert!(sent < blob.size, "{expected}");
         let begin = format!("reading the blob `{}` of `{}` failed: ", blob.digest, app(&source));

@@ -111,7 +111,7 @@ fn a_push_takes_the_layers_of_a_base_from_a_mirror() {
 }
 
 /// A client with one mirror for a registry, and what it has to say.
-fn with_mirror(origin: &str, mirror: &str, logins: &Value) -> (Party, Arc<Mutex<Vec<String>>>) {
+pub fn with_mirror(origin: &str, mirror: &str, logins: &Value) -> (Party, Arc<Mutex<Vec<String>>>) {
     let said = Arc::<Mutex<Vec<String>>>::default();
     let told = Arc::clone(&said);
     let party = Party::with(|options| {
@@ -145,7 +145,7 @@ async fn what_a_mirror_of_the_base_has_is_mounted_from_there() {
 }
 
 /// Docker's configuration with one login.
-fn login(registry: &str) -> Value {
+pub fn login(registry: &str) -> Value {
     serde_json::json!({"auths": {registry: {"auth": STANDARD.encode("me:hunter2")}}})
 }
 

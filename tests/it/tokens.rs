@@ -289,3 +289,19 @@ async fn a_token_that_ends_in_the_middle_of_a_large_blob_is_renewed_and_the_push
         assert!(lines.len() <= 8, "{lines:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_server_in_passing_trouble_is_asked_again_when_a_registry_is_known_to_send_its_blobs_itself() {
+    let count = AtomicUsize::new(0);
+    let realm = Server::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        1 => Answer::status(503),
+        _ => Answer::ok(r#"{"token":"t"}"#),
+    });
+    let (server, party) = (bearer(&realm, "t"), Party::anonymous());
+    for name in ["first", "second"] {
+        let repository: Repository = format!("{}/{name}", server.host()).parse().unwrap();
+        party.client.fetch_blob(&repository, &layer(), &|_| ()).await.unwrap();
+        std::fs::remove_file(party.store.blob_path(&layer().digest)).unwrap();
+    }
+    assert_eq!(realm.requests().len(), 3);
+}

@@ -192,7 +192,14 @@ impl Server {
 
     /// Starts a server that writes its answers, or whatever it likes, itself.
     pub fn raw(answer: impl Fn(&Request, &TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a port is free"), answer)
+    }
+
+    /// The same where somebody else chose the port.
+    pub fn on(
+        listener: TcpListener,
+        answer: impl Fn(&Request, &TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().expect("a listener has an address");
         let requests = Arc::<Mutex<Vec<Request>>>::default();
         let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));

@@ -17,6 +17,8 @@ impl Error {
             | Self::Stalled { .. }
             | Self::TooSlow { .. }
             | Self::Truncated { .. } => true,
+            // A registry that restarts is there again soon; a wrong name never is.
+            Self::Unreachable { answered: true, source, .. } if crate::http::is_absent(source) => true,
             Self::Unreachable { source, .. } | Self::TargetUnreachable { source, .. } | Self::Proxy { source, .. } => {
                 crate::registry::transport::is_reset(source)
             }
