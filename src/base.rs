@@ -24,6 +24,7 @@ use crate::reference::Repository;
 use crate::registry;
 use crate::static_base;
 use crate::store::{STATIC_LAYER, Store, StoreError};
+use crate::wanted::{Waiter, Wanted};
 
 pub use error::BaseError;
 
@@ -251,8 +252,12 @@ impl Bases {
             }
             Some(Place::Layout(folder)) => {
                 let (bases, layer, of) = (self.clone(), layer.clone(), base.clone());
+                let waiter = Waiter::default();
+                let wanted = waiter.wanted();
                 // Large files are copied off the runtime, which has others to serve.
-                let copied = tokio::task::spawn_blocking(move || bases.copy_layer(&of, &folder, &layer)).await;
+                let copy = move || bases.copy_layer(&of, &folder, &layer, &wanted);
+                let copied = tokio::task::spawn_blocking(copy).await;
+                drop(waiter);
                 copied.map_err(|error| BaseError::Read { base, source: io::Error::other(error) })?
             }
         }
@@ -267,13 +272,13 @@ impl Bases {
         }
     }
 
-    fn copy_layer(&self, base: &str, folder: &Path, layer: &Descriptor) -> Result<(), BaseError> {
+    fn copy_layer(&self, base: &str, folder: &Path, layer: &Descriptor, wanted: &Wanted) -> Result<(), BaseError> {
         let read = |source| BaseError::Read { base: base.to_owned(), source };
         let kept = |source| BaseError::Store { base: base.to_owned(), source };
         let file = fs::File::open(blob_path(folder, &layer.digest)).map_err(read)?;
         let mut blob = self.store.writer().map_err(kept)?;
         let failed = |error| StoreError::within(error).map_or_else(read, kept);
-        io::copy(&mut BufReader::with_capacity(1 << 17, file), &mut blob).map_err(failed)?;
+        io::copy(&mut BufReader::with_capacity(1 << 17, wanted.only(file)), &mut blob).map_err(failed)?;
         match blob.finish_as(layer) {
             Err(StoreError::WrongDigest { .. }) => {
                 Err(BaseError::Damaged { base: base.to_owned(), digest: layer.digest })

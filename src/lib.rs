@@ -54,4 +54,5 @@ pub mod store;
 pub mod sysroot;
 pub mod toolchain;
 pub mod ui;
+pub mod wanted;
 pub mod zigbuild;

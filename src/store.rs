@@ -35,7 +35,7 @@ pub use partial::{Claim, Partial};
 pub use prune::Selection;
 pub use record::{OWN_LAYER, STATIC_LAYER};
 pub use verified::VerifiedBlob;
-pub use writer::{BlobWriter, beside};
+pub use writer::{BlobWriter, beside, folder_beside};
 
 /// An unfinished file that nobody wrote to for so long belongs to no run that still goes on.
 const ABANDONED: Duration = Duration::from_hours(24);
@@ -91,9 +91,7 @@ impl Store {
     fn sweep(&self) {
         self.sweep_partials(ABANDONED);
         for entry in fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
-            let age =
-                entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
-            if age.is_some_and(|age| age > ABANDONED) {
+            if writer::is_abandoned(&entry) {
                 let _ = prune::remove(&entry.path());
             }
         }

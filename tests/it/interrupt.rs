@@ -247,6 +247,50 @@ fn an_interrupt_ends_a_run_whose_base_is_on_a_file_system_that_hangs() {
 }
 
 #[test]
+fn an_interrupt_is_heard_while_a_layout_is_written() {
+    let (project, home) = (cache::site(&cache::noise(1, 9_000)), Home::new());
+    cache::build(&project, &home, &[]);
+    let folder = project.path().join(".anyarch/out");
+    let before = cache::index_of(&folder.join("site"));
+    // The old one is looked at for layers that can be taken over.
+    let layer = with_a_pipe_for_a_layer(&folder.join("site"));
+    let unfinished = || {
+        let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.to_string_lossy().contains("/.anyarch-unfinished-")).collect::<Vec<_>>()
+    };
+    let child = spawn(&project.anyarch_at(&home).args(["build"]), Stdio::piped());
+    until("no layout is written", || unfinished().pop());
+    thread::sleep(Duration::from_millis(200));
+    let (code, stdout, stderr) = interrupt(child, Signal::SIGINT);
+    assert_eq!((code, &*stdout), (130, ""), "{stderr}");
+    assert!(stderr.ends_with("error: interrupted\n"), "{stderr}");
+    assert_eq!(cache::index_of(&folder.join("site")), before);
+
+    // Who hangs can tidy nothing up. A day later nobody can be at work on what is left.
+    let left = unfinished();
+    assert_eq!(left.len(), 1, "{left:?}");
+    let opened = fs::File::open(&left[0]).unwrap();
+    opened.set_modified(opened.metadata().unwrap().modified().unwrap() - Duration::from_hours(25)).unwrap();
+    fs::remove_file(layer).unwrap();
+    cache::build(&project, &home, &[]);
+    assert_eq!(unfinished(), [""; 0].map(PathBuf::from));
+    assert_eq!(cache::index_of(&folder.join("site")), before);
+}
+
+#[test]
+fn an_interrupt_is_heard_while_nobody_reads_what_is_written() {
+    let (project, home) = (cache::site(&cache::noise(1, 300_000)), Home::new());
+    let mut child = spawn(&project.anyarch_at(&home).args(["build", "-o", "type=oci,dest=-"]), Stdio::piped());
+    // Much more is to come than a pipe holds.
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).expect("the archive begins");
+    send(&child, Signal::SIGINT);
+    let (code, _, stderr) = ended(child);
+    assert_eq!(code, 130, "{stderr}");
+    assert!(stderr.ends_with("error: interrupted\n"), "{stderr}");
+    assert!(files(&home.cache().join("tmp")).is_empty(), "something is left in the cache");
+}
+
+#[test]
 fn an_interrupt_is_heard_after_the_work_is_done() {
     let (project, home) = (cache::site(b"a page"), Home::new());
     let (reader, mut writer) = std::io::pipe().unwrap();
