@@ -1,6 +1,6 @@
 //! Bytes on their way, told to who watches.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::base_name::BaseName;
 use crate::platform::Platform;
@@ -18,6 +18,7 @@ static TRANSFER: AtomicU64 = AtomicU64::new(0);
 pub(super) struct Transfer {
     session: Session,
     id: u64,
+    began: AtomicBool,
     end: TransferEnd,
 }
 
@@ -26,12 +27,16 @@ impl Transfer {
     pub(super) fn start(session: &Session, what: String, size: u64) -> Self {
         let id = TRANSFER.fetch_add(1, Ordering::Relaxed);
         session.watch.event(Event::TransferStarted { id, what, size });
-        Self { session: session.clone(), id, end: TransferEnd::Failed }
+        Self { session: session.clone(), id, began: AtomicBool::new(false), end: TransferEnd::Failed }
     }
 
-    /// So many bytes have moved; fewer than before when it begins anew.
+    /// It stands at so many bytes: at first those that were there before any moved, then all by now; fewer than before when
+    /// it begins anew.
     pub(super) fn moved(&self, bytes: u64) {
-        self.session.watch.event(Event::Transferred { id: self.id, bytes });
+        let id = self.id;
+        let began = self.began.swap(true, Ordering::Relaxed);
+        let event = if began { Event::Transferred { id, bytes } } else { Event::TransferBegan { id, at: bytes } };
+        self.session.watch.event(event);
     }
 
     /// It is over.

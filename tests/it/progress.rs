@@ -1,5 +1,8 @@
 //! What is shown of a build while it runs: bars at a terminal, lines in a pipeline, and at its end what moved.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
 use crate::support::program::{Home, Output, Program, redact};
@@ -44,6 +47,12 @@ fn told(output: &Output) -> Vec<String> {
         redact(line, &[]).split_whitespace().collect::<Vec<_>>().join(" ")
     });
     told.collect()
+}
+
+/// The largest file of a folder.
+fn largest(folder: &Path) -> PathBuf {
+    let paths = fs::read_dir(folder).expect("a folder can be read").map(|entry| entry.expect("it can be read").path());
+    paths.max_by_key(|path| path.metadata().map_or(0, |metadata| metadata.len())).expect("it holds something")
 }
 
 #[test]
@@ -94,6 +103,24 @@ fn a_pipeline_is_told_of_a_transfer_when_it_took_its_time() {
     assert!(told(&output).iter().any(|told| told == line), "{}", output.stderr);
     let stderr = output.redacted_stderr();
     assert!(stderr.contains("\nlocalhost:[PORT]: fetched 2 blobs ([SIZE])\ndone in [TIME]\n"), "{stderr}");
+
+    // A run that was killed left the first half of it.
+    let layer = largest(&home.cache().join("blobs/sha256"));
+    let home = Home::new();
+    let partial = home.cache().join("partial");
+    fs::create_dir_all(&partial).unwrap();
+    let bytes = fs::read(&layer).unwrap();
+    fs::write(partial.join(layer.file_name().unwrap()), &bytes[..SIZE / 2]).unwrap();
+    let output = project.anyarch_at(&home).args(["build"]).run();
+    output.assert_success();
+    let base = output.stderr.lines().find(|line| line.starts_with("base ") && line.contains(" done "));
+    let numbers = base.and_then(|line| line.split_once(" done ")).expect("the base took its time").1.trim_start();
+    let rest = anyarch::ui::bytes((bytes.len() - SIZE / 2) as u64);
+    let (_, moved) = numbers.split_once(" s ").expect("the time is first");
+    assert!(moved.starts_with(&format!("{rest} ")) && moved.ends_with("/s (4.00 MB were here)"), "{numbers}");
+    let speed: f64 = moved[rest.len()..].trim_start().split(' ').next().unwrap().parse().expect("then the speed");
+    // What was there did not move, and the way is no faster than it is.
+    assert!(speed < f64::from(SPEED) / 1e6 * 1.5, "{numbers}");
 }
 
 #[test]
