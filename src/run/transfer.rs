@@ -56,9 +56,11 @@ pub(super) fn of_base(base: &BaseName, platform: Platform) -> String {
     format!("base {} {platform}", familiar(&base.to_string()))
 }
 
-/// What goes when a blob is pushed: `push ghcr.io/me/app`.
-pub(super) fn of_push(repository: &Repository) -> String {
-    format!("push {}", familiar(&repository.to_string()))
+/// What goes when a blob of an image is pushed: `push ghcr.io/me/app linux/arm64`, and behind it `base` for a layer of the
+/// base.
+pub(super) fn of_push(repository: &Repository, platform: Platform, is_of_base: bool) -> String {
+    let base = if is_of_base { " base" } else { "" };
+    format!("push {} {platform}{base}", familiar(&repository.to_string()))
 }
 
 /// A name as docker shows it: Docker Hub goes without saying, and so does a digest behind a tag; of another digest the
@@ -88,8 +90,11 @@ mod tests {
         ] {
             assert_eq!(of_base(&base.parse().unwrap(), platform), expected);
         }
-        for (repository, expected) in [("ghcr.io/me/app", "push ghcr.io/me/app"), ("me/app", "push me/app")] {
-            assert_eq!(of_push(&repository.parse().unwrap()), expected);
+        for (repository, is_of_base, expected) in [
+            ("ghcr.io/me/app", false, "push ghcr.io/me/app linux/arm64"),
+            ("me/app", true, "push me/app linux/arm64 base"),
+        ] {
+            assert_eq!(of_push(&repository.parse().unwrap(), platform, is_of_base), expected);
         }
     }
 }

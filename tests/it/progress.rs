@@ -73,9 +73,9 @@ fn a_terminal_shows_bytes_and_speed_of_what_takes_its_time() {
     assert!(bars.iter().all(|bar| bar.chars().count() < 100), "a line is wider than the terminal:\n{all}");
     let has = |words: &[&str]| bars.iter().any(|bar| words.iter().all(|word| bar.contains(word)));
     assert!(has(&["  [=", "=> ", " of 8.00 MB  ", " MB/s  ", " s left"]), "{all}");
-    assert!(has(&[&format!("{repository}  ["), " of 8.00 MB  "]), "{all}");
+    assert!(has(&[&format!("{repository} linux/amd64  ["), " of 8.00 MB  "]), "{all}");
     // The first connection broke.
-    assert!(has(&[&format!("{repository} again  ["), " of 8.00 MB  "]), "{all}");
+    assert!(has(&[&format!("{repository} linux/amd64 again  ["), " of 8.00 MB  "]), "{all}");
     let end = lines.iter().rposition(|line| line == &format!("pushed {repository}:1")).expect("a summary is shown");
     assert!(!lines[end..].iter().any(|line| line.contains('[')), "a bar stands below the summary: {lines:#?}");
     let moved = format!("{}: pushed 3 blobs (", slow.host());
@@ -89,7 +89,7 @@ fn a_pipeline_is_told_of_a_transfer_when_it_took_its_time() {
     let (project, home) = (project(SIZE), Home::new());
     let output = push(&project, &home, &format!("{}/app", slow.host())).run();
     output.assert_success();
-    let line = "push localhost:[PORT]/app done [TIME] [SIZE] [SIZE]/s";
+    let line = "push localhost:[PORT]/app linux/amd64 done [TIME] [SIZE] [SIZE]/s";
     assert!(told(&output).iter().any(|told| told == line), "{}", output.stderr);
     let stderr = output.redacted_stderr();
     assert!(stderr.contains("\nlocalhost:[PORT]: pushed 3 blobs ([SIZE])\ndone in [TIME]\n"), "{stderr}");
