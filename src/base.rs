@@ -2,20 +2,21 @@
 //!
 //! Indexes, manifests and configs are read here; layers are only described, and fetched when something needs them.
 
+mod documents;
 mod error;
+mod files;
 
 use std::collections::BTreeSet;
-use std::io::{self, BufReader};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use oci_spec::image as oci;
 
 use crate::base_name::BaseName;
-use crate::blob::REF_NAME;
 use crate::blob::{
-    Descriptor, Digest, DigestError, MEDIA_TYPE_CONFIG, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST,
-    MEDIA_TYPE_INDEX, MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST,
+    Descriptor, Digest, MEDIA_TYPE_CONFIG, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX,
+    MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST,
 };
 use crate::image::BaseImage;
 use crate::layer::{self, LayerError};
@@ -26,7 +27,10 @@ use crate::static_base;
 use crate::store::{STATIC_LAYER, Store, StoreError};
 use crate::wanted::{Waiter, Wanted};
 
-pub use error::BaseError;
+use documents::{described, is_attestation, layers, layout_entries, parse};
+use files::Files;
+
+pub use error::{BaseError, Role, Subject};
 
 /// The longest index, manifest or config that is read, in bytes; registries commonly refuse manifests above 4 MiB.
 const LONGEST_DOCUMENT: u64 = 4 << 20;
@@ -52,7 +56,7 @@ pub struct Listing {
 
 #[derive(Clone)]
 enum Place {
-    Layout(PathBuf),
+    Layout(Files),
     Registry(Repository),
 }
 
@@ -61,13 +65,24 @@ enum Place {
 pub struct Bases {
     store: Store,
     client: registry::Client,
+    role: Role,
 }
 
 impl Bases {
     /// Reads bases through `store` and `client`.
     #[must_use]
     pub fn new(store: Store, client: registry::Client) -> Self {
-        Self { store, client }
+        Self { store, client, role: Role::Base }
+    }
+
+    /// Reads images in the same way, which errors then call so.
+    #[must_use]
+    pub fn of_images(store: Store, client: registry::Client) -> Self {
+        Self { store, client, role: Role::Image }
+    }
+
+    fn subject(&self, name: &BaseName) -> Subject {
+        Subject { role: self.role, name: name.to_string().into() }
     }
 
     /// Lists the platforms of a base.
@@ -75,20 +90,22 @@ impl Bases {
     /// # Errors
     /// When it cannot be read or holds no image for a platform.
     pub async fn list(&self, name: &BaseName) -> Result<Listing, BaseError> {
-        let base = name.to_string();
+        let base = self.subject(name);
         let (place, top) = match name {
             BaseName::Static | BaseName::Scratch => {
                 return Ok(Listing { name: name.clone(), digest: None, platforms: None });
             }
-            BaseName::Layout { folder, tag } => {
-                (Place::Layout(folder.clone()), layout_entries(&base, folder, tag.as_deref())?)
+            BaseName::Layout { tag, .. } | BaseName::Archive { tag, .. } => {
+                let Some(Place::Layout(files)) = place_of(name) else { return Err(BaseError::NoPlatform { base }) };
+                let entries = layout_entries(&base, &files, tag.as_deref())?;
+                (Place::Layout(files), entries)
             }
             BaseName::Registry(reference) => {
                 let fetched = self.client.resolve(reference).await;
                 let fetched =
                     fetched.map_err(|source| BaseError::Registry { base: base.clone(), source: Box::new(source) })?;
                 let size = fetched.bytes.len() as u64;
-                let named = self.store.remember_name(&fetched.digest, &base);
+                let named = self.store.remember_name(&fetched.digest, &base.name);
                 named.map_err(|source| BaseError::Store { base: base.clone(), source })?;
                 (
                     Place::Registry(reference.repository.clone()),
@@ -112,23 +129,23 @@ impl Bases {
     }
 
     /// Replaces every index among `top` by what it holds.
-    async fn flatten(&self, base: &str, place: &Place, top: Vec<Descriptor>) -> Result<Vec<Descriptor>, BaseError> {
+    async fn flatten(&self, base: &Subject, place: &Place, top: Vec<Descriptor>) -> Result<Vec<Descriptor>, BaseError> {
         let (mut flat, mut seen, mut entries_left) = (Vec::new(), BTreeSet::new(), MOST_ENTRIES);
         let mut pending: Vec<(usize, Descriptor)> = top.into_iter().rev().map(|descriptor| (0, descriptor)).collect();
         while let Some((depth, descriptor)) = pending.pop() {
             match descriptor.media_type.as_str() {
                 MEDIA_TYPE_MANIFEST | MEDIA_TYPE_DOCKER_MANIFEST => flat.push(descriptor),
                 MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX if depth >= DEEPEST_INDEX => {
-                    return Err(BaseError::TooDeep { base: base.to_owned(), digest: descriptor.digest });
+                    return Err(BaseError::TooDeep { base: base.clone(), digest: descriptor.digest });
                 }
                 // An index that is named twice offers nothing more.
                 MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX if !seen.insert(descriptor.digest) => {}
                 MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX => {
                     let bytes = self.document(base, place, "index", &descriptor).await?;
                     let index: oci::ImageIndex = parse(base, "index", &descriptor.digest, &bytes)?;
-                    entries_left = entries_left.checked_sub(index.manifests().len()).ok_or_else(|| {
-                        BaseError::TooMany { base: base.to_owned(), what: "images", most: MOST_ENTRIES }
-                    })?;
+                    entries_left = entries_left
+                        .checked_sub(index.manifests().len())
+                        .ok_or_else(|| BaseError::TooMany { base: base.clone(), what: "images", most: MOST_ENTRIES })?;
                     let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
                     let entries: Vec<Descriptor> =
                         entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
@@ -136,14 +153,19 @@ impl Bases {
                 }
                 // Whatever else an index holds beside images is not for us; alone it is an error.
                 _ if depth > 0 => {}
-                other => return Err(BaseError::MediaType { base: base.to_owned(), media_type: other.to_owned() }),
+                other => return Err(BaseError::MediaType { base: base.clone(), media_type: other.to_owned() }),
             }
         }
         Ok(flat)
     }
 
     /// The platform that an entry says, else that of its config; `None` when it is not one that we know.
-    async fn platform_of(&self, base: &str, place: &Place, entry: &Descriptor) -> Result<Option<Platform>, BaseError> {
+    async fn platform_of(
+        &self,
+        base: &Subject,
+        place: &Place,
+        entry: &Descriptor,
+    ) -> Result<Option<Platform>, BaseError> {
         if let Some(said) = &entry.platform {
             return Ok(Platform::from_parts(&said.os, &said.architecture, said.variant.as_deref()).ok());
         }
@@ -155,7 +177,7 @@ impl Bases {
 
     async fn manifest_and_config(
         &self,
-        base: &str,
+        base: &Subject,
         place: &Place,
         entry: &Descriptor,
     ) -> Result<(Vec<Descriptor>, serde_json::Value), BaseError> {
@@ -172,7 +194,7 @@ impl Bases {
     /// # Errors
     /// When a manifest or a config cannot be read.
     pub async fn images(&self, listing: &Listing, wanted: &[Platform]) -> Result<Vec<BaseImage>, BaseError> {
-        let base = listing.name.to_string();
+        let base = self.subject(&listing.name);
         let place = place_of(&listing.name);
         let chosen = listing.platforms.iter().flatten().filter(|(platform, _)| wanted.contains(platform));
         let reads = chosen.map(|(platform, entry)| {
@@ -197,12 +219,12 @@ impl Bases {
         match name {
             BaseName::Scratch => Ok(Some(BaseImage::scratch(any))),
             BaseName::Static => self.static_image(any, mtime).map(Some),
-            BaseName::Layout { .. } | BaseName::Registry(_) => Ok(None),
+            BaseName::Layout { .. } | BaseName::Archive { .. } | BaseName::Registry(_) => Ok(None),
         }
     }
 
     fn static_image(&self, any: Platform, mtime: u64) -> Result<BaseImage, BaseError> {
-        let kept = |source| BaseError::Store { base: "static".to_owned(), source };
+        let kept = |source| BaseError::Store { base: self.subject(&BaseName::Static), source };
         let entries = static_base::entries();
         let no_files = |path: &Path| Err(io::Error::new(io::ErrorKind::NotFound, path.display().to_string()));
         let key = layer::key(&entries, mtime, &no_files).map_err(BaseError::Static)?;
@@ -243,19 +265,19 @@ impl Bases {
         if self.store.has(&layer.digest, layer.size) {
             return Ok(());
         }
-        let base = name.to_string();
+        let base = self.subject(name);
         match place_of(name) {
             None => Ok(()),
             Some(Place::Registry(repository)) => {
                 let fetched = self.client.fetch_blob(&repository, layer, progress).await;
                 fetched.map_err(|source| BaseError::Registry { base, source: Box::new(source) })
             }
-            Some(Place::Layout(folder)) => {
+            Some(Place::Layout(files)) => {
                 let (bases, layer, of) = (self.clone(), layer.clone(), base.clone());
                 let waiter = Waiter::default();
                 let wanted = waiter.wanted();
                 // Large files are copied off the runtime, which has others to serve.
-                let copy = move || bases.copy_layer(&of, &folder, &layer, &wanted);
+                let copy = move || bases.copy_layer(&of, &files, &layer, &wanted);
                 let copied = tokio::task::spawn_blocking(copy).await;
                 drop(waiter);
                 copied.map_err(|error| BaseError::Read { base, source: io::Error::other(error) })?
@@ -263,60 +285,86 @@ impl Bases {
         }
     }
 
+    /// Opens a layer where it is: in its layout, or in the store, into which [`Self::fetch_layer`] brought it.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be opened.
+    pub fn open_layer(&self, name: &BaseName, layer: &Descriptor) -> Result<Box<dyn Read + Send>, BaseError> {
+        let read = |source| BaseError::Read { base: self.subject(name), source };
+        match place_of(name) {
+            Some(Place::Layout(files)) => files.open(&files::blob(&layer.digest)).map_err(read),
+            None | Some(Place::Registry(_)) => {
+                let file = fs::File::open(self.store.blob_path(&layer.digest)).map_err(read)?;
+                Ok(Box::new(io::BufReader::with_capacity(1 << 17, file)))
+            }
+        }
+    }
+
+    /// The error for a layer whose bytes are not what its name says.
+    #[must_use]
+    pub fn damaged(&self, name: &BaseName, layer: &Descriptor) -> BaseError {
+        BaseError::Damaged { base: self.subject(name), digest: layer.digest }
+    }
+
+    /// True when layers are read where they are, and need not be fetched.
+    #[must_use]
+    pub fn is_local(name: &BaseName) -> bool {
+        matches!(name, BaseName::Layout { .. } | BaseName::Archive { .. })
+    }
+
     /// The file that is a layer of a base already: of a layout on disk.
     #[must_use]
     pub fn layer_file(&self, name: &BaseName, layer: &Descriptor) -> Option<PathBuf> {
         match place_of(name) {
-            Some(Place::Layout(folder)) => Some(blob_path(&folder, &layer.digest)),
+            Some(Place::Layout(Files::Folder(folder))) => Some(folder.join(files::blob(&layer.digest))),
             _ => None,
         }
     }
 
-    fn copy_layer(&self, base: &str, folder: &Path, layer: &Descriptor, wanted: &Wanted) -> Result<(), BaseError> {
-        let read = |source| BaseError::Read { base: base.to_owned(), source };
-        let kept = |source| BaseError::Store { base: base.to_owned(), source };
-        let file = fs::File::open(blob_path(folder, &layer.digest)).map_err(read)?;
+    fn copy_layer(&self, base: &Subject, files: &Files, layer: &Descriptor, wanted: &Wanted) -> Result<(), BaseError> {
+        let read = |source| BaseError::Read { base: base.clone(), source };
+        let kept = |source| BaseError::Store { base: base.clone(), source };
+        let file = files.open(&files::blob(&layer.digest)).map_err(read)?;
         let mut blob = self.store.writer().map_err(kept)?;
         let failed = |error| StoreError::within(error).map_or_else(read, kept);
-        io::copy(&mut BufReader::with_capacity(1 << 17, wanted.only(file)), &mut blob).map_err(failed)?;
+        io::copy(&mut wanted.only(file), &mut blob).map_err(failed)?;
         match blob.finish_as(layer) {
-            Err(StoreError::WrongDigest { .. }) => {
-                Err(BaseError::Damaged { base: base.to_owned(), digest: layer.digest })
-            }
-            other => other.and_then(|()| self.store.remember_name(&layer.digest, base)).map_err(kept),
+            Err(StoreError::WrongDigest { .. }) => Err(BaseError::Damaged { base: base.clone(), digest: layer.digest }),
+            other => other.and_then(|()| self.store.remember_name(&layer.digest, &base.name)).map_err(kept),
         }
     }
 
     async fn document(
         &self,
-        base: &str,
+        base: &Subject,
         place: &Place,
         what: &'static str,
         descriptor: &Descriptor,
     ) -> Result<Vec<u8>, BaseError> {
         let (digest, size) = (descriptor.digest, descriptor.size);
         if size > LONGEST_DOCUMENT {
-            return Err(BaseError::TooLong { base: base.to_owned(), what, digest, size });
+            return Err(BaseError::TooLong { base: base.clone(), what, digest, size });
         }
-        let remote = |source| BaseError::Registry { base: base.to_owned(), source: Box::new(source) };
+        let remote = |source| BaseError::Registry { base: base.clone(), source: Box::new(source) };
         match place {
-            Place::Layout(folder) => {
-                let path = blob_path(folder, &digest);
-                let bytes = fs::read(path).map_err(|source| BaseError::Read { base: base.to_owned(), source })?;
+            Place::Layout(files) => {
+                let bytes = files
+                    .read(&files::blob(&digest), LONGEST_DOCUMENT)
+                    .map_err(|source| BaseError::Read { base: base.clone(), source })?;
                 if Digest::of(&bytes) != digest {
-                    return Err(BaseError::Damaged { base: base.to_owned(), digest });
+                    return Err(BaseError::Damaged { base: base.clone(), digest });
                 }
                 Ok(bytes)
             }
             Place::Registry(repository) if what == "config" => {
-                let kept = |source| BaseError::Store { base: base.to_owned(), source };
+                let kept = |source| BaseError::Store { base: base.clone(), source };
                 if let Some(bytes) = self.store.read(&digest).map_err(kept)? {
                     return Ok(bytes);
                 }
                 let config = Descriptor::new(MEDIA_TYPE_CONFIG, digest, size);
                 self.client.fetch_blob(repository, &config, &|_| ()).await.map_err(remote)?;
                 let read = self.store.read(&digest).map_err(kept)?;
-                read.ok_or_else(|| BaseError::Damaged { base: base.to_owned(), digest })
+                read.ok_or_else(|| BaseError::Damaged { base: base.clone(), digest })
             }
             Place::Registry(repository) => Ok(self.client.manifest(repository, &digest).await.map_err(remote)?.bytes),
         }
@@ -326,97 +374,8 @@ impl Bases {
 fn place_of(name: &BaseName) -> Option<Place> {
     match name {
         BaseName::Static | BaseName::Scratch => None,
-        BaseName::Layout { folder, .. } => Some(Place::Layout(folder.clone())),
+        BaseName::Layout { folder, .. } => Some(Place::Layout(Files::Folder(folder.clone()))),
+        BaseName::Archive { file, .. } => Some(Place::Layout(Files::Archive(file.clone()))),
         BaseName::Registry(reference) => Some(Place::Registry(reference.repository.clone())),
     }
-}
-
-fn blob_path(folder: &Path, digest: &Digest) -> PathBuf {
-    folder.join("blobs").join("sha256").join(digest.hex())
-}
-
-/// The entries of a layout's `index.json` that make up one image.
-fn layout_entries(base: &str, folder: &Path, tag: Option<&str>) -> Result<Vec<Descriptor>, BaseError> {
-    let read = |source| BaseError::Read { base: base.to_owned(), source };
-    let bytes = fs::read(folder.join("index.json")).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => BaseError::NoLayout { base: base.to_owned(), folder: folder.to_owned() },
-        _ => read(source),
-    })?;
-    let index: oci::ImageIndex = parse(base, "index", &Digest::of(&bytes), &bytes)?;
-    let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
-    let entries: Vec<Descriptor> = entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
-    let name_of = |entry: &Descriptor| entry.annotations.get(REF_NAME).cloned();
-    let mut tags: Vec<String> = entries.iter().filter_map(name_of).collect();
-    tags.dedup();
-    match tag {
-        Some(tag) => {
-            let chosen: Vec<Descriptor> =
-                entries.into_iter().filter(|entry| name_of(entry).as_deref() == Some(tag)).collect();
-            if chosen.is_empty() {
-                return Err(BaseError::NoImage { base: base.to_owned(), tag: tag.to_owned(), tags });
-            }
-            Ok(chosen)
-        }
-        None if tags.len() > 1 => Err(BaseError::SeveralImages { base: base.to_owned(), tags }),
-        None => Ok(entries),
-    }
-}
-
-fn parse<T: serde::de::DeserializeOwned>(
-    base: &str,
-    what: &'static str,
-    digest: &Digest,
-    bytes: &[u8],
-) -> Result<T, BaseError> {
-    serde_json::from_slice(bytes).map_err(|source| BaseError::Document {
-        base: base.to_owned(),
-        what,
-        digest: digest.to_string(),
-        source: Box::new(source),
-    })
-}
-
-/// `BuildKit` stores provenance beside images, marked so or for the platform `unknown/unknown`.
-fn is_attestation(entry: &oci::Descriptor) -> bool {
-    let marked =
-        entry.annotations().as_ref().is_some_and(|annotations| annotations.contains_key("vnd.docker.reference.type"));
-    let unknown = entry.platform().as_ref().is_some_and(|platform| platform.os().to_string() == "unknown");
-    marked || unknown
-}
-
-/// The layers of an image, as far as there can be such.
-fn layers(base: &str, manifest: &oci::ImageManifest) -> Result<Vec<Descriptor>, BaseError> {
-    if manifest.layers().len() > MOST_LAYERS {
-        return Err(BaseError::TooMany { base: base.to_owned(), what: "layers", most: MOST_LAYERS });
-    }
-    let layers = manifest.layers().iter().map(|layer| described(base, layer));
-    layers
-        .map(|layer| match layer? {
-            Descriptor { digest, size, .. } if size > LARGEST_LAYER => {
-                Err(BaseError::Absurd { base: base.to_owned(), digest, size })
-            }
-            layer => Ok(layer),
-        })
-        .collect()
-}
-
-fn described(base: &str, entry: &oci::Descriptor) -> Result<Descriptor, BaseError> {
-    let digest: Digest = entry.digest().to_string().parse().map_err(|source: DigestError| BaseError::Document {
-        base: base.to_owned(),
-        what: "descriptor",
-        digest: entry.digest().to_string(),
-        source: Box::new(source),
-    })?;
-    let platform = entry.platform().as_ref().map(|platform| crate::blob::DescriptorPlatform {
-        os: platform.os().to_string(),
-        architecture: platform.architecture().to_string(),
-        variant: platform.variant().clone(),
-    });
-    Ok(Descriptor {
-        media_type: entry.media_type().to_string(),
-        digest,
-        size: entry.size(),
-        annotations: entry.annotations().clone().unwrap_or_default().into_iter().collect(),
-        platform,
-    })
 }

@@ -1,4 +1,4 @@
-//! What the user calls a base: `static`, `scratch`, `oci:DIR` or a registry reference.
+//! What the user calls a base: `static`, `scratch`, `oci:DIR`, `oci-archive:FILE` or a registry reference.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -21,6 +21,13 @@ pub enum BaseName {
         /// its `org.opencontainers.image.ref.name`, where the layout holds several
         tag: Option<String>,
     },
+    /// an image in an OCI layout that is in a tar
+    Archive {
+        /// the tar
+        file: PathBuf,
+        /// its `org.opencontainers.image.ref.name`, where the layout holds several
+        tag: Option<String>,
+    },
     /// an image in a registry
     Registry(Reference),
 }
@@ -34,6 +41,12 @@ pub enum BaseNameError {
         /// what was given
         text: String,
     },
+    /// `oci-archive:` without a file.
+    #[error("`{text}` names no file")]
+    NoFile {
+        /// what was given
+        text: String,
+    },
     /// Not a reference.
     #[error(transparent)]
     Reference(ReferenceError),
@@ -43,6 +56,7 @@ impl Hint for BaseNameError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NoFolder { .. } => vec!["--base oci:path/to/layout".to_owned()],
+            Self::NoFile { .. } => vec!["--base oci-archive:path/to/image.tar".to_owned()],
             Self::Reference(error) => error.hints(),
         }
     }
@@ -57,18 +71,22 @@ impl FromStr for BaseName {
             "scratch" => return Ok(Self::Scratch),
             _ => {}
         }
-        let Some(place) = text.strip_prefix("oci:") else {
-            return text.parse().map(Self::Registry).map_err(BaseNameError::Reference);
+        let (place, archive) = match (text.strip_prefix("oci:"), text.strip_prefix("oci-archive:")) {
+            (Some(place), _) => (place, false),
+            (None, Some(place)) => (place, true),
+            (None, None) => return text.parse().map(Self::Registry).map_err(BaseNameError::Reference),
         };
         // A colon in a folder's name is taken for a tag, as skopeo does; `oci:./a:b:latest` still names it.
         let (folder, tag) = match place.rsplit_once(':') {
             Some((folder, tag)) if !tag.contains('/') => (folder, Some(tag.to_owned())),
             _ => (place, None),
         };
-        if folder.is_empty() {
-            return Err(BaseNameError::NoFolder { text: text.to_owned() });
+        match (folder, archive) {
+            ("", true) => Err(BaseNameError::NoFile { text: text.to_owned() }),
+            ("", false) => Err(BaseNameError::NoFolder { text: text.to_owned() }),
+            (file, true) => Ok(Self::Archive { file: file.into(), tag }),
+            (folder, false) => Ok(Self::Layout { folder: folder.into(), tag }),
         }
-        Ok(Self::Layout { folder: folder.into(), tag })
     }
 }
 
@@ -79,6 +97,8 @@ impl fmt::Display for BaseName {
             Self::Scratch => formatter.write_str("scratch"),
             Self::Layout { folder, tag: None } => write!(formatter, "oci:{}", folder.display()),
             Self::Layout { folder, tag: Some(tag) } => write!(formatter, "oci:{}:{tag}", folder.display()),
+            Self::Archive { file, tag: None } => write!(formatter, "oci-archive:{}", file.display()),
+            Self::Archive { file, tag: Some(tag) } => write!(formatter, "oci-archive:{}:{tag}", file.display()),
             Self::Registry(reference) => write!(formatter, "{reference}"),
         }
     }
@@ -95,6 +115,8 @@ mod tests {
             ("scratch", "scratch"),
             ("oci:base", "oci:base"),
             ("oci:../base/dir:v1", "oci:../base/dir:v1"),
+            ("oci-archive:dir/base.tar", "oci-archive:dir/base.tar"),
+            ("oci-archive:base.tar:v1", "oci-archive:base.tar:v1"),
             ("debian:12-slim", "docker.io/library/debian:12-slim"),
             ("localhost:5000/static", "localhost:5000/static"),
         ] {

@@ -34,6 +34,8 @@ pub enum Command {
     Build(Build),
     /// Show what build would do, before any compiler runs
     Plan(Plan),
+    /// Tell of any image whether it would start, platform by platform, without running it; exit code 3 when one would not
+    Verify(Verify),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root
@@ -82,6 +84,26 @@ pub struct Plan {
     /// What to do with the result
     #[command(flatten)]
     pub destination: Destination,
+}
+
+/// `anyarch verify`
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The image: a reference, oci:DIR[:TAG], oci-archive:FILE[:TAG], or a path such as image.tar
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// Look at these platforms alone, with commas between; all that the image has when left out
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
+    pub platform: Vec<String>,
+    /// Speak http, or https without verification, to this registry
+    #[arg(long, value_name = "HOST")]
+    pub insecure_registry: Vec<String>,
+    /// Ask no registry: what is not in the cache is an error
+    #[arg(long)]
+    pub offline: bool,
+    /// Print JSON on stdout
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `anyarch platforms`

@@ -8,6 +8,7 @@ pub mod logout;
 pub mod plan;
 pub mod platforms;
 pub mod toolchain;
+pub mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -191,7 +192,9 @@ fn end_interrupted(ui: Arc<Ui>) {
 fn exit_of(error: &Error) -> Exit {
     match error {
         Error::Interrupted | Error::Install(InstallError::Interrupted) => Exit::Interrupted,
-        Error::NoProgram { .. } | Error::Unfit { .. } | Error::NotStatic { .. } => Exit::Check,
+        Error::NoProgram { .. } | Error::Unfit { .. } | Error::NotStatic { .. } | Error::DoesNotStart { .. } => {
+            Exit::Check
+        }
         Error::Compile { .. } | Error::NotMade { .. } => Exit::Compile,
         Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
         Error::Install(_)
@@ -219,6 +222,8 @@ fn exit_of(error: &Error) -> Exit {
         | Error::CrateRows(_) => Exit::Failure,
         Error::Base(_)
         | Error::BaseImage { .. }
+        | Error::Listing { .. }
+        | Error::TooManyFiles { .. }
         | Error::Push { .. }
         | Error::Client(_)
         | Error::NotCached { .. }

@@ -6,26 +6,34 @@
 //! Neither [`ElfError`] nor [`Mismatch`] knows the file's name: their texts are predicates (`is a shared library,
 //! which cannot be started`) that read on after the name that the caller puts before them.
 
+use serde::{Deserialize, Serialize};
+
 mod arm_attributes;
 mod check;
 mod dynamic;
+mod error;
 mod go_build;
 mod machines;
+mod mismatch;
 mod not_elf;
+mod properties;
 mod read;
+mod symbols;
 #[cfg(test)]
 mod tests;
 
 pub use arm_attributes::ArmAttributes;
-pub use check::{Mismatch, check};
+pub use check::{Unpromised, check, check_code, check_start, unpromised};
 pub use dynamic::RequiredVersion;
+pub use error::ElfError;
 pub use go_build::GoBuild;
 pub use machines::{ArmFloat, Loaders, MACHINES, Machine, loaders};
+pub use mismatch::Mismatch;
 pub use not_elf::FileKind;
-pub use read::ElfError;
+pub use symbols::{Name, Symbols, Wanted};
 
 /// Word size of a binary, `EI_CLASS`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Class {
     /// 32-bit
     Bits32,
@@ -34,7 +42,7 @@ pub enum Class {
 }
 
 /// Byte order of a binary, `EI_DATA`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ByteOrder {
     /// least significant byte first
     Little,
@@ -43,7 +51,7 @@ pub enum ByteOrder {
 }
 
 /// How the kernel would start the file, from `e_type`, `PT_INTERP` and the dynamic section.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Linkage {
     /// an executable at a fixed address without a loader
     Static,
@@ -62,7 +70,7 @@ pub enum Linkage {
 }
 
 /// What a binary is, from its bytes alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ElfFacts {
     /// word size
     pub class: Class,
@@ -81,18 +89,43 @@ pub struct ElfFacts {
     /// how it is started
     pub linkage: Linkage,
     /// the loader that it asks for (`PT_INTERP`)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpreter: Option<String>,
     /// the libraries that it asks for (`DT_NEEDED`), in its order
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needed: Vec<String>,
     /// its own name as a library (`DT_SONAME`)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soname: Option<String>,
-    /// where it looks for libraries (`DT_RUNPATH`, else `DT_RPATH`), as written: `:` between folders, maybe `$ORIGIN`
-    pub search_path: Option<String>,
+    /// where it and what it brings look for libraries (`DT_RPATH`), as written: `:` between folders, maybe `$ORIGIN`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rpath: Option<String>,
+    /// where it alone looks for libraries (`DT_RUNPATH`), as written; a loader that finds one has no eyes for `rpath`
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runpath: Option<String>,
+    /// true when its libraries are not to come from the loader's own folders (`DF_1_NODEFLIB`)
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_default_folders: bool,
+    /// true when all its functions are looked up before it starts, not at their first call
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub binds_now: bool,
     /// the symbol versions that it requires of its libraries, in its order
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<RequiredVersion>,
+    /// the symbol versions that it offers as a library, in its order
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<String>,
+    /// the x86-64 level that it says it needs, 1 to 4 (`GNU_PROPERTY_X86_ISA_1_NEEDED`); compilers say it rarely
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x86_level: Option<u8>,
+    /// how it passes floating-point numbers on MIPS (`fp_abi` of `.MIPS.abiflags`): 3 is soft float, 0 is "any"
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mips_float: Option<u8>,
     /// what `.ARM.attributes` says; `None` for other machines and for binaries without it, such as Go's own
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arm_attributes: Option<ArmAttributes>,
     /// what Go wrote about the build; `None` for binaries that Go did not link
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub go: Option<GoBuild>,
 }
 

@@ -40,3 +40,4 @@ mod setup;
 mod source_copy;
 mod sysroot;
 mod transfer;
+pub mod verify;

@@ -107,7 +107,9 @@ impl Store {
         self.root.join("blobs").join("sha256")
     }
 
-    fn temporary(&self) -> PathBuf {
+    /// Where unfinished files are, on the disk that has room for what is finished.
+    #[must_use]
+    pub fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
     }
 

@@ -17,6 +17,7 @@ use comfy_table::{Table, TableStyle};
 use crate::hint::Hint;
 use crate::platform::Platform;
 use crate::run::event::{Event, InstallStep, TransferEnd, Watch};
+use crate::verify::Verdict;
 
 use board::{Ended, Key};
 use moving::Moving;
@@ -92,6 +93,20 @@ impl Ui {
         }
         for hint in hints {
             self.line(&format!("{HINT}hint{HINT:#}: {hint}"));
+        }
+    }
+
+    /// Prints what was found out about a platform, and below it the ways out.
+    pub fn finding(&self, platform: Platform, verdict: Verdict, text: &impl Display, hints: &[String]) {
+        let (style, word) = match verdict {
+            Verdict::Ok => (NOTE, "note"),
+            Verdict::Unknown => (NOTE, "unknown"),
+            Verdict::Fails => (ERROR, "fails"),
+        };
+        let platform = platform.to_string();
+        self.line(&format!("{platform:<16} {style}{word:<8}{style:#} {text}"));
+        for hint in hints {
+            self.line(&format!("{:<16} {HINT}hint{HINT:#}: {hint}", ""));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Why a base cannot be used, and what to do about it.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -10,49 +11,82 @@ use crate::layer::LayerError;
 use crate::registry;
 use crate::store::StoreError;
 
+/// What is read, for sentences: prints as ``base `debian:12` ``.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// what it is to the user
+    pub role: Role,
+    /// its name
+    pub name: Box<str>,
+}
+
+/// What something that is read is to the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// what images are built on
+    Base,
+    /// what is looked at
+    Image,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = if self.role == Role::Base { "base" } else { "image" };
+        write!(formatter, "{role} `{}`", self.name)
+    }
+}
+
 /// Why a base cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BaseError {
     /// A folder that is none, or holds no layout.
-    #[error("there is no image layout for the base `{base}`: `{}` does not exist", folder.join("index.json").display())]
+    #[error("there is no image layout for the {base}: `{}` does not exist", folder.join("index.json").display())]
     NoLayout {
         /// the base
-        base: String,
+        base: Subject,
         /// the folder
         folder: PathBuf,
     },
+    /// A tar that holds something else.
+    #[error("the file `{}` of the {base} holds no image layout: it has no index.json", file.display())]
+    NoLayoutInArchive {
+        /// the base
+        base: Subject,
+        /// the archive
+        file: PathBuf,
+    },
     /// The registry did not give it.
-    #[error("the base `{base}` cannot be read")]
+    #[error("the {base} cannot be read")]
     Registry {
         /// the base
-        base: String,
+        base: Subject,
         /// why
         #[source]
         source: Box<registry::Error>,
     },
     /// A file of its layout cannot be read.
-    #[error("the base `{base}` cannot be read")]
+    #[error("the {base} cannot be read")]
     Read {
         /// the base
-        base: String,
+        base: Subject,
         /// why; the file is named by it
         #[source]
         source: io::Error,
     },
     /// The store failed.
-    #[error("the base `{base}` cannot be kept")]
+    #[error("the {base} cannot be kept")]
     Store {
         /// the base
-        base: String,
+        base: Subject,
         /// why
         #[source]
         source: StoreError,
     },
     /// A document that is not what it should be.
-    #[error("the {what} {digest} of the base `{base}` cannot be read")]
+    #[error("the {what} {digest} of the {base} cannot be read")]
     Document {
         /// the base
-        base: String,
+        base: Subject,
         /// index, manifest or config
         what: &'static str,
         /// its digest
@@ -62,18 +96,18 @@ pub enum BaseError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A file of a layout whose contents are not its name.
-    #[error("the layout of the base `{base}` is damaged: {digest} is not what its name says")]
+    #[error("the layout of the {base} is damaged: {digest} is not what its name says")]
     Damaged {
         /// the base
-        base: String,
+        base: Subject,
         /// the blob
         digest: Digest,
     },
     /// A document that is too long.
-    #[error("the {what} {digest} of the base `{base}` has {size} bytes, more than {LONGEST_DOCUMENT}")]
+    #[error("the {what} {digest} of the {base} has {size} bytes, more than {LONGEST_DOCUMENT}")]
     TooLong {
         /// the base
-        base: String,
+        base: Subject,
         /// index, manifest or config
         what: &'static str,
         /// its digest
@@ -82,62 +116,62 @@ pub enum BaseError {
         size: u64,
     },
     /// Indexes in indexes without an end in sight.
-    #[error("the index {digest} of the base `{base}` lies too deep in other indexes")]
+    #[error("the index {digest} of the {base} lies too deep in other indexes")]
     TooDeep {
         /// the base
-        base: String,
+        base: Subject,
         /// the index that is not read any more
         digest: Digest,
     },
     /// More of something than there can be.
-    #[error("the base `{base}` names more than {most} {what}")]
+    #[error("the {base} names more than {most} {what}")]
     TooMany {
         /// the base
-        base: String,
+        base: Subject,
         /// images or layers
         what: &'static str,
         /// how many are read
         most: usize,
     },
     /// A layer of a size that none has.
-    #[error("the layer {digest} of the base `{base}` is said to have {size} bytes")]
+    #[error("the layer {digest} of the {base} is said to have {size} bytes")]
     Absurd {
         /// the base
-        base: String,
+        base: Subject,
         /// the layer
         digest: Digest,
         /// its length, by the manifest
         size: u64,
     },
     /// A layout with several images, and no choice.
-    #[error("the layout of the base `{base}` holds {} images: {}", tags.len(), tags.join(", "))]
+    #[error("the layout of the {base} holds {} images: {}", tags.len(), tags.join(", "))]
     SeveralImages {
         /// the base
-        base: String,
+        base: Subject,
         /// their names
         tags: Vec<String>,
     },
     /// A layout without the image.
-    #[error("the layout of the base `{base}` has no image `{tag}`; it has {}", tags.join(", "))]
+    #[error("the layout of the {base} has no image `{tag}`; it has {}", tags.join(", "))]
     NoImage {
         /// the base
-        base: String,
+        base: Subject,
         /// the name that was asked for
         tag: String,
         /// their names
         tags: Vec<String>,
     },
     /// Nothing in it is an image for a known platform.
-    #[error("the base `{base}` holds no image for a platform")]
+    #[error("the {base} holds no image for a platform")]
     NoPlatform {
         /// the base
-        base: String,
+        base: Subject,
     },
     /// Something that is no image.
-    #[error("the base `{base}` is of the media type `{media_type}`, which is no image")]
+    #[error("the {base} is of the media type `{media_type}`, which is no image")]
     MediaType {
         /// the base
-        base: String,
+        base: Subject,
         /// what it is
         media_type: String,
     },
@@ -152,14 +186,19 @@ impl Hint for BaseError {
             Self::Registry { source, .. } => source.hints(),
             Self::Store { source, .. } => source.hints(),
             Self::SeveralImages { base, tags } | Self::NoImage { base, tags, .. } => {
-                let folder =
-                    base.rsplit_once(':').filter(|(left, _)| *left != "oci").map_or(base.as_str(), |(left, _)| left);
-                tags.iter().map(|tag| format!("--base {folder}:{tag}")).collect()
+                let name = &base.name;
+                let untagged = name.rsplit_once(':').filter(|(left, _)| left.contains(':'));
+                let place = untagged.map_or(&**name, |(left, _)| left);
+                let before = if base.role == Role::Base { "--base" } else { "anyarch verify" };
+                tags.iter().map(|tag| format!("{before} {place}:{tag}")).collect()
             }
             Self::NoLayout { folder, .. } => {
                 vec![format!("skopeo copy --all docker://IMAGE oci:{}:latest", folder.display())]
             }
-            Self::Damaged { base, .. } => vec![format!("copy `{base}` again")],
+            Self::NoLayoutInArchive { file, .. } => {
+                vec![format!("from an older docker save: skopeo copy docker-archive:{} oci:FOLDER", file.display())]
+            }
+            Self::Damaged { base, .. } => vec![format!("copy `{}` again", base.name)],
             _ => Vec::new(),
         }
     }

@@ -6,12 +6,15 @@
 use object::Endianness;
 use object::elf::FileHeader32;
 use object::read::elf::AttributesSection;
+use serde::{Deserialize, Serialize};
 
 /// What the toolchain recorded for the whole file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmAttributes {
     /// `Tag_CPU_arch`: 4 is v5TE, 6 is v6, 10 is v7; absent means 0, before v4
     pub cpu_arch: u64,
+    /// `Tag_FP_arch`: 0 is none, 1 and 2 are VFP v1 and v2, 3 and 4 v3, 5 and 6 v4, 7 and 8 that of ARM v8
+    pub fp_arch: u64,
     /// `Tag_ABI_VFP_args`: 1 passes floats in VFP registers (hard float); absent means 0, in core registers
     pub vfp_args: u64,
 }
@@ -20,6 +23,7 @@ const TAG_FILE: u8 = 1;
 const TAG_CPU_RAW_NAME: u64 = 4;
 const TAG_CPU_NAME: u64 = 5;
 const TAG_CPU_ARCH: u64 = 6;
+const TAG_FP_ARCH: u64 = 10;
 const TAG_ABI_VFP_ARGS: u64 = 28;
 const TAG_COMPATIBILITY: u64 = 32;
 
@@ -51,6 +55,7 @@ impl ArmAttributes {
         while let Some(tag) = tags.read_tag()? {
             match tag {
                 TAG_CPU_ARCH => self.cpu_arch = tags.read_integer()?,
+                TAG_FP_ARCH => self.fp_arch = tags.read_integer()?,
                 TAG_ABI_VFP_ARGS => self.vfp_args = tags.read_integer()?,
                 TAG_CPU_RAW_NAME | TAG_CPU_NAME => drop(tags.read_string()?),
                 TAG_COMPATIBILITY => {
@@ -85,16 +90,16 @@ mod tests {
 
     #[test]
     fn architecture_and_float_abi_are_found_among_the_other_tags() {
-        for (tags, cpu_arch, vfp_args) in [
-            (b"".as_slice(), 0, 0),
-            (b"\x06\x0a", 10, 0),
-            (b"\x05ARM1176JZF-S\0\x06\x07\x08\x01\x1c\x01", 7, 1),
-            (b"\x04raw\0\x06\x04\x20\x01gnu\0\x1c\x03", 4, 3),
-            (b"\x412.09\0\x06\x06", 6, 0),
-            (b"\x42\x01\x06\x80\x01", 128, 0),
+        for (tags, cpu_arch, fp_arch, vfp_args) in [
+            (b"".as_slice(), 0, 0, 0),
+            (b"\x06\x0a", 10, 0, 0),
+            (b"\x05ARM1176JZF-S\0\x06\x07\x08\x01\x0a\x02\x1c\x01", 7, 2, 1),
+            (b"\x04raw\0\x06\x04\x20\x01gnu\0\x1c\x03", 4, 0, 3),
+            (b"\x412.09\0\x06\x06", 6, 0, 0),
+            (b"\x42\x01\x06\x80\x01", 128, 0, 0),
         ] {
             let found = ArmAttributes::parse(Endianness::Little, &section(tags)).unwrap();
-            assert_eq!(found, ArmAttributes { cpu_arch, vfp_args }, "{tags:02x?}");
+            assert_eq!(found, ArmAttributes { cpu_arch, fp_arch, vfp_args }, "{tags:02x?}");
         }
     }
 

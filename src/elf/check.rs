@@ -5,157 +5,50 @@
 use object::elf;
 
 use super::machines::{self, Machine};
+use super::mismatch::Mismatch;
 use super::{ArmFloat, ElfFacts, GoBuild, Linkage};
-use crate::hint::Hint;
 use crate::platform::{Architecture, Os, Platform, Variant};
 
-/// Why a binary does not fit a platform. The texts are predicates: they read on after the binary's name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Mismatch {
-    /// It is ELF and no program.
-    #[error("is {what}")]
-    NotStartable {
-        /// what it is, and why nothing starts it
-        what: &'static str,
-    },
-    /// It is made for another operating system, or the platform does not start ELF files.
-    #[error("is made for {found}, {platform} needs {needed}")]
-    OperatingSystem {
-        /// the operating system of the binary
-        found: String,
-        /// what it should be made for
-        needed: &'static str,
-        /// the platform
-        platform: Platform,
-    },
-    /// It is made for another machine, word size or byte order.
-    #[error("is {found}, {platform} needs {}", .needed)]
-    Machine {
-        /// the binary in words
-        found: String,
-        /// the platform's own machine in words
-        needed: &'static str,
-        /// the platform
-        platform: Platform,
-        /// the platform that the binary is made for, if we know it
-        fits: Option<Platform>,
-        /// true when Go linked it
-        go: bool,
-    },
-    /// The right machine under another calling convention.
-    #[error("uses {found}, {platform} needs {needed}")]
-    Abi {
-        /// the calling convention of the binary
-        found: String,
-        /// what the platform prescribes
-        needed: &'static str,
-        /// the platform
-        platform: Platform,
-    },
-    /// Made for a newer ARM than the platform promises.
-    #[error("is made for {found}, {platform} runs {needed} and older")]
-    ArmArchitecture {
-        /// the architecture of the binary: `ARMv7`
-        found: String,
-        /// the newest that the platform runs
-        needed: String,
-        /// the platform
-        platform: Platform,
-        /// true when Go linked it
-        go: bool,
-    },
-    /// Nothing in the binary says which ARM it needs, and the platform is an old one.
-    #[error("does not say which ARM architecture it is made for, and {platform} runs only what is made for {needed}")]
-    ArmArchitectureUnknown {
-        /// the newest that the platform runs
-        needed: String,
-        /// the platform
-        platform: Platform,
-    },
-    /// A setting of Go's build that contradicts the platform.
-    #[error("was built with {name}={value}, {platform} needs {needed}")]
-    GoSetting {
-        /// `GOARCH`
-        name: &'static str,
-        /// its value
-        value: String,
-        /// what the platform needs
-        needed: String,
-        /// the platform
-        platform: Platform,
-    },
-    /// A setting of Go's build that means nothing, though Go took it.
-    #[error("was built with {name}={value}, which is not a value of {name}")]
-    GoValue {
-        /// `GOARM`
-        name: &'static str,
-        /// its value
-        value: String,
-        /// the platform
-        platform: Platform,
-    },
-}
-
-impl Hint for Mismatch {
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::NotStartable { .. } => vec!["name the linked program: what starts has an entry point".into()],
-            Self::OperatingSystem { platform, .. } => {
-                vec![format!(
-                    "build it for {0}: GOOS={0} go build, or a Rust target with `{0}` in its name",
-                    platform.os()
-                )]
-            }
-            Self::Machine { platform, fits, go, .. } => {
-                let build = go.then(|| format!("GOOS={} GOARCH={} go build", platform.os(), platform.architecture()));
-                let publish = fits.map(|fits| format!("publish it as what it is: --platform {fits}"));
-                build.into_iter().chain(publish).collect()
-            }
-            Self::Abi { needed, .. } => vec![format!("build it for {needed}")],
-            Self::ArmArchitecture { platform, go: true, .. } => vec![format!("GOARM={} go build", go_arm(*platform))],
-            Self::ArmArchitecture { platform, .. } | Self::ArmArchitectureUnknown { platform, .. } => {
-                arm_hints(*platform)
-            }
-            Self::GoSetting { needed, .. } => vec![format!("{needed} go build")],
-            Self::GoValue { name: "GOARM", platform, .. } => vec![
-                format!("GOARM={} go build", go_arm(*platform)),
-                "Go takes any GOARM without a word; 5, 6 and 7 mean something, also with ,softfloat or ,hardfloat"
-                    .into(),
-            ],
-            Self::GoValue { name, .. } => vec![format!("go help environment says which values {name} has")],
-        }
-    }
-}
-
-/// Compilers that make binaries for old ARMs, which Debian's `arm-linux-gnueabihf-gcc` does not.
-fn arm_hints(platform: Platform) -> Vec<String> {
-    let (triple, cpu) = match platform.level() {
-        Some(level) if level.major <= 5 => ("arm-linux-musleabi", "arm926ej_s"),
-        _ => ("arm-linux-musleabihf", "arm1176jzf_s"),
-    };
-    vec![
-        format!("zig cc -target {triple} -mcpu={cpu}"),
-        "gcc's arm-linux-gnueabihf links start files that are made for ARMv7, whatever -march says".into(),
-    ]
-}
-
-/// The `GOARM` of a platform: Go has none above 7.
-fn go_arm(platform: Platform) -> u8 {
-    platform.level().map_or(7, |level| level.major.min(7))
-}
-
-/// Checks that the kernel and the CPU of `platform` start the binary.
+/// Checks that the kernel and the CPU of `platform` start the binary, and that it passes numbers as the libraries of the
+/// platform's usual images do.
 ///
 /// # Errors
 /// The first thing that keeps it from starting.
 pub fn check(facts: &ElfFacts, platform: Platform) -> Result<(), Mismatch> {
+    check_start(facts, platform)?;
+    // Soft float runs everywhere, but from v6 on the libraries of an image pass floats in registers.
+    let hard_platform = platform.level().is_some_and(|level| level.major >= 6);
+    if hard_platform && facts.arm_float() == Some(ArmFloat::Soft) && !facts.is_static() {
+        return Err(float_mismatch(facts, "the hard-float ABI", platform));
+    }
+    Ok(())
+}
+
+/// Checks that the kernel and the CPU of `platform` start the binary, whatever else is in its image.
+///
+/// # Errors
+/// The first thing that keeps it from starting.
+pub fn check_start(facts: &ElfFacts, platform: Platform) -> Result<(), Mismatch> {
     startable(facts)?;
+    check_code(facts, platform)
+}
+
+/// Checks that a CPU of `platform` runs the code of a program or of a library.
+///
+/// # Errors
+/// The first thing that keeps it from running.
+pub fn check_code(facts: &ElfFacts, platform: Platform) -> Result<(), Mismatch> {
     operating_system(facts, platform)?;
     machine(facts, platform)?;
     abi(facts, platform)?;
-    if platform.architecture() == Architecture::Arm {
-        arm_float(facts, platform)?;
-        arm_architecture(facts, platform)?;
+    match platform.architecture() {
+        Architecture::Arm => {
+            arm_float(facts, platform)?;
+            arm_architecture(facts, platform)?;
+            arm_numbers(facts, platform)?;
+        }
+        Architecture::Amd64 => x86_level(facts, platform)?,
+        _ => {}
     }
     facts.go.as_ref().map_or(Ok(()), |go| go_settings(go, platform))
 }
@@ -234,16 +127,51 @@ fn abi(facts: &ElfFacts, platform: Platform) -> Result<(), Mismatch> {
     }
 }
 
-/// Hard float needs VFP registers, which v5 does not have. Soft float runs everywhere, but a dynamic binary needs
-/// libraries that pass floats alike, and from v6 on those of an image pass them in registers.
+/// Hard float needs VFP registers, which v5 does not have.
 fn arm_float(facts: &ElfFacts, platform: Platform) -> Result<(), Mismatch> {
     let soft_platform = platform.level().is_some_and(|level| level.major < 6);
-    let needed = match facts.arm_float() {
-        Some(ArmFloat::Hard) if soft_platform => "the soft-float ABI",
-        Some(ArmFloat::Soft) if !soft_platform && !facts.is_static() => "the hard-float ABI",
+    match facts.arm_float() {
+        Some(ArmFloat::Hard) if soft_platform => Err(float_mismatch(facts, "the soft-float ABI", platform)),
+        _ => Ok(()),
+    }
+}
+
+fn float_mismatch(facts: &ElfFacts, needed: &'static str, platform: Platform) -> Mismatch {
+    Mismatch::Abi { found: facts.abi().unwrap_or("another float ABI").to_owned(), needed, platform }
+}
+
+/// Values of `Tag_FP_arch` in words.
+const ARM_NUMBERS: &[&str] =
+    &["no FPU", "VFPv1", "VFPv2", "VFPv3", "VFPv3-D16", "VFPv4", "VFPv4-D16", "the FPU of ARMv8", "the FPU of ARMv8"];
+
+/// The ARM926 and the ARM1176, which v5 and v6 mean, have VFP v2. A v7 may have VFP v4 or v3, and compilers for the one
+/// rarely use what the other lacks: there it proves nothing.
+fn arm_numbers(facts: &ElfFacts, platform: Platform) -> Result<(), Mismatch> {
+    let Some(attributes) = facts.arm_attributes else { return Ok(()) };
+    let highest = match platform.level().map_or(7, |level| level.major) {
+        ..=6 => 2,
+        7 => 6,
         _ => return Ok(()),
     };
-    Err(Mismatch::Abi { found: facts.abi().unwrap_or("another float ABI").to_owned(), needed, platform })
+    if attributes.fp_arch <= highest {
+        return Ok(());
+    }
+    let known = usize::try_from(attributes.fp_arch).ok().and_then(|tag| ARM_NUMBERS.get(tag));
+    let found = known.map_or_else(
+        || format!("an FPU that is not known here (Tag_FP_arch {})", attributes.fp_arch),
+        |name| (*name).to_owned(),
+    );
+    let needed = if highest == 2 { "VFPv2" } else { "VFPv4" }.to_owned();
+    Err(Mismatch::ArmArchitecture { found, needed, platform, go: false })
+}
+
+/// A note above the platform is an error; one at or below it proves nothing, as compilers write it whatever they use.
+fn x86_level(facts: &ElfFacts, platform: Platform) -> Result<(), Mismatch> {
+    let highest = platform.level().map_or(1, |level| level.major);
+    match facts.x86_level {
+        Some(level) if level > highest => Err(Mismatch::X86Level { found: level, needed: highest, platform }),
+        _ => Ok(()),
+    }
 }
 
 /// What an ARM binary needs of the CPU.
@@ -391,4 +319,27 @@ fn parse_goarm64(value: &str) -> Option<Variant> {
         }
     }
     (matches!(level.major, 8 | 9)).then_some(level)
+}
+
+/// A setting of Go's build that the platform does not promise, and that no platform has a name for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpromised {
+    /// `GOPPC64`
+    pub name: &'static str,
+    /// its value
+    pub value: String,
+    /// what the platform promises
+    pub promised: &'static str,
+}
+
+/// The setting by which a binary of Go's may need more than the platform promises: it starts on newer machines only.
+#[must_use]
+pub fn unpromised(facts: &ElfFacts, platform: Platform) -> Option<Unpromised> {
+    let (name, promised) = match platform.architecture() {
+        Architecture::Ppc64 | Architecture::Ppc64le => ("GOPPC64", "power8"),
+        Architecture::Riscv64 => ("GORISCV64", "rva20u64"),
+        _ => return None,
+    };
+    let value = facts.go.as_ref()?.setting(name).filter(|value| *value != promised)?;
+    Some(Unpromised { name, value: value.to_owned(), promised })
 }

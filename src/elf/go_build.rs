@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
 use object::elf;
+use serde::{Deserialize, Serialize};
 
-use super::read::{ElfError, Layout, Source, damaged, printable};
+use super::error::{ElfError, damaged};
+use super::read::{Layout, Source, printable};
 
 const MAGIC: &[u8] = b"\xff Go buildinf:";
 const HEADER_SIZE: u64 = 32;
@@ -25,7 +27,7 @@ const TEXT_SIZE: u64 = 8 << 20;
 const MARK: usize = 16;
 
 /// What Go wrote into a binary about its build.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoBuild {
     /// `go1.26.1`; `None` for a Go before 1.18
     pub version: Option<String>,

@@ -77,6 +77,9 @@ const MIPS_BEFORE_RELEASE_6: FlagRule = FlagRule {
     meaning: "a MIPS release before 6",
 };
 
+/// `fp_abi` of code that computes floating-point numbers by itself.
+const MIPS_SOFT_FLOAT: u8 = 3;
+
 /// Set for n32, which has a loader and libraries of its own.
 const MIPS_NOT_N32: FlagRule =
     FlagRule { mask: elf::EF_MIPS_ABI2.0, allowed: &[0], meaning: "the o32 or n64 ABI, not n32" };
@@ -305,11 +308,16 @@ pub(super) fn abi(facts: &ElfFacts) -> Option<&'static str> {
         elf::EM_MIPS if matches!(flags.mips_arch(), elf::EF_MIPS_ARCH_32R6 | elf::EF_MIPS_ARCH_64R6) => {
             Some("MIPS release 6")
         }
-        elf::EM_MIPS => Some(match (wide, facts.flags & elf::EF_MIPS_ABI2.0 != 0) {
-            (true, _) => "the n64 ABI",
-            (false, true) => "the n32 ABI",
-            (false, false) => "the o32 ABI",
-        }),
+        elf::EM_MIPS => {
+            let soft = facts.mips_float == Some(MIPS_SOFT_FLOAT);
+            Some(match (wide, facts.flags & elf::EF_MIPS_ABI2.0 != 0) {
+                (true, _) if soft => "the n64 ABI (soft float)",
+                (true, _) => "the n64 ABI",
+                (false, true) => "the n32 ABI",
+                (false, false) if soft => "the o32 ABI (soft float)",
+                (false, false) => "the o32 ABI",
+            })
+        }
         _ => None,
     }
 }

@@ -44,8 +44,9 @@ pub(super) const BEGINNING: usize = 512;
 const LINE: usize = 60;
 
 impl FileKind {
-    /// Tells what a file is from its first [`BEGINNING`] bytes, or all of them if there are fewer.
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    /// Tells what a file is from its first 512 bytes, or all of them if there are fewer.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
         // Magic numbers as file(1) has them. Mach-O's universal binaries and Java classes begin alike: there the
         // number of architectures follows (a few), here the class file's version (45 and up).
         match bytes {

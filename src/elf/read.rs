@@ -1,6 +1,6 @@
 //! A file that can be read and sought becomes [`ElfFacts`], by headers and tables alone.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 
 use object::elf::{self, FileHeader32, FileHeader64};
 use object::pod::{self, Pod};
@@ -9,9 +9,10 @@ use object::{Endian as _, Endianness};
 
 use super::arm_attributes::ArmAttributes;
 use super::dynamic::Dynamic;
+use super::error::{ElfError, damaged};
 use super::not_elf::{BEGINNING, FileKind};
-use super::{ByteOrder, Class, ElfFacts, Linkage, go_build};
-use crate::hint::Hint;
+use super::symbols::{self, Symbols};
+use super::{ByteOrder, Class, ElfFacts, Linkage, go_build, properties};
 
 /// What the kernel allows for all program headers together, `load_elf_phdrs` in Linux's `fs/binfmt_elf.c`.
 const PROGRAM_HEADERS_SIZE: u64 = 65_536;
@@ -27,58 +28,6 @@ const DYNAMIC_SIZE: u64 = 1 << 20;
 const ATTRIBUTES_SIZE: u64 = 1 << 16;
 /// The longest library or version name that is believed.
 const NAME_SIZE: u64 = 4096;
-
-/// Why a file gave no facts. The texts are predicates: they read on after the file's name.
-#[derive(Debug, thiserror::Error)]
-pub enum ElfError {
-    /// The file system refused.
-    #[error("cannot be read")]
-    Unreadable {
-        /// what it said
-        #[source]
-        source: io::Error,
-    },
-    /// The file is something else.
-    #[error("is {0}, not an ELF binary")]
-    NotElf(FileKind),
-    /// The file begins as ELF does, and what follows is not as its own headers say.
-    #[error("is a damaged ELF file: {what}")]
-    Damaged {
-        /// what is wrong with it
-        what: &'static str,
-    },
-}
-
-impl Hint for ElfError {
-    fn hints(&self) -> Vec<String> {
-        let hint = match self {
-            Self::Unreadable { .. } => return Vec::new(),
-            Self::Damaged { .. } => "build or download the file again: it may have been cut off on its way",
-            Self::NotElf(kind) => match kind {
-                FileKind::Empty => "build the program again: what should have written this file did not",
-                FileKind::MachO | FileKind::Pe => {
-                    "build it for Linux: GOOS=linux go build, or cargo build --target x86_64-unknown-linux-musl"
-                }
-                FileKind::Script { .. } => {
-                    "a script goes into an image as a [[file]] with mode = \"0755\"; its interpreter has to be in the base"
-                }
-                FileKind::Archive | FileKind::Bitcode => "name the linked program, not what goes into its linking",
-                FileKind::Compressed(_) => "unpack it and name the program that is inside",
-                FileKind::Text { beginning } if beginning.contains("git-lfs") => {
-                    "the file itself is in Git LFS: git lfs pull"
-                }
-                FileKind::Wasm | FileKind::JavaClass | FileKind::Text { .. } | FileKind::Unknown { .. } => {
-                    "name the program that the compiler wrote"
-                }
-            },
-        };
-        vec![hint.to_owned()]
-    }
-}
-
-pub(super) fn damaged(what: &'static str) -> ElfError {
-    ElfError::Damaged { what }
-}
 
 /// Text from a file that nobody vouches for, safe to print on a terminal.
 pub(super) fn printable(bytes: &[u8]) -> String {
@@ -157,7 +106,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    fn segment(&self, kind: elf::ProgramType) -> Option<&Segment> {
+    pub(super) fn segment(&self, kind: elf::ProgramType) -> Option<&Segment> {
         self.segments.iter().find(|segment| segment.kind == kind)
     }
 
@@ -192,15 +141,22 @@ impl ElfFacts {
     /// When the file cannot be read, is no ELF file, or is not as its own headers say.
     pub fn read(reader: impl Read + Seek) -> Result<Self, ElfError> {
         let mut source = Source::new(reader)?;
-        let beginning = source.up_to(0, BEGINNING as u64)?;
-        if !beginning.starts_with(&elf::ELFMAG) {
-            return Err(ElfError::NotElf(FileKind::of(&beginning)));
+        match class_of(&mut source)? {
+            class @ Class::Bits32 => read_class::<FileHeader32<Endianness>, _>(&mut source, class),
+            class @ Class::Bits64 => read_class::<FileHeader64<Endianness>, _>(&mut source, class),
         }
-        match beginning.get(4).copied().map(elf::FileClass) {
-            Some(elf::ELFCLASS32) => read_class::<FileHeader32<Endianness>, _>(&mut source, Class::Bits32),
-            Some(elf::ELFCLASS64) => read_class::<FileHeader64<Endianness>, _>(&mut source, Class::Bits64),
-            _ => Err(damaged("its class is neither 32-bit nor 64-bit")),
-        }
+    }
+}
+
+fn class_of<R: Read + Seek>(source: &mut Source<R>) -> Result<Class, ElfError> {
+    let beginning = source.up_to(0, BEGINNING as u64)?;
+    if !beginning.starts_with(&elf::ELFMAG) {
+        return Err(ElfError::NotElf(FileKind::of(&beginning)));
+    }
+    match beginning.get(4).copied().map(elf::FileClass) {
+        Some(elf::ELFCLASS32) => Ok(Class::Bits32),
+        Some(elf::ELFCLASS64) => Ok(Class::Bits64),
+        _ => Err(damaged("its class is neither 32-bit nor 64-bit")),
     }
 }
 
@@ -226,8 +182,14 @@ where
         interpreter: None,
         needed: Vec::new(),
         soname: None,
-        search_path: None,
+        rpath: None,
+        runpath: None,
+        without_default_folders: false,
+        binds_now: false,
         versions: Vec::new(),
+        offers: Vec::new(),
+        x86_level: None,
+        mips_float: None,
         arm_attributes: None,
         go: None,
     };
@@ -267,8 +229,42 @@ where
         let section = layout.sections.iter().find(|section| section.kind == elf::SHT_ARM_ATTRIBUTES);
         facts.arm_attributes = section.map(|section| read_attributes(source, section, byte_order)).transpose()?;
     }
+    properties::read(source, &layout, facts)?;
     facts.go = go_build::read(source, &layout)?;
     Ok(())
+}
+
+impl Symbols {
+    /// Reads the symbols that a program or a library leaves to others, and those that it has for others.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no ELF file, or is not as its own headers say.
+    pub fn read(reader: impl Read + Seek) -> Result<Self, ElfError> {
+        let mut source = Source::new(reader)?;
+        match class_of(&mut source)? {
+            Class::Bits32 => read_symbols::<FileHeader32<Endianness>, _>(&mut source),
+            Class::Bits64 => read_symbols::<FileHeader64<Endianness>, _>(&mut source),
+        }
+    }
+}
+
+fn read_symbols<Elf, R>(source: &mut Source<R>) -> Result<Symbols, ElfError>
+where
+    Elf: FileHeader<Endian = Endianness>,
+    R: Read + Seek,
+{
+    let header: Elf = source.structure(0, "it ends within its header")?;
+    let byte_order = header.endian().map_err(|_| damaged("its header has an unknown byte order"))?;
+    if !matches!(header.e_type(byte_order), elf::ET_EXEC | elf::ET_DYN) {
+        return Ok(Symbols::default());
+    }
+    let segments = read_segments(source, &header, byte_order)?;
+    let (sections, section_names) = read_sections(source, &header, byte_order)?;
+    let layout = Layout { byte_order, segments, sections, section_names };
+    let Some(segment) = layout.segment(elf::PT_DYNAMIC) else { return Ok(Symbols::default()) };
+    let dynamic = Dynamic::new(read_dynamic::<Elf, R>(source, segment, byte_order)?);
+    let table = layout.sections.iter().find(|section| section.kind == elf::SHT_DYNSYM);
+    symbols::read::<Elf, R>(source, &layout, &dynamic, table.map(|table| table.size))
 }
 
 /// A position-independent file without a loader is a program only if its linker said so (`DF_1_PIE`), or if it has

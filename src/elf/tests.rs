@@ -50,7 +50,7 @@ fn every_fact_is_read_in_every_class_and_byte_order() {
         assert_eq!(facts.interpreter.as_deref(), Some("/lib/ld.so"));
         assert_eq!(facts.needed, ["libm.so.6", "libc.so.6"]);
         assert_eq!(facts.soname.as_deref(), Some("self.so"));
-        assert_eq!(facts.search_path.as_deref(), Some("$ORIGIN/../lib"));
+        assert_eq!(facts.runpath.as_deref(), Some("$ORIGIN/../lib"));
         let versions: Vec<_> =
             facts.versions.iter().map(|version| format!("{} {}", version.library, version.version)).collect();
         assert_eq!(
@@ -64,6 +64,22 @@ fn every_fact_is_read_in_every_class_and_byte_order() {
         assert_eq!(go.setting("CGO_ENABLED"), Some("1"));
         assert!(!facts.is_static());
         assert_eq!(check(&facts, platform.parse().unwrap()), Ok(()));
+    }
+}
+
+#[test]
+fn folders_for_libraries_and_what_the_linker_asked_of_the_loader_are_read() {
+    for platform in EVERY {
+        let facts = rich(platform)
+            .with(|elf| {
+                elf.strings.push((15, "/opt/lib:$ORIGIN"));
+                elf.flags_1 = Some(0x0800_0801);
+            })
+            .facts();
+        assert_eq!(facts.rpath.as_deref(), Some("/opt/lib:$ORIGIN"), "{platform}");
+        assert!(facts.without_default_folders && facts.binds_now, "{platform}");
+        let plain = rich(platform).facts();
+        assert!(!plain.without_default_folders && !plain.binds_now && plain.rpath.is_none(), "{platform}");
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::annotation::AnnotationError;
 use crate::base::BaseError;
 use crate::base_name::BaseNameError;
+use crate::blob::Digest;
 use crate::cargo::{CargoError, MissingLibrary};
 use crate::cargo_flags::CargoConfigError;
 use crate::config::template::TemplateError;
@@ -21,6 +22,7 @@ use crate::host::HostError;
 use crate::image::ImageError;
 use crate::install::InstallError;
 use crate::layer::LayerError;
+use crate::listing::ListingError;
 use crate::output_spec::OutputError;
 use crate::plan::PlanError;
 use crate::platform::{Platform, PlatformError};
@@ -30,6 +32,7 @@ use crate::registry;
 use crate::sink::SinkError;
 use crate::store::StoreError;
 use crate::toolchain::ToolchainError;
+use crate::tree::TooMany;
 
 use super::c::CProjectError;
 use super::files::FileError;
@@ -190,6 +193,20 @@ pub enum Error {
         #[source]
         source: BaseNameError,
     },
+    #[error("`{text}` names no image: {source}")]
+    ImageName { text: String, source: BaseNameError },
+    #[error("the image `{image}` has no {platform}")]
+    NotInImage { image: String, platform: Platform, offered: Vec<Platform> },
+    #[error("the layer {layer} of the image `{image}` {source}")]
+    Listing { image: String, layer: Digest, source: Box<ListingError> },
+    #[error("the image `{image}` cannot be judged")]
+    TooManyFiles {
+        image: String,
+        #[source]
+        source: TooMany,
+    },
+    #[error("`{image}` does not start on {}", join(.platforms))]
+    DoesNotStart { image: String, platforms: Vec<Platform> },
     #[error("the base `{base}` cannot be used for {platform}")]
     BaseImage {
         base: String,

@@ -57,7 +57,7 @@ pub fn unit(store: &Store, plan: &ImagePlan, unit: &Unit, times: &Times) -> Resu
     if let Some(digest) = unit.base.index.or(unit.base.digest) {
         annotations.insert("org.opencontainers.image.base.digest".to_owned(), digest.to_string());
         // A folder's path is nobody else's business, and would make the digest depend on it.
-        if !unit.base.name.starts_with("oci:") {
+        if !["oci:", "oci-archive:"].iter().any(|place| unit.base.name.starts_with(place)) {
             annotations.insert("org.opencontainers.image.base.name".to_owned(), unit.base.name.clone());
         }
     }

@@ -56,6 +56,11 @@ pub(super) fn of_base(base: &BaseName, platform: Platform) -> String {
     format!("base {} {platform}", familiar(&base.to_string()))
 }
 
+/// What comes when a layer of an image is read to be looked at: `layer debian:12-slim`.
+pub(super) fn of_layer(image: &BaseName) -> String {
+    format!("layer {}", familiar(&image.to_string()))
+}
+
 /// What goes when a blob of an image is pushed: `push ghcr.io/me/app linux/arm64`, and behind it `base` for a layer of the
 /// base.
 pub(super) fn of_push(repository: &Repository, platform: Platform, is_of_base: bool) -> String {

@@ -213,7 +213,7 @@ fn assert_tables_are_what_readelf_says(binary: &Path, facts: &ElfFacts) {
     };
     assert_eq!(names("(NEEDED)"), facts.needed);
     assert_eq!(names("(SONAME)").first(), facts.soname.as_ref());
-    assert_eq!(names("(RUNPATH)").first(), facts.search_path.as_ref());
+    assert_eq!(names("(RUNPATH)").first(), facts.runpath.as_ref());
     let text = readelf("--version-info", binary);
     // `000000: Version: 1  File: libc.so.6  Cnt: 2`, then `0x0010:   Name: GLIBC_2.34  Flags: none  Version: 3`
     let after = |line: &str, label: &str| Some(line.split(label).nth(1)?.split_whitespace().next()?.to_owned());

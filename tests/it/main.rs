@@ -66,6 +66,8 @@ mod sysroot;
 mod tokens;
 mod toolchain_rows;
 mod variants;
+mod verify;
+mod verify_truth;
 mod words;
 mod words_arguments;
 mod words_configuration;

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::layout::{self, Image, Tree};
 use super::process;
 
-pub use packages::{fetch_source, mirror_in};
+pub use packages::{fetch_packages, fetch_source, mirror_in, unpack};
 
 /// Raise it when what a base holds changes, so that none that was kept is used again.
 const FORMAT: u32 = 2;

@@ -19,6 +19,8 @@ pub enum Node {
     File(u32, Vec<u8>),
     /// a symbolic link's target
     Link(String),
+    /// another name of a file: the path of one that comes before, in the order of the alphabet
+    HardLink(String),
 }
 
 /// The entries of one layer by path, without leading slashes; a path comes after its parents.
@@ -104,11 +106,41 @@ impl Tree {
                     header.set_mode(0o777);
                     builder.append_link(&mut header, path, target)
                 }
+                Node::HardLink(target) => {
+                    header.set_entry_type(tar::EntryType::Link);
+                    header.set_mode(0o755);
+                    builder.append_link(&mut header, path, target)
+                }
             };
             written.expect("a tar in memory can be written");
         }
         builder.into_inner().expect("a tar in memory can be written")
     }
+}
+
+/// The layers of one platform of a layout, as trees.
+///
+/// # Panics
+/// When the layout has no such platform, or cannot be read.
+pub fn layers(folder: &Path, platform: Platform) -> Vec<Tree> {
+    let blob = |descriptor: &Value| {
+        let digest = descriptor["digest"].as_str().expect("a descriptor has a digest");
+        fs::read(folder.join("blobs").join(digest.replacen(':', "/", 1))).expect("a layout holds what it names")
+    };
+    let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).expect("a manifest is JSON");
+    let top = json(&fs::read(folder.join("index.json")).expect("a layout has an index.json"));
+    let index = json(&blob(&top["manifests"][0]));
+    let wanted = serde_json::to_value(DescriptorPlatform::from(platform)).expect("a platform is JSON");
+    let entries = index["manifests"].as_array().expect("an index has manifests");
+    let entry = entries.iter().find(|entry| entry["platform"] == wanted).expect("the base has the platform");
+    let manifest = json(&blob(entry));
+    let layers = manifest["layers"].as_array().expect("a manifest has layers");
+    let tree = |layer: &Value| {
+        let mut tree = Tree::default();
+        tree.tar(flate2::read::GzDecoder::new(&*blob(layer)), |path| Some(path.to_owned()));
+        tree
+    };
+    layers.iter().map(tree).collect()
 }
 
 /// One platform's image: its layers and what its config says under `config`.

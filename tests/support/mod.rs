@@ -9,6 +9,7 @@ pub mod debian_sources;
 pub mod docker;
 pub mod layout;
 pub mod machine;
+pub mod made;
 pub mod mirror;
 pub mod prebuilt;
 pub mod process;

@@ -286,6 +286,9 @@ impl Unpacked {
         if process::is_root() {
             let (user, group) = self.user();
             command.arg(format!("--setuid={user}")).arg(format!("--setgid={group}"));
+            // Every engine mounts it; by it a loader finds out where its program is.
+            fs::create_dir_all(self.root().join("proc")).expect("a folder can be made");
+            command.arg("--mount-proc");
         } else {
             // Only one user exists in there: the image's own is not tried.
             command.arg("--map-root-user");

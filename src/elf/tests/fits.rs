@@ -2,7 +2,8 @@
 
 use super::EVERY;
 use super::builder::Builder;
-use crate::elf::Linkage;
+use crate::elf::{Linkage, check};
+use crate::hint::Hint as _;
 
 #[test]
 fn a_binary_fits_its_own_architecture_and_no_other() {
@@ -311,5 +312,52 @@ fn arm_mismatches_name_what_was_found_and_a_way_out() {
         ),
     ] {
         elf.assert_mismatch(platform, words, Some(hint));
+    }
+}
+
+#[test]
+fn a_note_above_the_platform_is_an_error_and_one_below_proves_nothing() {
+    let mut facts = Builder::of("linux/amd64").facts();
+    for (level, platforms) in [
+        (None, &["linux/amd64", "linux/amd64/v2", "linux/amd64/v4"][..]),
+        (Some(1), &["linux/amd64", "linux/amd64/v2", "linux/amd64/v4"]),
+        (Some(2), &["linux/amd64/v2", "linux/amd64/v4"]),
+        (Some(4), &["linux/amd64/v4"]),
+    ] {
+        facts.x86_level = level;
+        for platform in ["linux/amd64", "linux/amd64/v2", "linux/amd64/v4"] {
+            let result = check(&facts, platform.parse().unwrap());
+            assert_eq!(result.is_ok(), platforms.contains(&platform), "{level:?} on {platform}: {result:?}");
+        }
+    }
+    facts.x86_level = Some(3);
+    let mismatch = check(&facts, "linux/amd64".parse().unwrap()).unwrap_err();
+    assert_eq!(mismatch.to_string(), "says that it needs x86-64-v3, linux/amd64 is x86-64-v1");
+    assert_eq!(mismatch.hints(), ["-march=x86-64", "publish it as what it is: --platform linux/amd64/v3"]);
+}
+
+#[test]
+fn an_fpu_that_old_arms_lack_is_an_error() {
+    let mut facts = Builder::of("linux/arm").arm(6, 1).facts();
+    for (fp_arch, fits) in [(0, [true; 3]), (2, [true; 3]), (4, [false, true, true]), (8, [false, false, true])] {
+        facts.arm_attributes.as_mut().unwrap().fp_arch = fp_arch;
+        for (platform, fits) in ["linux/arm/v6", "linux/arm/v7", "linux/arm/v8"].iter().zip(fits) {
+            let result = check(&facts, platform.parse().unwrap());
+            assert_eq!(result.is_ok(), fits, "{fp_arch} on {platform}: {result:?}");
+        }
+    }
+}
+
+#[test]
+fn what_go_needs_beyond_the_platform_is_known() {
+    for (built, setting, unpromised) in [
+        ("linux/ppc64le", "GOPPC64=power9", Some("power8")),
+        ("linux/ppc64le", "GOPPC64=power8", None),
+        ("linux/riscv64", "GORISCV64=rva22u64", Some("rva20u64")),
+        ("linux/mipsle", "GOMIPS=softfloat", None),
+    ] {
+        let facts = Builder::of(built).go(setting).facts();
+        let found = crate::elf::unpromised(&facts, built.parse().unwrap());
+        assert_eq!(found.map(|found| found.promised), unpromised, "{built} {setting}");
     }
 }

@@ -138,6 +138,10 @@ impl Error {
             Self::NotStatic { .. } => {
                 vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
             }
+            Self::ImageName { source, .. } => {
+                source.hints().iter().map(|hint| hint.replace("--base", "anyarch verify")).collect()
+            }
+            Self::NotInImage { offered, .. } => offered.iter().map(|has| format!("--platform {has}")).collect(),
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
             Self::OfflinePush => {
                 vec!["write it, and push that with a network: -o type=oci,dest=image.tar".to_owned()]
@@ -168,6 +172,7 @@ impl Error {
             Self::Template(error) => Some(error),
             Self::Platform(error) => Some(error),
             Self::Base(error) => Some(error),
+            Self::Listing { source, .. } => Some(source),
             Self::BaseName { source, .. } => Some(source),
             Self::Reference { source, .. } => Some(source),
             Self::Output { source, .. } => Some(source),

@@ -79,6 +79,7 @@ impl Settings {
             (BaseName::Layout { folder, tag }, Origin::File(_)) => {
                 BaseName::Layout { folder: self.root.join(folder), tag }
             }
+            (BaseName::Archive { file, tag }, Origin::File(_)) => BaseName::Archive { file: self.root.join(file), tag },
             (name, _) => name,
         })
     }

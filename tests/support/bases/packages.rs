@@ -46,6 +46,12 @@ pub fn fetch_source(release: Release, package: &str, work: &Path) -> PathBuf {
     fetch(release, "deb-src", &["amd64"], work, &arguments)
 }
 
+/// Fetches `packages`, each as `NAME:ARCHITECTURE`, of `release` into a folder inside `work`, and returns it.
+pub fn fetch_packages(release: Release, architectures: &[&str], packages: &[&str], work: &Path) -> PathBuf {
+    let arguments: Vec<String> = ["download"].iter().chain(packages).map(|word| (*word).to_owned()).collect();
+    fetch(release, "deb", architectures, work, &arguments)
+}
+
 /// Runs apt-get with `arguments` in a folder inside `work`, over a list of packages of the given kind that is its own.
 fn fetch(release: Release, kind: &str, architectures: &[&str], work: &Path, arguments: &[String]) -> PathBuf {
     for folder in ["lists/partial", "cache/archives/partial", "packages"] {

@@ -1,0 +1,231 @@
+//! Tars made by hand, right and wrong, against [`Listing::read`].
+
+use std::io::{Cursor, Read, Write as _};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use tar::{EntryType, Header};
+
+use super::*;
+use crate::hint::Hint as _;
+
+fn spool(reader: &mut dyn Read) -> std::io::Result<Box<dyn ReadSeek>> {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes)?;
+    Ok(Box::new(Cursor::new(bytes)))
+}
+
+fn list(blob: &[u8]) -> Result<Listing, ListingError> {
+    Listing::read(blob, &Limits::of(blob.len() as u64), &spool)
+}
+
+/// A member with a header of GNU's.
+fn member(kind: EntryType, path: &str, link: &str, data: &[u8]) -> Vec<u8> {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_uid(7);
+    header.set_gid(8);
+    header.set_size(data.len() as u64);
+    header.as_gnu_mut().unwrap().name[..path.len()].copy_from_slice(path.as_bytes());
+    header.as_gnu_mut().unwrap().linkname[..link.len()].copy_from_slice(link.as_bytes());
+    header.set_cksum();
+    let mut bytes = header.as_bytes().to_vec();
+    bytes.extend(data);
+    bytes.resize(bytes.len().next_multiple_of(512), 0);
+    bytes
+}
+
+fn file(path: &str, data: &[u8]) -> Vec<u8> {
+    member(EntryType::Regular, path, "", data)
+}
+
+fn pax(records: &[(&str, &str)]) -> Vec<u8> {
+    let records = records.iter().map(|(key, value)| {
+        let rest = format!(" {key}={value}\n");
+        let length = (1..5).find(|digits| format!("{}", rest.len() + digits).len() == *digits).unwrap() + rest.len();
+        format!("{length}{rest}")
+    });
+    member(EntryType::XHeader, "pax", "", records.collect::<String>().as_bytes())
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
+}
+
+/// Entries as `LETTER PATH ...`.
+fn lines(listing: &Listing) -> Vec<String> {
+    let line = |entry: &Entry| match &entry.kind {
+        Kind::Folder => format!("d {}", entry.path),
+        Kind::File(file) => format!("f {} {}", entry.path, file.size),
+        Kind::Symlink(target) => format!("l {} {target}", entry.path),
+        Kind::HardLink(target) => format!("h {} {target}", entry.path),
+        Kind::Other => format!("o {}", entry.path),
+        Kind::Whiteout => format!("w {}", entry.path),
+        Kind::Opaque => format!("q {}", entry.path),
+    };
+    listing.entries.iter().map(line).collect()
+}
+
+#[test]
+fn every_kind_of_member_is_an_entry() {
+    let long = "long/".repeat(60) + "name";
+    let tar = [
+        member(EntryType::Directory, "./", "", b""),
+        member(EntryType::Directory, "./etc/", "", b""),
+        file("./etc/passwd", b"root:x:0:0\n"),
+        file("/usr//bin/./x/../y", b"#!/bin/sh -e\r\nexit\n"),
+        member(EntryType::Symlink, "lib", "usr/lib", b""),
+        member(EntryType::Link, "other", "./etc/passwd", b""),
+        member(EntryType::Char, "dev/null", "", b""),
+        file("etc/.wh.shadow", b""),
+        file("opt/.wh..wh..opq", b""),
+        file(".wh..wh.plnk", b""),
+        file(".wh.root", b""),
+        member(EntryType::GNULongName, "././@LongLink", "", format!("{long}\0").as_bytes()),
+        file("cut", b"12345"),
+        pax(&[("path", "from/pax"), ("uid", "3000000000"), ("SCHILY.xattr.user.x", "y"), ("size", "3")]),
+        file("short", b"abc"),
+        member(EntryType::XGlobalHeader, "global", "", b"13 path=wrong\n"),
+        pax(&[("GNU.sparse.name", "sparse/file"), ("GNU.sparse.major", "1")]),
+        file("GNUSparseFile.0/file", b"\x7fELF"),
+        member(EntryType::Regular, "old/", "", b""),
+    ]
+    .concat();
+    for blob in [tar.clone(), gzip(&tar), zstd(&tar), [gzip(&tar[..700]), gzip(&tar[700..])].concat()] {
+        let listing = list(&blob).unwrap();
+        assert_eq!(
+            lines(&listing),
+            [
+                "d ".to_owned(),
+                "d etc".into(),
+                "f etc/passwd 11".into(),
+                "f usr/bin/y 19".into(),
+                "l lib usr/lib".into(),
+                "h other etc/passwd".into(),
+                "o dev/null".into(),
+                "w etc/shadow".into(),
+                "q opt".into(),
+                "w root".into(),
+                format!("f {long} 5"),
+                "f from/pax 3".into(),
+                "f sparse/file 4".into(),
+                "d old".into(),
+            ]
+        );
+        assert_eq!((listing.entries[2].uid, listing.entries[2].gid, listing.entries[2].mode), (7, 8, 0o644));
+        assert_eq!(listing.entries[11].uid, 3_000_000_000);
+        let contents = |index: usize| match &listing.entries[index].kind {
+            Kind::File(file) => file.contents.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(contents(2), Contents::Kept(b"root:x:0:0\n".to_vec()));
+        assert_eq!(contents(3), Contents::Script("/bin/sh -e\r".to_owned()));
+        assert_eq!(contents(10), Contents::Unread);
+        assert!(matches!(contents(12), Contents::NotRead(_)));
+        let json = serde_json::to_vec(&listing).unwrap();
+        assert_eq!(serde_json::from_slice::<Listing>(&json).unwrap(), listing);
+    }
+}
+
+#[test]
+fn frames_without_data_are_passed_over() {
+    let tar = file("a", b"1");
+    let skipped = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"xyz"].concat();
+    for blob in [
+        [skipped.clone(), zstd(&tar)].concat(),
+        [zstd(&tar[..512]), skipped.clone(), zstd(&tar[512..]), skipped].concat(),
+    ] {
+        assert_eq!(lines(&list(&blob).unwrap()), ["f a 1"]);
+    }
+}
+
+#[test]
+fn what_lies_is_refused_with_a_reason() {
+    let mut wrong_sum = file("a", b"");
+    wrong_sum[0] = b'b';
+    let mut huge = Header::new_gnu();
+    huge.set_entry_type(EntryType::GNULongName);
+    huge.set_size(1 << 40);
+    huge.set_cksum();
+    let mut sparse = Header::new_gnu();
+    sparse.set_entry_type(EntryType::GNUSparse);
+    sparse.set_size(0);
+    sparse.as_gnu_mut().unwrap().set_is_extended(true);
+    sparse.set_cksum();
+    let long = pax(&[("path", &"x".repeat(5000))]);
+    for (blob, words) in [
+        (b"not a layer at all".to_vec(), "is neither a tar nor a tar in gzip or zstd"),
+        (wrong_sum, "is damaged: the checksum of a header is wrong"),
+        (file("../etc/passwd", b""), "holds the path `../etc/passwd`, which leads out of the image"),
+        (file("a/../../b", b""), "holds the path `a/../../b`, which leads out of the image"),
+        (member(EntryType::Link, "a", "/../b", b""), "holds the path `/../b`, which leads out of the image"),
+        (huge.as_bytes().to_vec(), "has a name or attributes of 1099511627776 bytes, more than anyarch reads"),
+        (sparse.as_bytes().to_vec(), "is damaged: it ends too early"),
+        ([long, file("a", b"")].concat(), "has a path of 5000 bytes, more than anyarch reads"),
+        (
+            [member(EntryType::XHeader, "p", "", b"999 path=x\n"), file("a", b"")].concat(),
+            "is damaged: a record of extended attributes cannot be read",
+        ),
+    ] {
+        let error = list(&blob).unwrap_err();
+        assert_eq!(error.to_string(), words);
+        let _ = error.hints();
+    }
+}
+
+#[test]
+fn bombs_end_early() {
+    let bomb = gzip(&[file("zeros", &vec![0; 8 << 20]), file("passwd", b"x")].concat());
+    let limits = Limits { stream: 1 << 20, ..Limits::of(0) };
+    let error = Listing::read(&*bomb, &limits, &spool).unwrap_err();
+    assert_eq!(error.to_string(), "has a tar that is too large for what it is packed in, more than anyarch reads");
+    let many: Vec<u8> = (0..20).flat_map(|number| file(&format!("file{number}"), b"")).collect();
+    let limits = Limits { entries: 19, ..Limits::of(0) };
+    let error = Listing::read(&*many, &limits, &spool).unwrap_err();
+    assert_eq!(error.to_string(), "has more than 19 entries, more than anyarch reads");
+    let limits = Limits { paths: 40, ..Limits::of(0) };
+    let error = Listing::read(&*many, &limits, &spool).unwrap_err();
+    assert_eq!(error.to_string(), "has paths of more than 40 bytes, more than anyarch reads");
+    // What may not be kept is not kept, and the rest is there.
+    let limits = Limits { kept: 0, ..Limits::of(0) };
+    let listing = Listing::read(&*file("passwd", b"root"), &limits, &spool).unwrap();
+    assert!(matches!(&listing.entries[0].kind, Kind::File(File { size: 4, contents: Contents::Unread })));
+}
+
+#[test]
+fn no_damage_makes_it_panic() {
+    let tar = [
+        pax(&[("path", "a/b"), ("size", "4")]),
+        file("x", b"\x7fELF"),
+        member(EntryType::GNULongName, "l", "", b"long\0"),
+        file("y", b"#!/bin/sh"),
+        member(EntryType::Link, "h", "a/b", b""),
+        file("d/.wh.x", b""),
+    ]
+    .concat();
+    for length in 0..tar.len() {
+        let _ = list(&tar[..length]);
+    }
+    for position in 0..tar.len() {
+        for value in [0, b'7', b' ', 0xff] {
+            let mut damaged = tar.clone();
+            damaged[position] = value;
+            let _ = list(&damaged);
+        }
+    }
+    for packed in [gzip(&tar), zstd(&tar)] {
+        for position in 0..packed.len() {
+            let mut damaged = packed.clone();
+            damaged[position] ^= 0x55;
+            let _ = list(&damaged);
+            let _ = list(&packed[..position]);
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Layers made by hand, and what a container sees of them.
+
+use super::*;
+use crate::listing::Contents;
+
+fn entry(path: &str, kind: Kind) -> Entry {
+    Entry { path: path.to_owned(), mode: 0o755, uid: 0, gid: 0, kind }
+}
+
+/// `d PATH`, `f PATH SIZE`, `l PATH TARGET`, `h PATH TARGET`, `w PATH`, `q PATH`, one a line.
+fn layer(lines: &str) -> Listing {
+    let entries = lines.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let kind = match words[0] {
+            "d" => Kind::Folder,
+            "f" => Kind::File(File { size: words[2].parse().unwrap(), contents: Contents::Unread }),
+            "l" => Kind::Symlink(words[2].to_owned()),
+            "h" => Kind::HardLink(words[2].to_owned()),
+            "w" => Kind::Whiteout,
+            "q" => Kind::Opaque,
+            other => panic!("{other}"),
+        };
+        entry(words[1], kind)
+    });
+    Listing { entries: entries.collect() }
+}
+
+/// The real path and the size of what is at `path`; `folder` for a folder, else why there is nothing.
+fn seen(tree: &Tree<'_>, path: &str) -> String {
+    match tree.find(path) {
+        Ok(found) => match found.node.file() {
+            Some(file) => format!("{} {}", found.path, file.size),
+            None => format!("{} folder", found.path),
+        },
+        Err(miss) => format!("{miss:?}"),
+    }
+}
+
+#[track_caller]
+fn assert_seen(layers: &[&str], complete: bool, expected: &[(&str, &str)]) {
+    let listings: Vec<Listing> = layers.iter().map(|lines| layer(lines)).collect();
+    let tree = Tree::of(&listings.iter().collect::<Vec<_>>(), complete).unwrap();
+    for (path, what) in expected {
+        assert_eq!(seen(&tree, path), *what, "{path}");
+    }
+}
+
+#[test]
+fn links_are_followed_inside_the_root() {
+    let lines = "
+        d usr
+        d usr/lib
+        f usr/lib/libc.so.6 1
+        l lib usr/lib
+        l usr/lib64 ../lib
+        l absolute /usr/lib64/../lib/libc.so.6
+        l out ../../../../usr/lib/libc.so.6
+        l a b
+        l b a
+        l self self/x
+        l dangling nowhere
+        l onto usr/lib/libc.so.6
+    ";
+    assert_seen(
+        &[lines],
+        true,
+        &[
+            ("/lib/libc.so.6", "/usr/lib/libc.so.6 1"),
+            ("lib/libc.so.6", "/usr/lib/libc.so.6 1"),
+            ("/usr/lib64/libc.so.6", "/usr/lib/libc.so.6 1"),
+            ("/absolute", "/usr/lib/libc.so.6 1"),
+            ("/out", "/usr/lib/libc.so.6 1"),
+            ("/../lib/./libc.so.6", "/usr/lib/libc.so.6 1"),
+            ("/lib/", "/usr/lib folder"),
+            ("/", "/ folder"),
+            ("/a", "Circle"),
+            ("/self", "Circle"),
+            ("/dangling", "Missing"),
+            ("/onto/x", "NotAFolder"),
+            ("/onto/", "NotAFolder"),
+            ("/nothing", "Missing"),
+        ],
+    );
+}
+
+#[test]
+fn upper_layers_hide_replace_and_add() {
+    let base = "
+        d usr
+        d usr/lib
+        l lib usr/lib
+        l bin usr/bin
+        d usr/bin
+        f usr/lib/one 1
+        f usr/lib/two 2
+        d opt
+        d opt/old
+        f opt/old/file 3
+        f was-file 4
+        d was-folder
+        f was-folder/inside 5
+    ";
+    let upper = "
+        f lib/three 30
+        w usr/lib/one
+        q opt
+        f opt/new 31
+        d was-file
+        f was-file/inside 40
+        f was-folder 50
+        h linked usr/lib/two
+        h missing usr/lib/none
+    ";
+    assert_seen(
+        &[base, upper],
+        true,
+        &[
+            ("/usr/lib/three", "/usr/lib/three 30"),
+            ("/lib/one", "Missing"),
+            ("/lib/two", "/usr/lib/two 2"),
+            ("/opt/old/file", "Missing"),
+            ("/opt/new", "/opt/new 31"),
+            ("/was-file/inside", "/was-file/inside 40"),
+            ("/was-folder", "/was-folder 50"),
+            ("/was-folder/inside", "NotAFolder"),
+            ("/linked", "/linked 2"),
+            ("/missing", "Missing"),
+        ],
+    );
+    // A folder of a layer takes the place of a link of the base: what breaks a merged /usr.
+    assert_seen(&[base, "d lib\nf lib/mine 9"], true, &[("/lib/two", "Missing"), ("/lib/mine", "/lib/mine 9")]);
+    // What a layer removes and has itself is there, whatever comes first.
+    assert_seen(
+        &[base, "f was-folder/inside 6\nw was-folder"],
+        true,
+        &[("/was-folder/inside", "/was-folder/inside 6")],
+    );
+    assert_seen(&[base, "f usr/lib/one 7\nw usr/lib/one"], true, &[("/usr/lib/one", "/usr/lib/one 7")]);
+}
+
+#[test]
+fn what_the_upper_layers_do_not_say_needs_the_ones_below() {
+    let upper = "
+        d app
+        f app/program 1
+        f usr/local/bin/tool 2
+        w usr/bin/gone
+        q etc
+        f etc/passwd 3
+        l up ../app/program
+        l usr/local/up ../bin/x
+        h hard usr/bin/lower
+    ";
+    assert_seen(
+        &[upper],
+        false,
+        &[
+            ("/app/program", "/app/program 1"),
+            ("/usr/local/bin/tool", "/usr/local/bin/tool 2"),
+            ("/usr/bin/gone", "Missing"),
+            ("/usr/bin/other", "NeedsLower"),
+            ("/etc/passwd", "/etc/passwd 3"),
+            ("/etc/group", "Missing"),
+            ("/app/other", "NeedsLower"),
+            ("/up", "/app/program 1"),
+            ("/usr/local/up", "NeedsLower"),
+            ("/hard", "NeedsLower"),
+            ("/lib", "NeedsLower"),
+        ],
+    );
+    assert_seen(&[upper], true, &[("/usr/bin/other", "Missing"), ("/hard", "Missing"), ("/app/other", "Missing")]);
+}
+
+#[test]
+fn hostile_layers_are_bounded() {
+    let deep = format!("f {}x 1", "a/".repeat(2000));
+    assert_seen(&[&deep], true, &[(&format!("{}x", "a/".repeat(2000)), &format!("/{}x 1", "a/".repeat(2000)))]);
+    let links: Vec<String> = (0..60).map(|link| format!("l link{link} link{}", link + 1)).collect();
+    let links = links.join("\n");
+    assert_seen(&[&links, "f link60 1"], true, &[("/link25", "/link60 1"), ("/link19", "Circle")]);
+    // Hard links to links to each other, links through links, and a whiteout of the root.
+    assert_seen(&["l a b\nh b a\nl c c/c/c\nf c/d 1\nw x\nq y"], true, &[("/a", "Circle"), ("/c/d", "Circle")]);
+}
+
+#[test]
+fn files_are_found_by_name() {
+    let listing = layer("f usr/lib/libz.so.1 1\nl opt/libz.so.1 ../usr/lib/libz.so.1\nd libz.so.1");
+    let tree = Tree::of(&[&listing], true).unwrap();
+    assert_eq!(tree.named("libz.so.1", 8), ["/opt/libz.so.1", "/usr/lib/libz.so.1"]);
+    assert_eq!(tree.named("libz.so.1", 1).len(), 1);
+}
