@@ -25,6 +25,7 @@ use crate::reference::Repository;
 use crate::registry;
 use crate::static_base;
 use crate::store::{STATIC_LAYER, Store, StoreError};
+use crate::wanted::{Waiter, Wanted};
 
 use documents::{described, is_attestation, layers, layout_entries, parse};
 use files::Files;
@@ -274,8 +275,12 @@ impl Bases {
             }
             Some(Place::Layout(files)) => {
                 let (bases, layer, of) = (self.clone(), layer.clone(), base.clone());
+                let waiter = Waiter::default();
+                let wanted = waiter.wanted();
                 // Large files are copied off the runtime, which has others to serve.
-                let copied = tokio::task::spawn_blocking(move || bases.copy_layer(&of, &files, &layer)).await;
+                let copy = move || bases.copy_layer(&of, &files, &layer, &wanted);
+                let copied = tokio::task::spawn_blocking(copy).await;
+                drop(waiter);
                 copied.map_err(|error| BaseError::Read { base, source: io::Error::other(error) })?
             }
         }
@@ -317,13 +322,13 @@ impl Bases {
         }
     }
 
-    fn copy_layer(&self, base: &Subject, files: &Files, layer: &Descriptor) -> Result<(), BaseError> {
+    fn copy_layer(&self, base: &Subject, files: &Files, layer: &Descriptor, wanted: &Wanted) -> Result<(), BaseError> {
         let read = |source| BaseError::Read { base: base.clone(), source };
         let kept = |source| BaseError::Store { base: base.clone(), source };
-        let mut file = files.open(&files::blob(&layer.digest)).map_err(read)?;
+        let file = files.open(&files::blob(&layer.digest)).map_err(read)?;
         let mut blob = self.store.writer().map_err(kept)?;
         let failed = |error| StoreError::within(error).map_or_else(read, kept);
-        io::copy(&mut file, &mut blob).map_err(failed)?;
+        io::copy(&mut wanted.only(file), &mut blob).map_err(failed)?;
         match blob.finish_as(layer) {
             Err(StoreError::WrongDigest { .. }) => Err(BaseError::Damaged { base: base.clone(), digest: layer.digest }),
             other => other.and_then(|()| self.store.remember_name(&layer.digest, &base.name)).map_err(kept),

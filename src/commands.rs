@@ -12,6 +12,7 @@ pub mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use etcetera::BaseStrategy;
 
@@ -30,6 +31,7 @@ use crate::run::error::Error;
 use crate::run::event::{Event, Watch};
 use crate::run::files::FileError;
 use crate::run::flags::Flags;
+use crate::run::interrupt;
 use crate::run::moved::Moved;
 use crate::run::session::Session;
 use crate::store::Store;
@@ -41,6 +43,8 @@ pub const CACHE_DIR: &str = "ANYARCH_CACHE_DIR";
 pub const CACHE_LIMIT: &str = "ANYARCH_CACHE_LIMIT";
 /// How large that may grow when nobody says, in bytes.
 const DEFAULT_CACHE_LIMIT: u64 = 20_000_000_000;
+/// How long the last words of a program that hangs may take.
+const SAID: Duration = Duration::from_millis(200);
 /// The environment variable that names the folder of the user's own toolchain rows.
 pub const CONFIG_DIR: &str = "ANYARCH_CONFIG_DIR";
 
@@ -161,12 +165,27 @@ fn flags(request: Request, destination: Destination) -> Flags {
     }
 }
 
-/// One runtime a process: it waits for children and sockets, so it needs few threads.
+/// Runs `work` to its end, or until a signal asks us to stop.
 ///
 /// # Errors
-/// When the system gives no threads.
-fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|_| Error::Thread)
+/// Those of `work`, and [`Error::Interrupted`].
+fn carry_out<T>(ui: &Arc<Ui>, session: &Session, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let ui = Arc::clone(ui);
+    interrupt::carry_out(session.children.clone(), move || end_interrupted(ui), work)
+}
+
+/// Ends a program that was interrupted and does not come to its end by itself.
+#[expect(clippy::exit, reason = "whoever would return to `main` hangs")]
+fn end_interrupted(ui: Arc<Ui>) {
+    let (said, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        failed(&ui, &Error::Interrupted);
+        // Nobody listens when that took too long.
+        let _ = said.send(());
+    });
+    // Nobody may read what we say.
+    let _ = heard.recv_timeout(SAID);
+    std::process::exit(i32::from(Exit::Interrupted as u8))
 }
 
 /// How a run that failed ends.

@@ -57,4 +57,5 @@ pub mod toolchain;
 pub mod tree;
 pub mod ui;
 pub mod verify;
+pub mod wanted;
 pub mod zigbuild;

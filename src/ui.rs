@@ -163,9 +163,10 @@ impl Ui {
 
     /// A line for a transfer that took its time; a terminal has shown it already.
     fn transferred(&self, ended: &Ended) {
-        let Ended { what, size, elapsed, speed } = ended;
+        let Ended { what, moved, before, elapsed, speed } = ended;
         if !self.screen.is_drawn() {
-            let numbers = format!("{} {} {}", seconds(*elapsed), bytes(*size), words::speed(*speed));
+            let before = if *before > 0 { format!(" ({} were here)", bytes(*before)) } else { String::new() };
+            let numbers = format!("{} {} {}{before}", seconds(*elapsed), bytes(*moved), words::speed(*speed));
             self.line(&format!("{what:<37} {DONE}done{DONE:#}     {numbers}"));
         }
     }
@@ -207,6 +208,9 @@ impl Watch for Ui {
                 self.line(&format!("{what:<37} {DONE}installed{DONE:#} {} {place}", seconds(elapsed)));
             }
             Event::TransferStarted { id, what, size } => self.start(Key::Transfer(id), what, Some((0, size))),
+            Event::TransferBegan { id, at } => {
+                self.screen.update(|board, now| board.begin(Key::Transfer(id), at, now));
+            }
             Event::Transferred { id, bytes } => self.reach(Key::Transfer(id), bytes),
             Event::TransferEnded { id, end } => {
                 if let Some(ended) = self.end(Key::Transfer(id)).filter(|_| end == TransferEnd::Done) {

@@ -39,8 +39,7 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
         let prepared = prepare::prepare(&session, flags).await?;
         execute::execute(&session, prepared).await
     };
-    let published =
-        super::runtime()?.block_on(crate::run::interrupt::until_interrupted(session.children.clone(), work))?;
+    let published = super::carry_out(ui, &session, work)?;
     if let Some(file) = &arguments.iidfile {
         write_digests(&session.directory.join(file), &published)?;
     }

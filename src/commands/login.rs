@@ -13,7 +13,6 @@ use crate::reference::{DOCKER_HUB, Namespace};
 use crate::registry::{AtRegistry, Kept, LoginError, Secret, Tried};
 use crate::run::error::Error;
 use crate::run::event::{Event, Watch as _};
-use crate::run::interrupt::until_interrupted;
 use crate::run::registries;
 use crate::run::session::Session;
 use crate::ui::Ui;
@@ -38,7 +37,7 @@ fn log_in(ui: &Arc<Ui>, arguments: &Login) -> Result<(), Error> {
     }
     let session = super::session(ui, false)?;
     let work = attempt(ui, &session, &namespace, arguments);
-    super::runtime()?.block_on(until_interrupted(session.children.clone(), work))
+    super::carry_out(ui, &session, work)
 }
 
 /// What is to be logged in to or out of.

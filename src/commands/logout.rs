@@ -9,7 +9,6 @@ use crate::invocation::quote;
 use crate::registry::Kept;
 use crate::run::error::Error;
 use crate::run::event::{Event, Watch as _};
-use crate::run::interrupt::until_interrupted;
 use crate::ui::Ui;
 
 /// Runs the command.
@@ -26,7 +25,7 @@ fn log_out(ui: &Arc<Ui>, arguments: &Logout) -> Result<(), Error> {
     let namespace = namespace(arguments.registry.as_deref())?;
     let session = super::session(ui, false)?;
     let forget = async { Ok(session.credentials.forget_login(&namespace, waiting(ui)).await?) };
-    let forgotten = super::runtime()?.block_on(until_interrupted(session.children.clone(), forget))?;
+    let forgotten = super::carry_out(ui, &session, forget)?;
     for kept in &forgotten.from {
         let from = match kept {
             Kept::File(file) => file.display().to_string(),

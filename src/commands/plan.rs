@@ -26,8 +26,7 @@ fn plan(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
     let as_json = arguments.request.json;
     let flags = super::flags(arguments.request, arguments.destination);
     let work = prepare::prepare(&session, flags);
-    let prepared =
-        super::runtime()?.block_on(crate::run::interrupt::until_interrupted(session.children.clone(), work))?;
+    let prepared = super::carry_out(ui, &session, work)?;
     if as_json {
         let references: Vec<Vec<String>> =
             prepared.references.iter().map(|names| names.iter().map(ToString::to_string).collect()).collect();

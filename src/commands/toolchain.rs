@@ -14,7 +14,6 @@ use crate::platform::Platform;
 use crate::provision::{self, Need, Subject, Way};
 use crate::run::error::Error;
 use crate::run::flags::Flags;
-use crate::run::interrupt::until_interrupted;
 use crate::run::locate::locate;
 use crate::run::provide::{self, Provider, Supply};
 use crate::run::session::Session;
@@ -42,7 +41,7 @@ fn check(ui: &Arc<Ui>, arguments: &ToolchainCheck) -> Result<(), Error> {
         let wanted = wanted(&session, &arguments.scope, false).await?;
         Ok(wanted.provider(&session).look(wanted.needs.clone()))
     };
-    let supplies = super::runtime()?.block_on(until_interrupted(session.children.clone(), work))?;
+    let supplies = super::carry_out(ui, &session, work)?;
     if arguments.json {
         ui.data(&json!({"needs": supplies.iter().map(as_value).collect::<Vec<_>>()}).to_string());
     } else {
@@ -59,7 +58,7 @@ fn install(ui: &Arc<Ui>, arguments: &ToolchainInstall) -> Result<(), Error> {
         let refused = provider.install(&provider.look(wanted.needs.clone())).await?;
         Ok((provider.look(wanted.needs.clone()), refused))
     };
-    let (supplies, refused) = super::runtime()?.block_on(until_interrupted(session.children.clone(), work))?;
+    let (supplies, refused) = super::carry_out(ui, &session, work)?;
     ui.table(["NEEDED", "FOR", "FOUND", "INSTALLED BY"], supplies.iter().map(row));
     still_missing(&supplies, &refused, &arguments.scope)
 }

@@ -9,7 +9,6 @@ use crate::cli::Verify as Arguments;
 use crate::exit::Exit;
 use crate::hint::Hint as _;
 use crate::run::error::Error;
-use crate::run::interrupt::until_interrupted;
 use crate::run::verify::{Request, Verified, verify};
 use crate::ui::Ui;
 use crate::verify::Verdict;
@@ -35,7 +34,7 @@ fn verified(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
         insecure_registries: arguments.insecure_registry,
     };
     let work = verify(&session, &request);
-    let (name, platforms) = super::runtime()?.block_on(until_interrupted(session.children.clone(), work))?;
+    let (name, platforms) = super::carry_out(ui, &session, work)?;
     if arguments.json {
         ui.data(&as_value(&name, &platforms).to_string());
     } else {

@@ -100,6 +100,7 @@ impl Upload<'_> {
             call.headers.insert(CONTENT_RANGE, range);
         }
         let moved = |count| progress(bytes.start + count);
+        moved(0);
         let answer = self.watched(&call, &failure, seen, STANDSTILL, &moved).await?;
         let taken = [StatusCode::ACCEPTED, StatusCode::NO_CONTENT, StatusCode::CREATED, StatusCode::OK];
         let answer = answer.expect(&self.action, &taken).await.map_err(Error::of_an_upload)?;

@@ -131,7 +131,8 @@ impl Client {
 
     /// Brings a blob into the store, unless it is there.
     ///
-    /// `progress` is told how many bytes of the blob are there by now; the number falls when an attempt begins anew.
+    /// `progress` is told how many bytes of the blob are there by now, for the first time before any comes; the number falls
+    /// when an attempt begins anew.
     ///
     /// # Errors
     /// When no registry can be asked, none has such a blob, or the last sends something else.

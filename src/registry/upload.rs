@@ -111,7 +111,8 @@ impl Client {
 
     /// Sends a blob that `repository` lacks.
     ///
-    /// `progress` is told how many bytes of the blob are on their way; the number falls when an attempt begins anew.
+    /// `progress` is told how many bytes of the blob are on their way, for the first time before any is; the number falls
+    /// when an attempt begins anew.
     ///
     /// # Errors
     /// When the registry cannot be asked or does not take the blob, or its bytes cannot be had or are not what its digest
@@ -349,6 +350,7 @@ impl<'push> Upload<'push> {
         let (sent, seen) = watch::channel(0_u64);
         let standstill = if matches!(stock, Stock::Elsewhere(_)) { STANDSTILL_ELSEWHERE } else { STANDSTILL };
         let body = BlobBody::of(stock, &self.client.inner.store, self.descriptor, sent);
+        progress(0);
         let failure = body.failure();
         let call = Call::new(&self.action, Method::PUT, self.finishing(location), &self.scopes)
             .body(OCTETS, Body::Blob(Box::new(body)));

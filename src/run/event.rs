@@ -93,6 +93,13 @@ pub enum Event {
         /// how many bytes there are
         size: u64,
     },
+    /// Bytes are about to move.
+    TransferBegan {
+        /// names the transfer
+        id: u64,
+        /// how many are there already
+        at: u64,
+    },
     /// Bytes moved.
     Transferred {
         /// names the transfer

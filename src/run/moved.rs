@@ -26,7 +26,7 @@ struct Blobs {
 /// What went to a registry, and what came from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Traffic {
-    /// came from there into the store
+    /// came from there, into the store or past it to another registry
     pub fetched: Count,
     /// went there
     pub pushed: Count,

@@ -1,7 +1,7 @@
 //! Finished images reach their destination; until then nothing that a user can pull has changed.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -12,7 +12,9 @@ use crate::blob::{Descriptor, Digest};
 use crate::output_spec::Output;
 use crate::platform::Platform;
 use crate::reference::Reference;
-use crate::sink::{self, Bundle};
+use crate::sink::{self, Bundle, SinkError};
+use crate::store::Store;
+use crate::wanted::Wanted;
 
 use super::error::Error;
 use super::event::TransferEnd;
@@ -138,27 +140,31 @@ pub async fn publish(
     let mut published = Vec::with_capacity(bundles.len());
     for ((bundle, plan), references) in bundles.into_iter().zip(&prepared.plan.images).zip(&prepared.references) {
         let tag = references.first().map_or("latest", Reference::tag_or_latest).to_owned();
-        let store = &session.store;
+        let bundle = Arc::new(bundle);
+        let written = Written { bundle: bundle.clone(), tag: tag.clone(), store: session.store.clone() };
         let place = match output {
             Output::Registry => Place::Registry(references.clone()),
             Output::Default => {
                 let path = prepared.settings.own_folder().join("out").join(&plan.name);
-                renew::whole(session, prepared, || sink::layout::write(&bundle, &tag, store, &path)).await?;
+                let folder = path.clone();
+                renew::whole(session, prepared, move |wanted| written.to_folder(&folder, wanted)).await?;
                 Place::Folder { path, tag }
             }
             Output::Folder(path) => {
                 let folder = session.directory.join(path);
-                renew::whole(session, prepared, || sink::layout::write(&bundle, &tag, store, &folder)).await?;
+                renew::whole(session, prepared, move |wanted| written.to_folder(&folder, wanted)).await?;
                 Place::Folder { path: path.clone(), tag }
             }
             Output::Archive(path) => {
                 let file = session.directory.join(path);
-                renew::whole(session, prepared, || sink::archive::write(&bundle, &tag, store, &file)).await?;
+                renew::whole(session, prepared, move |wanted| written.to_file(&file, wanted)).await?;
                 Place::Archive { path: path.clone(), tag }
             }
             Output::Stdout => {
-                renew::whole(session, prepared, || sink::archive::prove(&bundle, store)).await?;
-                sink::archive::write_to_stdout(&bundle, &tag, store)?;
+                let proved = written.clone();
+                renew::whole(session, prepared, move |wanted| proved.prove(wanted)).await?;
+                // What is on its way cannot be taken back, so there is no second attempt.
+                renew::once(move |wanted| written.to_stdout(wanted)).await??;
                 Place::Stdout
             }
         };
@@ -166,4 +172,30 @@ pub async fn publish(
         published.push(Published { name: plan.name.clone(), top: bundle.top(), platforms, place });
     }
     Ok(published)
+}
+
+/// What is written somewhere, and where its layers are.
+#[derive(Clone)]
+struct Written {
+    bundle: Arc<Bundle>,
+    tag: String,
+    store: Store,
+}
+
+impl Written {
+    fn to_folder(&self, folder: &Path, wanted: &Wanted) -> Result<(), SinkError> {
+        sink::layout::write(&self.bundle, &self.tag, &self.store, folder, wanted)
+    }
+
+    fn to_file(&self, file: &Path, wanted: &Wanted) -> Result<(), SinkError> {
+        sink::archive::write(&self.bundle, &self.tag, &self.store, file, wanted)
+    }
+
+    fn prove(&self, wanted: &Wanted) -> Result<(), SinkError> {
+        sink::archive::prove(&self.bundle, &self.store, wanted)
+    }
+
+    fn to_stdout(&self, wanted: &Wanted) -> Result<(), SinkError> {
+        sink::archive::write_to_stdout(&self.bundle, &self.tag, &self.store, wanted)
+    }
 }

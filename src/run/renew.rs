@@ -1,11 +1,13 @@
 //! A layer or a config that the cache lost, or that was damaged there, is made or fetched anew by what the plan knows of it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::blob::Digest;
 use crate::registry;
 use crate::sink::SinkError;
 use crate::store::StoreError;
+use crate::wanted::{Waiter, Wanted};
 
 use super::error::Error;
 use super::event::Event;
@@ -14,18 +16,22 @@ use super::prepare::Prepared;
 use super::publish;
 use super::session::Session;
 
-/// Calls `write` until it succeeds, or fails for something else than a layer that can be made or fetched anew.
+/// Calls `write`, on a thread of its own, until it succeeds, or fails for something else than a layer that can be made or
+/// fetched anew. Who drops the future no longer wants what is written.
 ///
 /// # Errors
 /// What `write` failed with, or what making or fetching failed with.
 pub(super) async fn whole(
     session: &Session,
     prepared: &Prepared,
-    write: impl Fn() -> Result<(), SinkError>,
+    write: impl Fn(&Wanted) -> Result<(), SinkError> + Send + Sync + 'static,
 ) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
+    let write = Arc::new(write);
     loop {
-        let Err(error) = write().map_err(Error::from) else { return Ok(()) };
+        let write = write.clone();
+        let Err(error) = once(move |wanted| write(wanted)).await? else { return Ok(()) };
+        let error = Error::from(error);
         // What is damaged again at once is not worth a third attempt.
         let first = lost(&error).is_some_and(|(digest, _)| seen.insert(digest));
         if !first || !renewed(session, prepared, &error).await? {
@@ -34,7 +40,20 @@ pub(super) async fn whole(
     }
 }
 
-/// Where `error` says that a layer, or the config of a push, is not whole: makes or fetches that anew, says so, and returns true. False for any other
+/// Does `work` on a thread of its own, where it may take its time. Who drops the future no longer wants what comes of it.
+///
+/// # Errors
+/// When the thread failed.
+pub(super) async fn once<T: Send + 'static>(work: impl FnOnce(&Wanted) -> T + Send + 'static) -> Result<T, Error> {
+    let waiter = Waiter::default();
+    let wanted = waiter.wanted();
+    let done = tokio::task::spawn_blocking(move || work(&wanted)).await;
+    drop(waiter);
+    done.map_err(|_| Error::Thread)
+}
+
+/// Where `error` says that a layer, or the config of a push, is not whole: makes or fetches that anew, says so, and
+/// returns true. False for any other
 /// error, and when what is made by now is another layer.
 ///
 /// # Errors

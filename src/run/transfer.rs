@@ -1,6 +1,6 @@
 //! Bytes on their way, told to who watches.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::base_name::BaseName;
 use crate::platform::Platform;
@@ -18,6 +18,7 @@ static TRANSFER: AtomicU64 = AtomicU64::new(0);
 pub(super) struct Transfer {
     session: Session,
     id: u64,
+    began: AtomicBool,
     end: TransferEnd,
 }
 
@@ -26,12 +27,16 @@ impl Transfer {
     pub(super) fn start(session: &Session, what: String, size: u64) -> Self {
         let id = TRANSFER.fetch_add(1, Ordering::Relaxed);
         session.watch.event(Event::TransferStarted { id, what, size });
-        Self { session: session.clone(), id, end: TransferEnd::Failed }
+        Self { session: session.clone(), id, began: AtomicBool::new(false), end: TransferEnd::Failed }
     }
 
-    /// So many bytes have moved; fewer than before when it begins anew.
+    /// It stands at so many bytes: at first those that were there before any moved, then all by now; fewer than before when
+    /// it begins anew.
     pub(super) fn moved(&self, bytes: u64) {
-        self.session.watch.event(Event::Transferred { id: self.id, bytes });
+        let id = self.id;
+        let began = self.began.swap(true, Ordering::Relaxed);
+        let event = if began { Event::Transferred { id, bytes } } else { Event::TransferBegan { id, at: bytes } };
+        self.session.watch.event(event);
     }
 
     /// It is over.
@@ -56,9 +61,11 @@ pub(super) fn of_layer(image: &BaseName) -> String {
     format!("layer {}", familiar(&image.to_string()))
 }
 
-/// What goes when a blob is pushed: `push ghcr.io/me/app`.
-pub(super) fn of_push(repository: &Repository) -> String {
-    format!("push {}", familiar(&repository.to_string()))
+/// What goes when a blob of an image is pushed: `push ghcr.io/me/app linux/arm64`, and behind it `base` for a layer of the
+/// base.
+pub(super) fn of_push(repository: &Repository, platform: Platform, is_of_base: bool) -> String {
+    let base = if is_of_base { " base" } else { "" };
+    format!("push {} {platform}{base}", familiar(&repository.to_string()))
 }
 
 /// A name as docker shows it: Docker Hub goes without saying, and so does a digest behind a tag; of another digest the
@@ -88,8 +95,11 @@ mod tests {
         ] {
             assert_eq!(of_base(&base.parse().unwrap(), platform), expected);
         }
-        for (repository, expected) in [("ghcr.io/me/app", "push ghcr.io/me/app"), ("me/app", "push me/app")] {
-            assert_eq!(of_push(&repository.parse().unwrap()), expected);
+        for (repository, is_of_base, expected) in [
+            ("ghcr.io/me/app", false, "push ghcr.io/me/app linux/arm64"),
+            ("me/app", true, "push me/app linux/arm64 base"),
+        ] {
+            assert_eq!(of_push(&repository.parse().unwrap(), platform, is_of_base), expected);
         }
     }
 }

@@ -8,24 +8,27 @@ use rayon::prelude::*;
 use tar::{Builder, EntryType, Header};
 
 use super::{Bundle, LAYOUT_VERSION, SinkError, unfinished};
+use crate::blob::Descriptor;
 use crate::store::Store;
+use crate::wanted::Wanted;
 
 /// Layers are read, and the archive is written, in pieces of this many bytes: stdout itself would cut it at each newline.
 const BUFFER: usize = 1 << 17;
 /// What stdout is called in errors.
 const STDOUT: &str = "stdout";
 
-/// Writes `bundle` as the tar `file`, put in place once it is whole.
+/// Writes `bundle` as the tar `file`, put in place once it is whole, as long as that is `wanted`.
 ///
 /// # Errors
-/// When it cannot be written; what was there is then still there.
-pub fn write(bundle: &Bundle, tag: &str, store: &Store, file: &Path) -> Result<(), SinkError> {
+/// When it cannot be written, or is no longer wanted; what was there is then still there.
+pub fn write(bundle: &Bundle, tag: &str, store: &Store, file: &Path, wanted: &Wanted) -> Result<(), SinkError> {
     let put = || -> io::Result<()> {
         // As for a layout's folder.
         fs::create_dir_all(unfinished::parent_of(file))?;
         let mut fresh = unfinished::file(file)?;
-        stream(bundle, tag, store, BufWriter::with_capacity(BUFFER, fresh.as_file_mut()))?;
+        stream(bundle, tag, store, BufWriter::with_capacity(BUFFER, wanted.only(fresh.as_file_mut())))?;
         readable(fresh.path())?;
+        wanted.check()?;
         fresh.persist(file).map_err(|error| error.error)?;
         Ok(())
     };
@@ -43,19 +46,23 @@ fn readable(fresh: &Path) -> io::Result<()> {
 /// Reads every layer once, before [`write_to_stdout`], which cannot take back what is written.
 ///
 /// # Errors
-/// When a layer is not whole.
-pub fn prove(bundle: &Bundle, store: &Store) -> Result<(), SinkError> {
-    let proved = bundle.layers().into_par_iter().try_for_each(|layer| store.prove(layer));
-    proved.map_err(|source| SinkError::Blob { path: STDOUT.into(), source })
+/// When a layer is not whole, or that is no longer `wanted`.
+pub fn prove(bundle: &Bundle, store: &Store, wanted: &Wanted) -> Result<(), SinkError> {
+    let read = |layer: &Descriptor| {
+        let blob = store.open_blob(layer).map_err(io::Error::other)?;
+        blob.copy_to(&mut wanted.only(io::sink()))
+    };
+    let proved = bundle.layers().into_par_iter().try_for_each(read);
+    proved.map_err(|source| SinkError::of(Path::new(STDOUT), source))
 }
 
-/// Writes `bundle` as a tar to stdout.
+/// Writes `bundle` as a tar to stdout, as long as that is `wanted`.
 ///
 /// # Errors
-/// When a layer is not whole or stdout cannot be written.
-pub fn write_to_stdout(bundle: &Bundle, tag: &str, store: &Store) -> Result<(), SinkError> {
+/// When a layer is not whole, stdout cannot be written, or nobody waits for it any more.
+pub fn write_to_stdout(bundle: &Bundle, tag: &str, store: &Store, wanted: &Wanted) -> Result<(), SinkError> {
     let place = Path::new(STDOUT);
-    let stdout = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    let stdout = BufWriter::with_capacity(BUFFER, wanted.only(io::stdout().lock()));
     stream(bundle, tag, store, stdout).map_err(|source| SinkError::of(place, source))
 }
 

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::{Bundle, LAYOUT_VERSION, SinkError, unfinished};
 use crate::blob::Descriptor;
 use crate::store::{Store, VerifiedBlob};
+use crate::wanted::Wanted;
 
 /// Holds the place of a layout to be free, or to hold one: nothing else is ever replaced.
 ///
@@ -25,16 +26,17 @@ pub fn check(folder: &Path) -> Result<(), SinkError> {
     Ok(())
 }
 
-/// Writes `bundle` as the layout `folder`, replacing the layout that is there.
+/// Writes `bundle` as the layout `folder`, replacing the layout that is there, as long as that is `wanted`.
 ///
 /// # Errors
-/// When the folder is something else than a layout or cannot be written; what was there is then still there.
-pub fn write(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> Result<(), SinkError> {
+/// When the folder is something else than a layout or cannot be written, or is no longer wanted; what was there is then
+/// still there.
+pub fn write(bundle: &Bundle, tag: &str, store: &Store, folder: &Path, wanted: &Wanted) -> Result<(), SinkError> {
     check(folder)?;
-    fill_and_swap(bundle, tag, store, folder).map_err(|source| SinkError::of(folder, source))
+    fill_and_swap(bundle, tag, store, folder, wanted).map_err(|source| SinkError::of(folder, source))
 }
 
-fn fill_and_swap(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> io::Result<()> {
+fn fill_and_swap(bundle: &Bundle, tag: &str, store: &Store, folder: &Path, wanted: &Wanted) -> io::Result<()> {
     // What a link leads to is replaced, not the link.
     let folder = &fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     fs::create_dir_all(unfinished::parent_of(folder))?;
@@ -46,26 +48,27 @@ fn fill_and_swap(bundle: &Bundle, tag: &str, store: &Store, folder: &Path) -> io
         fs::write(blobs.join(descriptor.digest.hex()), bytes)?;
     }
     let before = folder.join("blobs").join("sha256");
-    bundle.layers().into_par_iter().try_for_each(|layer| put(layer, store, &before, &blobs))?;
+    bundle.layers().into_par_iter().try_for_each(|layer| put(layer, store, &before, &blobs, wanted))?;
     fs::write(fresh.path().join("oci-layout"), LAYOUT_VERSION)?;
     fs::write(fresh.path().join("index.json"), bundle.layout_index(tag))?;
+    wanted.check()?;
     swap(fresh, folder)
 }
 
 /// Puts a layer into the folder `blobs`, hashed on its way. One of the layout that is replaced, whose blobs are in `before`,
 /// costs no copy if it is still whole; one of the store must not share its bytes with a folder that the user may write to.
-fn put(layer: &Descriptor, store: &Store, before: &Path, blobs: &Path) -> io::Result<()> {
+fn put(layer: &Descriptor, store: &Store, before: &Path, blobs: &Path, wanted: &Wanted) -> io::Result<()> {
     let name = layer.digest.hex();
     let (before, target) = (before.join(&name), blobs.join(&name));
     let whole = VerifiedBlob::of_file(&before, layer).is_ok_and(|blob| {
         // What lies there may be a link: a hard link to one would be one, too.
-        blob.is_some_and(|blob| !before.is_symlink() && blob.copy_to(&mut io::sink()).is_ok())
+        blob.is_some_and(|blob| !before.is_symlink() && blob.copy_to(&mut wanted.only(io::sink())).is_ok())
     });
     if whole && fs::hard_link(&before, &target).is_ok() {
         return Ok(());
     }
     let blob = store.open_blob(layer).map_err(io::Error::other)?;
-    blob.copy_to(&mut fs::File::create_new(&target)?)
+    blob.copy_to(&mut wanted.only(fs::File::create_new(&target)?))
 }
 
 /// Puts `fresh` in the place of `folder`. At every moment there is a whole layout, the one or the other, where the file
@@ -107,9 +110,13 @@ fn open_to_others(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wanted::Waiter;
 
-    fn bundle() -> Bundle {
-        Bundle { images: Vec::new(), index: Some(b"{}".to_vec()) }
+    /// Writes an index of nothing, as long as the waiter lives.
+    fn writer(store: &Store) -> (Waiter, impl Fn(&str, &Path) -> Result<(), SinkError>) {
+        let waiter = Waiter::default();
+        let (bundle, wanted) = (Bundle { images: Vec::new(), index: Some(b"{}".to_vec()) }, waiter.wanted());
+        (waiter, move |tag: &str, folder: &Path| super::write(&bundle, tag, store, folder, &wanted))
     }
 
     #[test]
@@ -129,8 +136,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path().join("store")).unwrap();
         let target = folder.path().join("out");
-        write(&bundle(), "a", &store, &target).unwrap();
-        write(&bundle(), "b", &store, &target).unwrap();
+        let (waiter, write) = writer(&store);
+        write("a", &target).unwrap();
+        write("b", &target).unwrap();
         assert!(std::fs::read_to_string(target.join("index.json")).unwrap().contains(r#"name":"b""#));
         let mut left: Vec<_> =
             std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -139,15 +147,22 @@ mod tests {
 
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&target, &link).unwrap();
-        write(&bundle(), "c", &store, &link).unwrap();
+        write("c", &link).unwrap();
         assert!(std::fs::read_to_string(target.join("index.json")).unwrap().contains(r#"name":"c""#));
         assert!(link.is_symlink());
 
         let other = folder.path().join("mine");
         std::fs::create_dir(&other).unwrap();
         std::fs::write(other.join("letter.txt"), "dear").unwrap();
-        let error = write(&bundle(), "a", &store, &other).unwrap_err();
+        let error = write("a", &other).unwrap_err();
         assert_eq!(error.to_string(), format!("`{}` is there already and is no OCI layout", other.display()));
         assert!(other.join("letter.txt").exists());
+
+        // What nobody waits for any more leaves the old one, and nothing else.
+        drop(waiter);
+        write("d", &target).unwrap_err();
+        assert!(std::fs::read_to_string(target.join("index.json")).unwrap().contains(r#"name":"c""#));
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 4, "out, store, link and mine");
     }
 }

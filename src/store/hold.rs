@@ -75,7 +75,9 @@ fn open(path: &Path) -> io::Result<fs::File> {
     fs::File::options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
-/// Tries until it succeeds; false on a file system without locks. Polled, so that a signal ends the wait.
+/// Tries until it succeeds; false on a file system without locks. Polled, so that who waits can say so first. A signal ends
+/// the wait: it ends the program where none is listened to yet, as when a store is opened, and where one is, at the end of
+/// a run, the listener does.
 fn poll(lock: impl Fn() -> Result<(), TryLockError>, waiting: impl FnOnce()) -> io::Result<bool> {
     let mut waiting = Some(waiting);
     loop {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::moving::{Moving, per_second};
+use super::moving::Moving;
 use super::row::{self, Columns};
 use super::words;
 
@@ -41,9 +41,13 @@ struct Entry {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ended {
     pub(super) what: String,
-    pub(super) size: u64,
+    /// bytes that moved
+    pub(super) moved: u64,
+    /// bytes that were there before
+    pub(super) before: u64,
+    /// from its start to its end
     pub(super) elapsed: Duration,
-    /// bytes a second, from its start to its end
+    /// bytes a second, of those that moved while they did
     pub(super) speed: u64,
 }
 
@@ -52,6 +56,13 @@ impl Board {
     pub(super) fn start(&mut self, key: Key, what: String, moving: Option<Moving>, now: Instant) {
         self.0.retain(|entry| entry.key != key);
         self.0.push(Entry { key, what, start: now, reported: now, moving });
+    }
+
+    /// The bytes of a transfer are about to move; `at` of them are there already.
+    pub(super) fn begin(&mut self, key: Key, at: u64, now: Instant) {
+        if let Some(moving) = self.0.iter_mut().find(|entry| entry.key == key).and_then(|entry| entry.moving.as_mut()) {
+            *moving = Moving::new(at, moving.size(), now);
+        }
     }
 
     /// A transfer stands at `at`.
@@ -69,8 +80,8 @@ impl Board {
         if elapsed < SHOWN_AFTER {
             return None;
         }
-        let (what, size) = (row::named(&entry.what, &moving, usize::MAX), moving.size());
-        Some(Ended { what, size, elapsed, speed: per_second(size, elapsed)? })
+        let (what, before) = (row::named(&entry.what, &moving, usize::MAX), moving.before());
+        Some(Ended { what, moved: moving.size() - before, before, elapsed, speed: moving.whole_speed(now)? })
     }
 
     /// Nothing runs.
@@ -219,14 +230,33 @@ mod tests {
             ended
         };
         assert_eq!(ended(Duration::from_millis(999)), None);
-        let expected =
-            Ended { what: "push example.com/0".to_owned(), size: 10_000_000, elapsed: 4 * SECOND, speed: 2_500_000 };
+        let (what, elapsed) = ("push example.com/0".to_owned(), 4 * SECOND);
+        let expected = Ended { what, moved: 10_000_000, before: 0, elapsed, speed: 2_500_000 };
         assert_eq!(ended(4 * SECOND), Some(expected));
         let (mut board, start) = board(1);
         board.reach(Key::Transfer(0), 0, start + 11 * SECOND);
         let ended = board.end(Key::Transfer(0), start + 20 * SECOND);
         assert_eq!(ended.map(|ended| ended.what).as_deref(), Some("push example.com/0 again"));
         assert_eq!(board.end(Key::Transfer(0), start), None, "it is over");
+    }
+
+    #[test]
+    fn what_was_there_before_a_transfer_began_did_not_move() {
+        let (key, what) = (Key::Transfer(0), "base debian:12 linux/arm64".to_owned());
+        let (mut board, start) = (Board::default(), Instant::now());
+        board.start(key, what.clone(), Some(Moving::new(0, 10_000_000, start)), start);
+        // What is there is read and hashed first.
+        board.begin(key, 8_000_000, start + 2 * SECOND);
+        board.reach(key, 9_000_000, start + 3 * SECOND);
+        let rows = board.rows(start + 3 * SECOND, 80, 24);
+        assert!(rows[0].ends_with("9.00 of 10.00 MB    1.00 MB/s  1 s left"), "{rows:?}");
+        let elapsed = 6 * SECOND;
+        let expected = Ended { what: what.clone(), moved: 2_000_000, before: 8_000_000, elapsed, speed: 500_000 };
+        assert_eq!(board.end(key, start + elapsed), Some(expected));
+        // Another process brought it.
+        board.start(key, what, Some(Moving::new(0, 10_000_000, start)), start);
+        board.begin(key, 10_000_000, start + 2 * SECOND);
+        assert_eq!(board.end(key, start + 6 * SECOND), None);
     }
 
     #[test]

@@ -13,6 +13,10 @@ const SPACING: Duration = Duration::from_millis(200);
 pub(super) struct Moving {
     size: u64,
     at: u64,
+    /// where it began, the last time it did
+    from: u64,
+    /// when it began, the first time
+    began: Instant,
     again: bool,
     /// when it stood where, the oldest first; never empty
     seen: VecDeque<(Instant, u64)>,
@@ -21,13 +25,13 @@ pub(super) struct Moving {
 impl Moving {
     /// A transfer of `size` bytes, of which `at` are there at the time `now`.
     pub(super) fn new(at: u64, size: u64, now: Instant) -> Self {
-        Self { size, at, again: false, seen: VecDeque::from([(now, at)]) }
+        Self { size, at, from: at, began: now, again: false, seen: VecDeque::from([(now, at)]) }
     }
 
     /// It stands at `at`, which may be less than before: it began anew then.
     pub(super) fn reach(&mut self, at: u64, now: Instant) {
         if at < self.at {
-            self.again = true;
+            (self.again, self.from) = (true, at);
             self.seen.clear();
         }
         self.at = at;
@@ -45,7 +49,18 @@ impl Moving {
         self.size
     }
 
-    /// How many of them have moved.
+    /// How many of them were there before any moved.
+    pub(super) fn before(&self) -> u64 {
+        self.from.min(self.size)
+    }
+
+    /// Bytes a second until all were there, from when it began; none when nothing was left to move.
+    pub(super) fn whole_speed(&self, now: Instant) -> Option<u64> {
+        let moved = self.size - self.before();
+        per_second(moved, now.saturating_duration_since(self.began)).filter(|_| moved > 0)
+    }
+
+    /// How many of them are there.
     pub(super) fn at(&self) -> u64 {
         self.at.min(self.size)
     }
@@ -76,7 +91,7 @@ impl Moving {
 }
 
 /// Bytes a second; none for no time at all.
-pub(super) fn per_second(bytes: u64, time: Duration) -> Option<u64> {
+fn per_second(bytes: u64, time: Duration) -> Option<u64> {
     let speed = (u128::from(bytes) * 1_000_000).checked_div(time.as_micros())?;
     Some(u64::try_from(speed).unwrap_or(u64::MAX))
 }
@@ -130,5 +145,10 @@ mod tests {
         assert_eq!((moving.speed(start + 1_000 * MS), moving.left(start + 1_000 * MS)), (Some(1_000), Some(9)));
         moving.reach(100_001, start + 2_000 * MS);
         assert_eq!((moving.at(), moving.is_finishing()), (100_000, true));
+        assert_eq!((moving.before(), moving.whole_speed(start + 4_000 * MS)), (90_000, Some(2_500)));
+        // What was here turned out to be of no use.
+        moving.reach(0, start + 4_000 * MS);
+        assert_eq!((moving.before(), moving.whole_speed(start + 8_000 * MS)), (0, Some(12_500)));
+        assert_eq!(Moving::new(7, 7, start).whole_speed(start + 1_000 * MS), None, "nothing moved");
     }
 }

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use rustix::fs::OFlags;
 
+use crate::support::cache;
 use crate::support::process;
 use crate::support::program::{Home, Program};
 use crate::support::project::Project;
@@ -83,11 +87,23 @@ fn start(program: &Program<'_>, mark: &Path) -> (Child, Vec<i32>) {
 }
 
 /// Sends a signal to the program's group and waits for its end: its exit code, stdout and stderr.
-fn interrupt(mut child: Child, signal: Signal) -> (i32, String, String) {
+fn interrupt(child: Child, signal: Signal) -> (i32, String, String) {
+    send(&child, signal);
+    ended(child)
+}
+
+fn send(child: &Child, signal: Signal) {
     killpg(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).expect("the program runs");
+}
+
+/// Waits for the end of the program: its exit code, stdout and stderr.
+fn ended(mut child: Child) -> (i32, String, String) {
     let end = Instant::now() + LIMIT;
     while child.try_wait().expect("a child can be waited for").is_none() {
-        assert!(Instant::now() < end, "the program does not end");
+        if Instant::now() > end {
+            child.kill().and_then(|()| child.wait()).expect("the program can be ended");
+            panic!("the program does not end");
+        }
         thread::sleep(Duration::from_millis(10));
     }
     let output = child.wait_with_output().expect("the program has ended");
@@ -177,4 +193,124 @@ fn an_interrupt_is_heard_while_a_tool_is_asked() {
     let (code, _, stderr) = interrupt(child, Signal::SIGINT);
     assert_eq!(code, 130, "{stderr}");
     assert_all_gone(&project, &named);
+}
+
+/// The program in a process group of its own, which writes into pipes.
+fn spawn(program: &Program<'_>, stdout: Stdio) -> Child {
+    let mut command = program.command();
+    command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).process_group(0);
+    command.spawn().expect("the program can be started")
+}
+
+/// Waits for something that comes, or says what did not.
+fn until<T>(what: &str, happened: impl Fn() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_mins(1);
+    loop {
+        if let Some(it) = happened() {
+            return it;
+        }
+        assert!(Instant::now() < end, "{what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The largest blob of a layout, which is a layer, becomes a pipe: who opens it waits until somebody writes to it.
+fn with_a_pipe_for_a_layer(layout: &Path) -> PathBuf {
+    let blobs = files(&layout.join("blobs/sha256"));
+    let (largest, _) = blobs.into_iter().max_by_key(|(_, length)| *length).expect("a layout has blobs");
+    fs::remove_file(&largest).unwrap();
+    process::succeed(Command::new("mkfifo").arg(&largest));
+    largest
+}
+
+#[test]
+fn an_interrupt_ends_a_run_whose_base_is_on_a_file_system_that_hangs() {
+    let (project, home) = (cache::site(b"a page"), Home::new());
+    let layer = with_a_pipe_for_a_layer(&project.path().join("base"));
+    let program = project.anyarch_at(&home).args(["build"]);
+    for signals in [&[Signal::SIGINT][..], &[Signal::SIGINT, Signal::SIGINT], &[Signal::SIGTERM, Signal::SIGHUP]] {
+        let child = spawn(&program, Stdio::piped());
+        // It can be opened like that only when somebody reads it, who then gets nothing.
+        let mut options = fs::File::options();
+        options.write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let held = until("nobody reads the layer", || options.open(&layer).ok());
+        for signal in signals {
+            send(&child, *signal);
+            thread::sleep(Duration::from_millis(50));
+        }
+        let (code, stdout, stderr) = ended(child);
+        assert_eq!((code, &*stdout), (130, ""), "{signals:?}: {stderr}");
+        assert!(stderr.ends_with("error: interrupted\n"), "{signals:?}: {stderr}");
+        drop(held);
+    }
+    assert!(!project.path().join(".anyarch/out").exists());
+}
+
+#[test]
+fn an_interrupt_is_heard_while_a_layout_is_written() {
+    let (project, home) = (cache::site(&cache::noise(1, 9_000)), Home::new());
+    cache::build(&project, &home, &[]);
+    let folder = project.path().join(".anyarch/out");
+    let before = cache::index_of(&folder.join("site"));
+    // The old one is looked at for layers that can be taken over.
+    let layer = with_a_pipe_for_a_layer(&folder.join("site"));
+    let unfinished = || {
+        let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "unfinished")).collect::<Vec<_>>()
+    };
+    let child = spawn(&project.anyarch_at(&home).args(["build"]), Stdio::piped());
+    until("no layout is written", || unfinished().pop());
+    thread::sleep(Duration::from_millis(200));
+    let (code, stdout, stderr) = interrupt(child, Signal::SIGINT);
+    assert_eq!((code, &*stdout), (130, ""), "{stderr}");
+    assert!(stderr.ends_with("error: interrupted\n"), "{stderr}");
+    assert_eq!(cache::index_of(&folder.join("site")), before);
+
+    // Who hangs can tidy nothing up. A day later nobody can be at work on what is left.
+    let left = unfinished();
+    assert_eq!(left.len(), 1, "{left:?}");
+    for part in ["", "blobs", "blobs/sha256"] {
+        let opened = fs::File::open(left[0].join(part)).unwrap();
+        opened.set_modified(opened.metadata().unwrap().modified().unwrap() - Duration::from_hours(25)).unwrap();
+    }
+    fs::remove_file(layer).unwrap();
+    cache::build(&project, &home, &[]);
+    assert_eq!(unfinished(), [""; 0].map(PathBuf::from));
+    assert_eq!(cache::index_of(&folder.join("site")), before);
+}
+
+#[test]
+fn an_interrupt_is_heard_while_nobody_reads_what_is_written() {
+    let (project, home) = (cache::site(&cache::noise(1, 300_000)), Home::new());
+    let mut child = spawn(&project.anyarch_at(&home).args(["build", "-o", "type=oci,dest=-"]), Stdio::piped());
+    // Much more is to come than a pipe holds.
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).expect("the archive begins");
+    send(&child, Signal::SIGINT);
+    let (code, _, stderr) = ended(child);
+    assert_eq!(code, 130, "{stderr}");
+    assert!(stderr.ends_with("error: interrupted\n"), "{stderr}");
+    assert!(files(&home.cache().join("tmp")).is_empty(), "something is left in the cache");
+}
+
+#[test]
+fn an_interrupt_is_heard_after_the_work_is_done() {
+    let (project, home) = (cache::site(b"a page"), Home::new());
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let stdout = Stdio::from(writer.try_clone().unwrap());
+    // A pipe that is full whenever the program wants to write to it.
+    let filling = thread::spawn(move || while writer.write_all(&[0; 4096]).is_ok() {});
+    let mut child = spawn(&project.anyarch_at(&home).args(["build"]), stdout);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("done in ") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "the program ended before");
+    }
+    send(&child, Signal::SIGINT);
+    let (code, _, _) = ended(child);
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert_eq!((code, &*rest), (130, "error: interrupted\n"));
+    drop(reader);
+    filling.join().unwrap();
 }

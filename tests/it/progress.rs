@@ -1,5 +1,8 @@
 //! What is shown of a build while it runs: bars at a terminal, lines in a pipeline, and at its end what moved.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use serde_json::{Value, json};
 
 use crate::support::program::{Home, Output, Program, redact};
@@ -46,6 +49,12 @@ fn told(output: &Output) -> Vec<String> {
     told.collect()
 }
 
+/// The largest file of a folder.
+fn largest(folder: &Path) -> PathBuf {
+    let paths = fs::read_dir(folder).expect("a folder can be read").map(|entry| entry.expect("it can be read").path());
+    paths.max_by_key(|path| path.metadata().map_or(0, |metadata| metadata.len())).expect("it holds something")
+}
+
 #[test]
 fn a_terminal_shows_bytes_and_speed_of_what_takes_its_time() {
     let registry = Registry::start(&Options::default());
@@ -64,9 +73,9 @@ fn a_terminal_shows_bytes_and_speed_of_what_takes_its_time() {
     assert!(bars.iter().all(|bar| bar.chars().count() < 100), "a line is wider than the terminal:\n{all}");
     let has = |words: &[&str]| bars.iter().any(|bar| words.iter().all(|word| bar.contains(word)));
     assert!(has(&["  [=", "=> ", " of 8.00 MB  ", " MB/s  ", " s left"]), "{all}");
-    assert!(has(&[&format!("{repository}  ["), " of 8.00 MB  "]), "{all}");
+    assert!(has(&[&format!("{repository} linux/amd64  ["), " of 8.00 MB  "]), "{all}");
     // The first connection broke.
-    assert!(has(&[&format!("{repository} again  ["), " of 8.00 MB  "]), "{all}");
+    assert!(has(&[&format!("{repository} linux/amd64 again  ["), " of 8.00 MB  "]), "{all}");
     let end = lines.iter().rposition(|line| line == &format!("pushed {repository}:1")).expect("a summary is shown");
     assert!(!lines[end..].iter().any(|line| line.contains('[')), "a bar stands below the summary: {lines:#?}");
     let moved = format!("{}: pushed 3 blobs (", slow.host());
@@ -80,7 +89,7 @@ fn a_pipeline_is_told_of_a_transfer_when_it_took_its_time() {
     let (project, home) = (project(SIZE), Home::new());
     let output = push(&project, &home, &format!("{}/app", slow.host())).run();
     output.assert_success();
-    let line = "push localhost:[PORT]/app done [TIME] [SIZE] [SIZE]/s";
+    let line = "push localhost:[PORT]/app linux/amd64 done [TIME] [SIZE] [SIZE]/s";
     assert!(told(&output).iter().any(|told| told == line), "{}", output.stderr);
     let stderr = output.redacted_stderr();
     assert!(stderr.contains("\nlocalhost:[PORT]: pushed 3 blobs ([SIZE])\ndone in [TIME]\n"), "{stderr}");
@@ -94,6 +103,24 @@ fn a_pipeline_is_told_of_a_transfer_when_it_took_its_time() {
     assert!(told(&output).iter().any(|told| told == line), "{}", output.stderr);
     let stderr = output.redacted_stderr();
     assert!(stderr.contains("\nlocalhost:[PORT]: fetched 2 blobs ([SIZE])\ndone in [TIME]\n"), "{stderr}");
+
+    // A run that was killed left the first half of it.
+    let layer = largest(&home.cache().join("blobs/sha256"));
+    let home = Home::new();
+    let partial = home.cache().join("partial");
+    fs::create_dir_all(&partial).unwrap();
+    let bytes = fs::read(&layer).unwrap();
+    fs::write(partial.join(layer.file_name().unwrap()), &bytes[..SIZE / 2]).unwrap();
+    let output = project.anyarch_at(&home).args(["build"]).run();
+    output.assert_success();
+    let base = output.stderr.lines().find(|line| line.starts_with("base ") && line.ends_with(" were here)"));
+    let numbers = base.and_then(|line| line.split_once(" done ")).expect("a line tells what was here").1.trim_start();
+    let rest = anyarch::ui::bytes((bytes.len() - SIZE / 2) as u64);
+    let (_, moved) = numbers.split_once(" s ").expect("the time is first");
+    assert!(moved.starts_with(&format!("{rest} ")) && moved.ends_with("/s (4.00 MB were here)"), "{numbers}");
+    let speed: f64 = moved[rest.len()..].trim_start().split(' ').next().unwrap().parse().expect("then the speed");
+    // What was there did not move, and the way is no faster than it is.
+    assert!(speed < f64::from(SPEED) / 1e6 * 1.5, "{numbers}");
 }
 
 #[test]

@@ -115,7 +115,8 @@ impl Work {
             Some(file) => Supply::File(file),
             None => self.supply(missing, platform, blob).await?,
         };
-        let transfer = Transfer::start(&self.session, transfer::of_push(repository), blob.size);
+        let what = transfer::of_push(repository, platform, base.is_some());
+        let transfer = Transfer::start(&self.session, what, blob.size);
         let sent =
             self.prepared.client.send_blob(repository, blob, begun, supply, &|bytes| transfer.moved(bytes)).await;
         sent.map_err(|source| push_error(repository, source))?;
