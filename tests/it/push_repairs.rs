@@ -216,8 +216,8 @@ fn a_registry_that_was_remembered_in_the_clear_and_wants_tls_now_is_found_anew()
     let memory = json!({"scheme": "Http", "closeness": "Loopback", "challenge": null});
     let record = json!({"found": now, "memory": memory});
     let key = Digest::of(registry.host().as_bytes());
-    Store::open(&home.cache()).unwrap().set_record("registry", &key, &record).unwrap();
+    Store::open(home.cache()).unwrap().set_record("registry", &key, &record).unwrap();
     both(&project, &home, &format!("{}/app:1", registry.host())).assert_success();
-    let found: Value = Store::open(&home.cache()).unwrap().record("registry", &key).unwrap();
+    let found: Value = Store::open(home.cache()).unwrap().record("registry", &key).unwrap();
     assert_eq!(found["memory"]["scheme"], "UnverifiedHttps");
 }
