@@ -171,7 +171,11 @@ fn flags(request: Request, destination: Destination) -> Flags {
 /// Those of `work`, and [`Error::Interrupted`].
 fn carry_out<T>(ui: &Arc<Ui>, session: &Session, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let ui = Arc::clone(ui);
-    interrupt::carry_out(session.children.clone(), move || end_interrupted(ui), work)
+    let result = interrupt::carry_out(session.children.clone(), move || end_interrupted(ui), work);
+    if matches!(result, Err(Error::Interrupted)) {
+        session.store.abandon();
+    }
+    result
 }
 
 /// Ends a program that was interrupted and does not come to its end by itself.

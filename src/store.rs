@@ -15,12 +15,14 @@ mod usage;
 mod verified;
 mod writer;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fs_err as fs;
+use tempfile::NamedTempFile;
 
 use crate::blob::{Descriptor, Digest};
 use hold::Hold;
@@ -45,6 +47,8 @@ pub(crate) const ABANDONED: Duration = Duration::from_hours(24);
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
+    /// what the names of this value's unfinished files begin with
+    mark: Arc<str>,
     hold: Arc<Hold>,
     usage: Arc<Usage>,
 }
@@ -82,7 +86,8 @@ impl Store {
             fs::create_dir_all(root.join(folder)).map_err(failed)?;
         }
         let hold = Arc::new(hold(&root.join(hold::FILE)).map_err(failed)?);
-        let store = Self { root, hold, usage: Arc::default() };
+        let mark = format!(".tmp-{:016x}-", RandomState::new().hash_one(std::process::id())).into();
+        let store = Self { root, mark, hold, usage: Arc::default() };
         store.sweep();
         Ok(store)
     }
@@ -95,6 +100,21 @@ impl Store {
                 entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|time| time.elapsed().ok());
             if age.is_some_and(|age| age > ABANDONED) {
                 let _ = prune::remove(&entry.path());
+            }
+        }
+    }
+
+    /// A file for something that is renamed to its place once it is whole.
+    fn unfinished(&self) -> io::Result<NamedTempFile> {
+        tempfile::Builder::new().prefix(&*self.mark).tempfile_in(self.temporary())
+    }
+
+    /// Removes what this value and its clones have left unfinished, for a run that ends while threads of it still write:
+    /// none of that is ever finished then. What cannot be removed stays until it is swept.
+    pub fn abandon(&self) {
+        for entry in fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&*self.mark) {
+                let _ = fs::remove_file(entry.path());
             }
         }
     }
@@ -228,5 +248,17 @@ mod tests {
         opened.set_modified(opened.metadata().unwrap().modified().unwrap() - 2 * ABANDONED).unwrap();
         Store::open(folder.path()).unwrap();
         assert!(!old.exists() && new.exists());
+    }
+
+    #[test]
+    fn a_run_that_ends_takes_what_it_has_not_finished_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let (store, other) = (Store::open(folder.path()).unwrap(), Store::open(folder.path()).unwrap());
+        let (clone, _theirs) = (store.clone(), other.writer().unwrap());
+        let mut ours = clone.writer().unwrap();
+        ours.write_all(b"half of a bl").unwrap();
+        store.abandon();
+        assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 1, "another run's stays");
+        assert!(ours.finish().is_err());
     }
 }

@@ -84,8 +84,7 @@ impl Store {
     }
 
     fn unshared(&self) -> io::Result<Partial> {
-        let (file, path) =
-            tempfile::NamedTempFile::new_in(self.root().join("tmp"))?.keep().map_err(|kept| kept.error)?;
+        let (file, path) = self.unfinished()?.keep().map_err(|kept| kept.error)?;
         Ok(Partial::new(self, file, path, false))
     }
 

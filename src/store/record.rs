@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tempfile::NamedTempFile;
 
 use super::{Store, StoreError};
 use crate::blob::{Digest, canonical_json};
@@ -58,7 +57,7 @@ impl Store {
         let sealed = canonical_json(&Sealed { digest: Digest::of(&bytes), value });
         let write = || -> io::Result<()> {
             fs::create_dir_all(self.records().join(kind))?;
-            let mut file = NamedTempFile::new_in(self.temporary())?;
+            let mut file = self.unfinished()?;
             file.write_all(&sealed)?;
             file.persist(&path).map_err(|error| error.error)?;
             Ok(())

@@ -22,7 +22,7 @@ impl Store {
     /// # Errors
     /// When no file can be made in the store.
     pub fn writer(&self) -> Result<BlobWriter<'_>, StoreError> {
-        let file = NamedTempFile::new_in(self.temporary()).map_err(|source| self.failed(source))?;
+        let file = self.unfinished().map_err(|source| self.failed(source))?;
         Ok(BlobWriter { store: self, file, hasher: Hasher::default() })
     }
 }
