@@ -172,7 +172,8 @@ fn flags(request: Request, destination: Destination) -> Flags {
 fn carry_out<T>(ui: &Arc<Ui>, session: &Session, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let ui = Arc::clone(ui);
     let result = interrupt::carry_out(session.children.clone(), move || end_interrupted(ui), work);
-    if matches!(result, Err(Error::Interrupted)) {
+    if result.is_err() {
+        // Threads that nobody waits for may still be packing.
         session.store.abandon();
     }
     result
