@@ -18,7 +18,7 @@ mod writer;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use fs_err as fs;
@@ -47,10 +47,18 @@ pub(crate) const ABANDONED: Duration = Duration::from_hours(24);
 #[derive(Debug, Clone)]
 pub struct Store {
     root: PathBuf,
-    /// what the names of this value's unfinished files begin with
-    mark: Arc<str>,
+    begun: Arc<Begun>,
     hold: Arc<Hold>,
     usage: Arc<Usage>,
+}
+
+/// What a store's value has begun and not finished.
+#[derive(Debug)]
+struct Begun {
+    /// what the names of its files begin with
+    mark: String,
+    /// whether the run is over, and nothing new is begun
+    abandoned: RwLock<bool>,
 }
 
 impl Store {
@@ -86,8 +94,9 @@ impl Store {
             fs::create_dir_all(root.join(folder)).map_err(failed)?;
         }
         let hold = Arc::new(hold(&root.join(hold::FILE)).map_err(failed)?);
-        let mark = format!(".tmp-{:016x}-", RandomState::new().hash_one(std::process::id())).into();
-        let store = Self { root, mark, hold, usage: Arc::default() };
+        let mark = format!(".tmp-{:016x}-", RandomState::new().hash_one(std::process::id()));
+        let begun = Arc::new(Begun { mark, abandoned: RwLock::default() });
+        let store = Self { root, begun, hold, usage: Arc::default() };
         store.sweep();
         Ok(store)
     }
@@ -106,14 +115,21 @@ impl Store {
 
     /// A file for something that is renamed to its place once it is whole.
     fn unfinished(&self) -> io::Result<NamedTempFile> {
-        tempfile::Builder::new().prefix(&*self.mark).tempfile_in(self.temporary())
+        // Held while the file is made, so that none is made behind the back of `abandon`.
+        let abandoned = self.begun.abandoned.read().unwrap_or_else(PoisonError::into_inner);
+        if *abandoned {
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "the run is over"));
+        }
+        tempfile::Builder::new().prefix(&self.begun.mark).tempfile_in(self.temporary())
     }
 
     /// Removes what this value and its clones have left unfinished, for a run that ends while threads of it still write:
-    /// none of that is ever finished then. What cannot be removed stays until it is swept.
+    /// none of that is ever finished then, and nothing new is begun. What cannot be removed stays until it is swept.
     pub fn abandon(&self) {
+        let mut abandoned = self.begun.abandoned.write().unwrap_or_else(PoisonError::into_inner);
+        *abandoned = true;
         for entry in fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&*self.mark) {
+            if entry.file_name().to_string_lossy().starts_with(&self.begun.mark) {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -260,5 +276,6 @@ mod tests {
         store.abandon();
         assert_eq!(std::fs::read_dir(folder.path().join("tmp")).unwrap().count(), 1, "another run's stays");
         assert!(ours.finish().is_err());
+        assert!(clone.writer().is_err() && other.writer().is_ok());
     }
 }
