@@ -10,7 +10,7 @@ use flate2::{Compression, GzBuilder};
 use serde::{Deserialize, Serialize};
 use tar::{Builder, EntryType, Header};
 
-use crate::blob::{Digest, Hasher, canonical_json};
+use crate::blob::{Digest, Hashed, Hasher, canonical_json};
 use crate::hint::Hint;
 use crate::layer_entry::{Contents, Entry, EntryKind};
 
@@ -80,20 +80,6 @@ impl<W: Write> Write for Tee<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
-    }
-}
-
-/// Hashes what passes, so that a file which was changed meanwhile is noticed.
-struct Hashed<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        Ok(read)
     }
 }
 
@@ -196,11 +182,11 @@ fn append(
             header.set_entry_type(EntryType::Regular);
             header.set_size(*size);
             let read = |source| LayerError::Read { path: path.clone(), source };
-            let mut file = Hashed { inner: open(path).map_err(read)?, hasher: Hasher::default() };
+            let mut file = Hashed::new(open(path).map_err(read)?);
             tar.append_data(&mut header, &entry.path, (&mut file).take(*size)).map_err(LayerError::Write)?;
             // A file that grew has more.
             io::copy(&mut file, &mut io::sink()).map_err(read)?;
-            let (digest, length) = file.hasher.finish();
+            let (digest, length) = file.finish();
             if length != *size || Some(digest) != expected {
                 return Err(LayerError::Changed { path: path.clone() });
             }

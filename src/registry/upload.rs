@@ -24,7 +24,7 @@ use super::refusal::{Refusal, TargetKind};
 use super::request::{Answer, Call};
 use super::retry::RetryPolicy;
 use super::token::Scopes;
-use super::{Client, PushedHow, retry};
+use super::{Client, retry};
 use crate::blob::Descriptor;
 use crate::reference::Repository;
 
@@ -155,28 +155,6 @@ impl Client {
         progress(descriptor.size);
         upload.is_there();
         Ok(())
-    }
-
-    /// [`Client::place_blob`] and, where that is not enough, [`Client::send_blob`].
-    ///
-    /// # Errors
-    /// As theirs.
-    pub async fn push_blob(
-        &self,
-        repository: &Repository,
-        descriptor: &Descriptor,
-        supply: Supply<'_>,
-        mount_from: Option<&Repository>,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<PushedHow, Error> {
-        match self.place_blob(repository, descriptor, mount_from).await? {
-            Placement::Existed => Ok(PushedHow::Existed),
-            Placement::Mounted => Ok(PushedHow::Mounted),
-            Placement::Missing(begun) => {
-                self.send_blob(repository, descriptor, begun, supply, progress).await?;
-                Ok(PushedHow::Uploaded)
-            }
-        }
     }
 
     /// Takes in that `repository` has these blobs, so that others of its registry can mount them.

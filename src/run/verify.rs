@@ -11,7 +11,7 @@ use tokio::sync::{OnceCell, oneshot};
 
 use crate::base::{BaseError, Bases};
 use crate::base_name::{BaseName, BaseNameError};
-use crate::blob::{Descriptor, Digest, Hasher};
+use crate::blob::{Descriptor, Digest, Hashed};
 use crate::host;
 use crate::image::BaseImage;
 use crate::listing::{FORMAT, Limits, Listing, ListingError, ReadSeek};
@@ -203,7 +203,7 @@ async fn computed<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 /// Lists a layer, and holds its bytes to its digest.
 fn list(bases: &Bases, name: &BaseName, store: &Store, layer: &Descriptor) -> Result<Listing, Error> {
-    let mut blob = Hashed { inner: bases.open_layer(name, layer)?, hasher: Hasher::default() };
+    let mut blob = Hashed::new(bases.open_layer(name, layer)?);
     let spool = |reader: &mut dyn Read| -> io::Result<Box<dyn ReadSeek>> {
         let mut file = tempfile::tempfile_in(store.temporary())?;
         io::copy(reader, &mut file)?;
@@ -213,22 +213,9 @@ fn list(bases: &Bases, name: &BaseName, store: &Store, layer: &Descriptor) -> Re
     let unread = |source| Error::Listing { image: name.to_string(), layer: layer.digest, source: Box::new(source) };
     // What the archive has after its end is part of the layer all the same.
     io::copy(&mut blob, &mut io::sink()).map_err(|error| unread(ListingError::Read(error)))?;
-    let (digest, size) = blob.hasher.finish();
+    let (digest, size) = blob.finish();
     if digest != layer.digest || size != layer.size {
         return Err(bases.damaged(name, layer).into());
     }
     listed.map_err(unread)
-}
-
-struct Hashed<R> {
-    inner: R,
-    hasher: Hasher,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..read]);
-        Ok(read)
-    }
 }

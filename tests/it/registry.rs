@@ -62,7 +62,25 @@ impl Party {
         blob: &Descriptor,
         from: Option<&Repository>,
     ) -> Result<PushedHow, Error> {
-        self.client.push_blob(repository, blob, Supply::Store, from, &|_| ()).await
+        self.push_of(repository, blob, Supply::Store, from).await
+    }
+
+    /// Pushes a blob from where it is to be had.
+    pub async fn push_of(
+        &self,
+        repository: &Repository,
+        blob: &Descriptor,
+        supply: Supply<'_>,
+        from: Option<&Repository>,
+    ) -> Result<PushedHow, Error> {
+        Ok(match self.client.place_blob(repository, blob, from).await? {
+            Placement::Existed => PushedHow::Existed,
+            Placement::Mounted => PushedHow::Mounted,
+            Placement::Missing(begun) => {
+                self.client.send_blob(repository, blob, begun, supply, &|_| ()).await?;
+                PushedHow::Uploaded
+            }
+        })
     }
 }
 

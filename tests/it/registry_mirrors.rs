@@ -32,7 +32,7 @@ fn put(server: &Server) -> Vec<Vec<u8>> {
 }
 
 async fn push(party: &Party, base: &Repository, to: &Server, blob: &Descriptor) -> Result<PushedHow, Error> {
-    party.client.push_blob(&app(to), blob, Supply::Registry(base), None, &|_| ()).await
+    party.push_of(&app(to), blob, Supply::Registry(base), None).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

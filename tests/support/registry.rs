@@ -156,6 +156,24 @@ fn configure(folder: &Path, options: &Options<'_>) -> String {
     text
 }
 
+/// Has the authority in `folder` sign a request.
+fn certify(folder: &Path, request: &str, certificate: &str) {
+    let file = |name: &str| folder.join(name);
+    run(Command::new("openssl").args(["x509", "-req", "-days", "2", "-CAcreateserial"]).args([
+        PathBuf::from("-in"),
+        file(request),
+        "-CA".into(),
+        file("authority.pem"),
+        "-CAkey".into(),
+        file("authority.key"),
+        // Without any extension it would be a certificate of version 1.
+        "-extfile".into(),
+        file("extensions"),
+        "-out".into(),
+        file(certificate),
+    ]));
+}
+
 fn run(command: &mut Command) -> Vec<u8> {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -190,18 +208,7 @@ impl Certificate {
             file("request.pem"),
         ]));
         fs::write(file("extensions"), "subjectAltName=DNS:registry.test\n").expect("the extensions are written");
-        run(openssl().args(["x509", "-req", "-days", "2", "-CAcreateserial"]).args([
-            PathBuf::from("-in"),
-            file("request.pem"),
-            "-CA".into(),
-            file("authority.pem"),
-            "-CAkey".into(),
-            file("authority.key"),
-            "-extfile".into(),
-            file("extensions"),
-            "-out".into(),
-            file("chain.pem"),
-        ]));
+        certify(folder.path(), "request.pem", "chain.pem");
         Self { folder }
     }
 
@@ -216,19 +223,7 @@ impl Certificate {
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
         let request = ["-keyout".into(), file("client.key"), "-out".into(), file("client-request.pem")];
         run(Command::new("openssl").args(["req", "-subj", "/CN=client"]).args(key).args(request));
-        run(Command::new("openssl").args(["x509", "-req", "-days", "2", "-CAcreateserial"]).args([
-            PathBuf::from("-in"),
-            file("client-request.pem"),
-            "-CA".into(),
-            file("authority.pem"),
-            "-CAkey".into(),
-            file("authority.key"),
-            // Without any extension it would be a certificate of version 1.
-            "-extfile".into(),
-            file("extensions"),
-            "-out".into(),
-            file("client.pem"),
-        ]));
+        certify(self.folder.path(), "client-request.pem", "client.pem");
         (file("client.pem"), file("client.key"))
     }
 
