@@ -28,12 +28,15 @@ struct Record {
     listing: Listing,
 }
 
+/// A listing that somebody makes, or made.
+type Made = Arc<OnceCell<Arc<Listing>>>;
+
 /// The listings of a run: each layer is listed by whoever wants it first.
 #[derive(Clone)]
 pub(super) struct Listings {
     session: Session,
     bases: Bases,
-    known: Arc<Mutex<BTreeMap<Digest, Arc<OnceCell<Arc<Listing>>>>>>,
+    known: Arc<Mutex<BTreeMap<Digest, Made>>>,
 }
 
 impl Listings {
