@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+mod copy;
 mod inspect;
 mod login;
 
 use crate::quantity;
 use crate::store::Kind;
 
+pub use copy::Copy;
 pub use inspect::Inspect;
 pub use login::{Login, Logout, Unseen};
 
@@ -40,6 +42,8 @@ pub enum Command {
     Verify(Verify),
     /// Show what an image is made of: its platforms, what is said about them, where it comes from
     Inspect(Inspect),
+    /// Copy an image with all its platforms, as it is: between registries, layouts and archives
+    Copy(Copy),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root

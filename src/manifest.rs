@@ -1,6 +1,7 @@
 //! Bytes of indexes and manifests become what they name, as they are: every field that somebody wrote is kept, and
 //! nothing is judged. <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md>
 
+mod made;
 mod role;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ mod c_survey;
 pub mod cgo;
 pub mod check;
 pub mod compile;
+pub mod copy;
 pub mod destination;
 pub mod detect;
 pub mod error;

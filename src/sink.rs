@@ -1,6 +1,7 @@
 //! Where finished images go, one destination a file. All of them take a [`Bundle`].
 
 pub mod archive;
+pub mod collection;
 pub mod layout;
 mod unfinished;
 
@@ -13,6 +14,7 @@ use crate::blob::{Descriptor, MEDIA_TYPE_INDEX, REF_NAME, canonical_json};
 use crate::full_disk;
 use crate::hint::Hint;
 use crate::image::Image;
+use crate::invocation::quote;
 use crate::store::StoreError;
 
 /// An image as it is published: its index, its manifests and configs as bytes, its layers in the store.
@@ -45,6 +47,15 @@ pub enum SinkError {
         #[source]
         source: StoreError,
     },
+    /// A layout whose own index cannot be read.
+    #[error("`{path}` is no index of an OCI layout")]
+    Index {
+        /// the file
+        path: PathBuf,
+        /// why
+        #[source]
+        source: serde_json::Error,
+    },
     /// A folder that holds something else than a layout.
     #[error("`{path}` is there already and is no OCI layout")]
     NotALayout {
@@ -71,6 +82,13 @@ impl Hint for SinkError {
                 vec![format!("choose another folder: -o type=oci,dest={}-image,tar=false", path.display())]
             }
             Self::Write { source, .. } => full_disk::hints(source),
+            Self::Index { path, .. } => {
+                let folder = path.parent().unwrap_or(path);
+                vec![format!(
+                    "choose another folder, or remove this one: rm -r {}",
+                    quote(&folder.display().to_string())
+                )]
+            }
             Self::Blob { source, .. } => source.hints(),
         }
     }
