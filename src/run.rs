@@ -19,7 +19,7 @@ mod images;
 pub mod init;
 mod installed;
 pub mod interrupt;
-mod listings;
+pub mod listings;
 pub mod locate;
 pub mod moved;
 mod offline;
