@@ -207,6 +207,8 @@ pub enum Error {
     },
     #[error("`{image}` does not start on {}", join(.platforms))]
     DoesNotStart { image: String, platforms: Vec<Platform> },
+    #[error("{}, so nothing was published", describe_unstartable(.images))]
+    WouldNotStart { images: Vec<(String, Vec<Platform>)> },
     #[error("the base `{base}` cannot be used for {platform}")]
     BaseImage {
         base: String,
@@ -301,6 +303,11 @@ fn describe_failures(failed: &[String]) -> String {
         [only] => format!("{only} was not built, so nothing was published"),
         several => format!("{} were not built, so nothing was published", several.join(" and ")),
     }
+}
+
+fn describe_unstartable(images: &[(String, Vec<Platform>)]) -> String {
+    let each = images.iter().map(|(image, platforms)| format!("`{image}` would not start on {}", join(platforms)));
+    each.collect::<Vec<_>>().join(", and ")
 }
 
 fn describe_missing(missing: &[String]) -> String {

@@ -20,6 +20,7 @@ use super::prepare::Prepared;
 use super::push::Push;
 use super::renew;
 use super::session::Session;
+use super::start_check::Checked;
 
 /// An image that is where it should be.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Published {
     pub top: Descriptor,
     /// each platform's manifest, with the bytes that a pull of it moves
     pub platforms: Vec<(Descriptor, u64)>,
+    /// what was found out about each platform before, where somebody looked
+    pub checked: Vec<Option<Checked>>,
     /// where it is
     pub place: Place,
 }
@@ -139,7 +142,7 @@ pub async fn publish(
             }
         };
         let platforms = bundle.images.iter().map(|image| (image.descriptor(), image.size())).collect();
-        published.push(Published { name: plan.name.clone(), top: bundle.top(), platforms, place });
+        published.push(Published { name: plan.name.clone(), top: bundle.top(), platforms, checked: Vec::new(), place });
     }
     Ok(published)
 }
