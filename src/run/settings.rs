@@ -20,11 +20,9 @@ use crate::verify::Policy;
 
 use super::error::Error;
 use super::flags::Flags;
+use super::push::PUSH_JOBS;
 
 pub use image::{Below, Name};
-
-/// How many requests of a push may be open at once where nothing else is said.
-const PUSH_JOBS: usize = 4;
 
 /// A project with all that was said about it.
 pub struct Settings {

@@ -141,7 +141,9 @@ impl Error {
             Self::ImageName { source, .. } => {
                 source.hints().iter().map(|hint| hint.replace("--base", "anyarch verify")).collect()
             }
-            Self::NotInImage { offered, .. } => offered.iter().map(|has| format!("--platform {has}")).collect(),
+            Self::SeveralDocuments { platforms, .. } | Self::NotInImage { offered: platforms, .. } => {
+                platforms.iter().map(|has| format!("--platform {has}")).collect()
+            }
             Self::WouldNotStart { .. } => vec!["publish it all the same: --verify=warn".to_owned()],
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
             Self::OfflinePush => {
@@ -194,6 +196,7 @@ impl Error {
             Self::Layer(error) => Some(error),
             Self::Sink(error) => Some(error),
             Self::CommitTime { source, .. } => Some(source),
+            Self::Format(error) => Some(error),
             _ => None,
         }
     }
