@@ -7,11 +7,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 mod login;
+mod serve;
 
 use crate::quantity;
 use crate::store::Kind;
 
 pub use login::{Login, Logout, Unseen};
+pub use serve::Serve;
 
 /// Build a Go, Rust or C project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
 ///
@@ -36,6 +38,8 @@ pub enum Command {
     Plan(Plan),
     /// Tell of any image whether it would start, platform by platform, without running it; exit code 3 when one would not
     Verify(Verify),
+    /// Serve image layouts as a registry on this machine, for docker and podman to pull from; read only
+    Serve(Serve),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root

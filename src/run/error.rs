@@ -29,6 +29,7 @@ use crate::platform::{Platform, PlatformError};
 use crate::quantity::QuantityError;
 use crate::reference::ReferenceError;
 use crate::registry;
+use crate::serve::ServeError;
 use crate::sink::SinkError;
 use crate::store::StoreError;
 use crate::toolchain::ToolchainError;
@@ -258,6 +259,8 @@ pub enum Error {
     Layer(#[from] LayerError),
     #[error(transparent)]
     Sink(#[from] SinkError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
 }
 
 impl From<MissingLibrary> for Error {

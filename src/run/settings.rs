@@ -19,6 +19,7 @@ use crate::toolchain::Toolchains;
 
 use super::error::Error;
 use super::flags::Flags;
+use super::locate;
 
 pub use image::{Below, Name};
 
@@ -225,7 +226,7 @@ impl Settings {
     /// The folder of ours in the project.
     #[must_use]
     pub fn own_folder(&self) -> PathBuf {
-        self.root.join(".anyarch")
+        locate::own_folder(&self.root)
     }
 }
 
