@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 mod inspect;
 mod login;
+mod serve;
 
 use crate::quantity;
 use crate::store::Kind;
@@ -15,6 +16,7 @@ use crate::verify::Policy;
 
 pub use inspect::Inspect;
 pub use login::{Login, Logout, Unseen};
+pub use serve::Serve;
 
 /// Build a Go, Rust or C project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
 ///
@@ -41,6 +43,8 @@ pub enum Command {
     Verify(Verify),
     /// Show what an image is made of: its platforms, what is said about them, where it comes from
     Inspect(Inspect),
+    /// Serve image layouts as a registry on this machine, for docker and podman to pull from; read only
+    Serve(Serve),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root
