@@ -42,3 +42,4 @@ mod sysroot;
 mod transfer;
 mod unchanged;
 pub mod verify;
+mod written;

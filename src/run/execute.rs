@@ -12,7 +12,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::exec::{self, ExecError, Jobs};
 use crate::golang;
 use crate::image::{self, Image};
-use crate::output_spec::Output;
 use crate::plan::Job;
 use crate::platform::Platform;
 use crate::sink::Bundle;
@@ -45,7 +44,6 @@ enum Report {
 /// # Errors
 /// When anything fails; nothing was published then.
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
-    let output = prepared.output.clone();
     make_own_folder(&prepared)?;
     // Held until all is packed, for what is packed lies in the same folder.
     let lock = if prepared.plan.jobs.iter().any(|job| !job.setup.is_empty()) {
@@ -54,8 +52,9 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
         None
     };
     let prepared = Arc::new(prepared);
-    let push = (output == Output::Registry).then(|| Push::new(session, &prepared));
-    let fetches = publish::prefetch(session, &prepared, &output);
+    let pushes = prepared.outlets.iter().any(|outlet| outlet.output.is_registry());
+    let push = pushes.then(|| Push::new(session, &prepared));
+    let fetches = publish::prefetch(session, &prepared);
     let (sender, receiver) = unbounded_channel();
     let size = prepared.settings.jobs();
     if let Some(reason) = exec::lost_jobserver().filter(|_| size.is_none()) {
@@ -72,7 +71,7 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     fetches.finish().await?;
     let bundles = run.bundles();
     let push = run.push.take();
-    publish::publish(session, &prepared, bundles, &output, push).await
+    publish::publish(session, &prepared, bundles, push).await
 }
 
 fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {

@@ -58,13 +58,15 @@ impl Push {
     /// compilers are done.
     #[must_use]
     pub fn new(session: &Session, prepared: &Arc<Prepared>) -> Self {
-        let references = || prepared.references.iter().flatten();
-        let registries: BTreeSet<&str> = references().map(|reference| reference.repository.registry.as_str()).collect();
+        let images = 0..prepared.plan.images.len();
+        let references = images.clone().flat_map(|image| prepared.pushed(image));
+        let registries: BTreeSet<&str> =
+            references.map(|(reference, _)| reference.repository.registry.as_str()).collect();
         let jobs = prepared.settings.push_jobs();
         let work = Work {
             session: session.clone(),
             jobs: registries.iter().map(|registry| ((*registry).to_owned(), Semaphore::new(jobs))).collect(),
-            targets: prepared.references.iter().map(|references| Target::all(references)).collect(),
+            targets: images.map(|image| Target::all(prepared.pushed(image))).collect(),
             one_registry: registries.len() == 1,
             prepared: prepared.clone(),
             known: Mutex::default(),

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::base_name::BaseName;
 use crate::platform::Platform;
-use crate::reference::Repository;
+use crate::reference::{Reference, Repository};
 
 use super::event::{Event, TransferEnd};
 use super::session::Session;
@@ -61,6 +61,12 @@ pub(super) fn of_layer(image: &BaseName) -> String {
     format!("layer {}", familiar(&image.to_string()))
 }
 
+/// What goes into docker or podman: `docker app:1.0`, or `docker image` for one without a name.
+pub(super) fn of_load(command: &str, names: &[Reference]) -> String {
+    let name = names.first().map_or_else(|| "image".to_owned(), |name| familiar(&name.to_string()));
+    format!("{command} {name}")
+}
+
 /// What goes when a blob of an image is pushed: `push ghcr.io/me/app linux/arm64`, and behind it `base` for a layer of the
 /// base.
 pub(super) fn of_push(repository: &Repository, platform: Platform, is_of_base: bool) -> String {
@@ -70,7 +76,7 @@ pub(super) fn of_push(repository: &Repository, platform: Platform, is_of_base: b
 
 /// A name as docker shows it: Docker Hub goes without saying, and so does a digest behind a tag; of another digest the
 /// beginning is enough.
-fn familiar(name: &str) -> String {
+pub(super) fn familiar(name: &str) -> String {
     let name = name.strip_prefix("docker.io/").map_or(name, |path| path.strip_prefix("library/").unwrap_or(path));
     let Some((name, digest)) = name.split_once("@sha256:") else { return name.to_owned() };
     let tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));

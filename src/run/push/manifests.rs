@@ -47,12 +47,11 @@ impl Work {
             }
         }
         // Also with no tag to move: what the index names may be there no more.
-        let repository = &target.repository;
-        match self.put(bundle, repository, &moving).await {
+        match self.put(bundle, target, &moving).await {
             // Something vanished between our look and now, or what proved it to be there did not.
             Err(Error::Push { source, .. }) if source.lacks_a_part() => {
                 self.check_again(image, bundle, target).await?;
-                self.put(bundle, repository, &moving).await
+                self.put(bundle, target, &moving).await
             }
             put => put,
         }
@@ -63,15 +62,20 @@ impl Work {
         Ok(self.session.store.remember_name(top, &tag.reference.to_string())?)
     }
 
-    async fn put(&self, bundle: &Bundle, repository: &Repository, tags: &[&Tag]) -> Result<(), Error> {
+    async fn put(&self, bundle: &Bundle, target: &Target, tags: &[&Tag]) -> Result<(), Error> {
+        let repository = &target.repository;
         let failed = |source| push_error(repository, source);
         if bundle.index.is_some() {
-            let children = bundle.images.iter().map(|image| self.put_child(repository, &image.manifest));
+            let children =
+                bundle.images.iter().map(|image| self.put_by_digest(repository, MEDIA_TYPE_MANIFEST, &image.manifest));
             try_join_all(children).await.map_err(failed)?;
         }
         let only = bundle.images.first().map(|image| image.manifest.as_slice());
         let media_type = if bundle.index.is_some() { MEDIA_TYPE_INDEX } else { MEDIA_TYPE_MANIFEST };
         let bytes = bundle.index.as_deref().or(only).unwrap_or_default();
+        if target.by_digest {
+            self.put_by_digest(repository, media_type, bytes).await.map_err(failed)?;
+        }
         for tag in tags {
             let reference = tag.reference.tag_or_latest();
             self.put_document(repository, &Document { reference, media_type, bytes }).await.map_err(failed)?;
@@ -80,12 +84,17 @@ impl Work {
         Ok(())
     }
 
-    async fn put_child(&self, repository: &Repository, bytes: &[u8]) -> Result<(), registry::Error> {
+    async fn put_by_digest(
+        &self,
+        repository: &Repository,
+        media_type: &str,
+        bytes: &[u8],
+    ) -> Result<(), registry::Error> {
         let digest = Digest::of(bytes);
         if self.with_known(repository, |known| known.manifests.contains(&digest)) {
             return Ok(());
         }
-        let document = Document { reference: &digest.to_string(), media_type: MEDIA_TYPE_MANIFEST, bytes };
+        let document = Document { reference: &digest.to_string(), media_type, bytes };
         self.put_document(repository, &document).await?;
         self.with_known(repository, |known| known.manifests.insert(digest));
         Ok(())
