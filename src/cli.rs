@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+mod inspect;
 mod login;
 
 use crate::quantity;
 use crate::store::Kind;
 
+pub use inspect::Inspect;
 pub use login::{Login, Logout, Unseen};
 
 /// Build a Go, Rust or C project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
@@ -36,6 +38,8 @@ pub enum Command {
     Plan(Plan),
     /// Tell of any image whether it would start, platform by platform, without running it; exit code 3 when one would not
     Verify(Verify),
+    /// Show what an image is made of: its platforms, what is said about them, where it comes from
+    Inspect(Inspect),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root

@@ -16,6 +16,7 @@ use crate::config::{ConfigError, Origin, Place};
 use crate::debian_archive::DebianError;
 use crate::elf::{ElfError, Mismatch};
 use crate::exec::ExecError;
+use crate::formatted::FormatError;
 use crate::full_disk;
 use crate::golang::GoError;
 use crate::host::HostError;
@@ -209,6 +210,10 @@ pub enum Error {
     ImageName { text: String, source: BaseNameError },
     #[error("the image `{image}` has no {platform}")]
     NotInImage { image: String, platform: Platform, offered: Vec<Platform> },
+    #[error("the image `{image}` holds several manifests, and the bytes of one can be had at a time")]
+    SeveralDocuments { image: String, platforms: Vec<Platform> },
+    #[error(transparent)]
+    Format(#[from] FormatError),
     #[error("the layer {layer} of the image `{image}` {source}")]
     Listing { image: String, layer: Digest, source: Box<ListingError> },
     #[error("the image `{image}` cannot be judged")]

@@ -154,7 +154,9 @@ impl Error {
             Self::ImageName { source, .. } => {
                 source.hints().iter().map(|hint| hint.replace("--base", "anyarch verify")).collect()
             }
-            Self::NotInImage { offered, .. } => offered.iter().map(|has| format!("--platform {has}")).collect(),
+            Self::SeveralDocuments { platforms, .. } | Self::NotInImage { offered: platforms, .. } => {
+                platforms.iter().map(|has| format!("--platform {has}")).collect()
+            }
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
             Self::OfflinePush => {
                 vec!["write it, and push that with a network: -o type=oci,dest=image.tar".to_owned()]
@@ -206,6 +208,7 @@ impl Error {
             Self::Layer(error) => Some(error),
             Self::Sink(error) => Some(error),
             Self::CommitTime { source, .. } => Some(source),
+            Self::Format(error) => Some(error),
             _ => None,
         }
     }
