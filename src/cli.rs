@@ -11,6 +11,7 @@ mod login;
 
 use crate::quantity;
 use crate::store::Kind;
+use crate::verify::Policy;
 
 pub use inspect::Inspect;
 pub use login::{Login, Logout, Unseen};
@@ -77,6 +78,10 @@ pub struct Build {
     /// Write what buildx writes about the result, as JSON, to FILE: containerimage.digest, image.name, ...
     #[arg(long, value_name = "FILE")]
     pub metadata_file: Option<PathBuf>,
+    /// What to do when an image would not start on a platform: `strict` publishes nothing, `warn` says so and publishes,
+    /// `off` does not look; strict when left out
+    #[arg(long, value_name = "MODE", value_parser = policy)]
+    pub verify: Option<Policy>,
     /// Show the output of compilers that succeed, too
     #[arg(short, long)]
     pub verbose: bool,
@@ -197,6 +202,11 @@ pub struct CachePrune {
 fn kind(text: &str) -> Result<Kind, String> {
     let known = Kind::ALL.map(Kind::name).join(", ");
     Kind::from_name(text).ok_or_else(|| format!("there is {known}"))
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    let known = Policy::ALL.map(Policy::name).join(", ");
+    Policy::from_name(text).ok_or_else(|| format!("there is {known}"))
 }
 
 /// What toolchains are for.

@@ -32,6 +32,7 @@ use super::error::Error;
 use super::files;
 use super::flags::Flags;
 use super::images::{self, Group};
+use super::listings::Listings;
 use super::locate::{Location, locate};
 use super::offline;
 use super::provide;
@@ -57,6 +58,8 @@ pub struct Prepared {
     pub daemon: Option<Daemon>,
     /// reads bases
     pub bases: Bases,
+    /// what is in the layers of bases
+    pub listings: Listings,
     /// speaks to registries
     pub client: registry::Client,
     /// the base of each image's units, by its printed name
@@ -136,6 +139,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     };
     let client = registries::of_project(session, &settings)?;
     let bases = Bases::new(session.store.clone(), client.clone());
+    let listings = Listings::new(session, &bases);
     let mut preparation = Preparation {
         settings: &settings,
         children: &session.children,
@@ -176,7 +180,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     destination::check(&session.directory, &settings, &outlets, &plan)?;
     check::bases(&settings, &plan)?;
     offline::check_layers(session, &settings, &plan, &base_names)?;
-    Ok(Prepared { plan, settings, outlets, times, daemon, bases, client, base_names })
+    Ok(Prepared { plan, settings, outlets, times, daemon, bases, listings, client, base_names })
 }
 
 /// What templates of an image know.

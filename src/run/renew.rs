@@ -13,7 +13,6 @@ use super::error::Error;
 use super::event::Event;
 use super::pack;
 use super::prepare::Prepared;
-use super::publish;
 use super::session::Session;
 
 /// Calls `write`, on a thread of its own, until it succeeds, or fails for something else than a layer that can be made or
@@ -82,7 +81,7 @@ pub(super) async fn renewed(session: &Session, prepared: &Prepared, error: &Erro
                 // The layer of `static` is made, those of others are fetched.
                 Some((name, _)) if prepared.bases.built_in(name, times.mtime)?.is_some() => "made",
                 Some((name, layer)) => {
-                    publish::fetch(session, prepared, name, unit.platform, layer).await?;
+                    prepared.listings.fetch(name, unit.platform, layer).await?;
                     "fetched"
                 }
                 // Its other layers are there, and only named again.
@@ -105,7 +104,7 @@ pub(super) async fn renewed(session: &Session, prepared: &Prepared, error: &Erro
 }
 
 /// The blob that `error` says is not whole and is no longer in the store, with its reason.
-fn lost(error: &Error) -> Option<(Digest, &StoreError)> {
+pub(super) fn lost(error: &Error) -> Option<(Digest, &StoreError)> {
     let reason = match error {
         Error::Store(source) | Error::Sink(SinkError::Blob { source, .. }) => source,
         Error::Push { source, .. } => match source.as_ref() {

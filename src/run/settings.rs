@@ -16,15 +16,14 @@ use crate::exec::Children;
 use crate::invocation::{Invocation, Word};
 use crate::platform::Platform;
 use crate::toolchain::Toolchains;
+use crate::verify::Policy;
 
 use super::error::Error;
 use super::flags::Flags;
+use super::push::PUSH_JOBS;
 
 pub use image::{Below, Name};
 pub use outputs::OutputChoice;
-
-/// How many requests of a push may be open at once where nothing else is said.
-const PUSH_JOBS: usize = 4;
 
 /// A project with all that was said about it.
 pub struct Settings {
@@ -178,6 +177,13 @@ impl Settings {
     #[must_use]
     pub fn single_manifest(&self) -> bool {
         self.flags.single_manifest || said(self.file.single_manifest.as_ref())
+    }
+
+    /// What is done with an image that would not start.
+    #[must_use]
+    pub fn verify(&self) -> Policy {
+        let file = self.file.verify.as_ref().map(|policy| policy.get_ref().0);
+        self.flags.verify.or(file).unwrap_or_default()
     }
 
     /// Whether missing platforms are left out.

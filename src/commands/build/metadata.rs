@@ -69,7 +69,7 @@ mod tests {
     fn image(name: &str, config: Option<&str>, places: Vec<Place>) -> Published {
         let config = config.map(|config| crate::blob::Digest::of(config.as_bytes()));
         let top = Descriptor::of(MEDIA_TYPE_INDEX, name.as_bytes());
-        Published { name: name.to_owned(), top, config, platforms: Vec::new(), places }
+        Published { name: name.to_owned(), top, config, platforms: Vec::new(), checked: Vec::new(), places }
     }
 
     fn read(published: &[Published]) -> Value {

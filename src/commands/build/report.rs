@@ -123,10 +123,16 @@ fn shown(path: &Path, directory: &Path) -> String {
 
 /// An image for a program, which finds each output by its type.
 pub(super) fn as_value(image: &Published) -> Value {
+    let checked = image.checked.iter().map(Option::as_ref).chain(std::iter::repeat(None));
     let platforms: Vec<_> = image
         .platforms
         .iter()
-        .map(|(descriptor, size)| json!({"platform": platform_of(descriptor), "digest": descriptor.digest, "size": size}))
+        .zip(checked)
+        .map(|((descriptor, size), checked)| {
+            json!({
+                "platform": platform_of(descriptor), "digest": descriptor.digest, "size": size, "start": checked,
+            })
+        })
         .collect();
     json!({
         "name": image.name,
