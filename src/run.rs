@@ -49,3 +49,4 @@ mod transfer;
 mod unchanged;
 mod verdicts;
 pub mod verify;
+mod written;

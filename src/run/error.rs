@@ -73,6 +73,8 @@ pub enum Error {
     NoPlatforms,
     #[error("pushing needs a name for the image, and there is none")]
     NoTag,
+    #[error("`{image}` is no name for docker, and the image has no other")]
+    NoDockerName { image: String },
     #[error("several images ({}) cannot go to one place", images.join(", "))]
     OnePlace { images: Vec<String>, tables: bool },
     #[error("a single manifest is for one platform, and `{image}` has {platforms}")]
@@ -107,8 +109,18 @@ pub enum Error {
     NoPrebuilt { program: String, platform: Platform, place: String, path: PathBuf },
     #[error("`{program}` in {place} has no `{key}` for {platform}")]
     NoKeyFor { program: String, platform: Platform, place: String, key: &'static str },
-    #[error("`output` in {place} names {number} places, and anyarch writes one")]
-    SeveralOutputs { place: String, number: usize },
+    #[error("`{text}` ({flag}) has a tag, and a push by digest moves none")]
+    TagByDigest { flag: &'static str, text: String, named: String },
+    #[error("the outputs `{first}` and `{second}` have different annotations, and one build makes one image")]
+    OutputsDiffer { first: String, second: String },
+    #[error("the outputs `{first}` and `{second}` have one place")]
+    SamePlace { first: String, second: String },
+    #[error("`--json` and an output on stdout exclude each other")]
+    JsonOnStdout,
+    #[error("an archive is not written to a terminal")]
+    Terminal,
+    #[error("docker and podman take one platform, and `{image}` has {platforms}")]
+    SeveralPlatforms { image: String, platforms: usize, host: String },
     #[error("`{variable}` cannot be used: {source}")]
     CacheLimit { variable: &'static str, source: QuantityError },
     #[error("`SOURCE_DATE_EPOCH` is `{text}`, which is no number of seconds")]
@@ -225,7 +237,7 @@ pub enum Error {
     #[error("{source} ({origin})")]
     Reference { origin: String, source: ReferenceError },
     #[error("{source} ({origin})")]
-    Output { origin: Origin, source: OutputError },
+    Output { origin: Origin, source: Box<OutputError> },
     #[error("cannot push to `{target}`")]
     Push {
         target: String,

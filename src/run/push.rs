@@ -83,7 +83,8 @@ impl Push {
     /// compilers are done.
     #[must_use]
     pub fn new(session: &Session, prepared: &Arc<Prepared>) -> Self {
-        let references = || prepared.references.iter().flatten();
+        let images = 0..prepared.plan.images.len();
+        let references = images.clone().flat_map(|image| prepared.pushed(image));
         let stock = Build { session: session.clone(), prepared: prepared.clone() };
         let work = Work {
             carrier: Carrier::new(
@@ -91,10 +92,10 @@ impl Push {
                 &prepared.client,
                 Arc::new(stock),
                 prepared.settings.push_jobs(),
-                references().map(|reference| &reference.repository),
+                references.map(|(reference, _)| &reference.repository),
                 Task::Push,
             ),
-            targets: prepared.references.iter().map(|references| Target::all(references)).collect(),
+            targets: images.map(|image| Target::all(prepared.pushed(image))).collect(),
             prepared: prepared.clone(),
             error: Mutex::default(),
             failed: watch::Sender::new(false),

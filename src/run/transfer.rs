@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::base::Role;
 use crate::base_name::BaseName;
 use crate::platform::Platform;
-use crate::reference::Repository;
+use crate::reference::{Reference, Repository};
 
 use super::event::{Event, TransferEnd};
 use super::push::{Blob, Task};
@@ -59,6 +59,12 @@ pub(super) fn of_layer(role: Role, image: &BaseName, platform: Option<Platform>)
     format!("{word} {}{}", familiar(&image.to_string()), behind(platform))
 }
 
+/// What goes into docker or podman: `docker app:1.0`, or `docker image` for one without a name.
+pub(super) fn of_load(command: &str, names: &[Reference]) -> String {
+    let name = names.first().map_or_else(|| "image".to_owned(), |name| familiar(&name.to_string()));
+    format!("{command} {name}")
+}
+
 /// What goes when a blob of an image is pushed: `push ghcr.io/me/app linux/arm64`, and behind it `base` for a layer of the
 /// base; `copy ghcr.io/me/app linux/arm64` when the image existed before.
 pub(super) fn of_push(task: Task, repository: &Repository, blob: &Blob) -> String {
@@ -76,7 +82,7 @@ fn behind(platform: Option<Platform>) -> String {
 
 /// A name as docker shows it: Docker Hub goes without saying, and so does a digest behind a tag; of another digest the
 /// beginning is enough.
-fn familiar(name: &str) -> String {
+pub(super) fn familiar(name: &str) -> String {
     let name = name.strip_prefix("docker.io/").map_or(name, |path| path.strip_prefix("library/").unwrap_or(path));
     let Some((name, digest)) = name.split_once("@sha256:") else { return name.to_owned() };
     let tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
