@@ -10,7 +10,8 @@ pub struct Copy {
     /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or a path such as image.tar
     #[arg(value_name = "SRC")]
     pub source: String,
-    /// Where it goes: a reference, `oci:DIR[:TAG]`, beside the images that are there, or `oci-archive:FILE[:TAG]`
+    /// Where it goes: a reference; `oci:DIR[:TAG]`, beside the images that are there; `oci-archive:FILE[:TAG]`; one platform
+    /// to `docker-archive:FILE[:REF]`
     #[arg(value_name = "DST")]
     pub destination: String,
     /// Copy these platforms alone, with commas between: one as the manifest that it is, several in a new index with what

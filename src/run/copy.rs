@@ -2,6 +2,7 @@
 
 mod choice;
 mod destination;
+mod to_archive;
 mod to_layout;
 
 use crate::base::Bases;
@@ -24,7 +25,7 @@ pub use destination::Destination;
 pub struct Request {
     /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or the path of an archive or a layout
     pub source: String,
-    /// a reference, `oci:DIR[:TAG]` or `oci-archive:FILE[:TAG]`
+    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:REF]`
     pub destination: String,
     /// those that are copied, `host` for this machine's; all for `all` or when empty
     pub platforms: Vec<String>,
@@ -62,8 +63,13 @@ pub async fn copy(session: &Session, request: &Request) -> Result<Copied, Error>
     let client = registries::without_project(session, request.insecure_registries.clone())?;
     let bases = Bases::of_images(session.store.clone(), client.clone());
     let run = Run { session, client: &client, bases: &bases, jobs: request.push_jobs.unwrap_or(PUSH_JOBS) };
-    let whole = !matches!(destination, Destination::Registry(_));
-    let choice = choice::choose(session, &bases, &source, &platforms, whole).await?;
+    let choice = match destination {
+        Destination::DockerArchive { .. } => choice::choose_one(session, &bases, &source, &platforms).await?,
+        _ => {
+            let whole = !matches!(destination, Destination::Registry(_));
+            choice::choose(session, &bases, &source, &platforms, whole).await?
+        }
+    };
     if request.preserve_digests
         && let Some(entries) = choice.made_of
     {
@@ -95,6 +101,14 @@ impl Run<'_> {
             Destination::Layout { folder, tag } => {
                 to_layout::write(self, choice, &folder, &tag).await?;
                 Ok(Destination::Layout { folder, tag })
+            }
+            Destination::Archive { file, tag } => {
+                to_archive::write(self, choice, &file, &tag).await?;
+                Ok(Destination::Archive { file, tag })
+            }
+            Destination::DockerArchive { file, name } => {
+                to_archive::write_for_docker(self, choice, &file, name.as_ref()).await?;
+                Ok(Destination::DockerArchive { file, name })
             }
         }
     }

@@ -186,6 +186,10 @@ pub enum Error {
     NotCached { missing: Vec<String>, again: String },
     #[error("`--offline` asks no registry, and a copy to one does")]
     OfflineCopy,
+    #[error("`{path}` is there already and is no {}", if *kind == "layout" { "OCI layout" } else { kind })]
+    Taken { path: PathBuf, kind: &'static str },
+    #[error("`{image}` has several platforms, and an archive for docker takes one")]
+    OnePlatform { image: String, platforms: Vec<Platform> },
     #[error("`{text}` could be a layout or an archive, and the place of a copy says which")]
     BarePath { text: String },
     #[error(

@@ -25,10 +25,24 @@ pub enum Destination {
         /// the image's name in there
         tag: String,
     },
+    /// into an archive of its own that is a layout
+    Archive {
+        /// the file
+        file: PathBuf,
+        /// the image's name in there
+        tag: String,
+    },
+    /// one platform into an archive for `docker load`
+    DockerArchive {
+        /// the file
+        file: PathBuf,
+        /// the image's name in there, if it has one
+        name: Option<Reference>,
+    },
 }
 
 impl Destination {
-    /// Reads `oci:DIR[:TAG]` or a reference.
+    /// Reads `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REF]` or a reference.
     ///
     /// # Errors
     /// When it is none of them.
@@ -38,9 +52,21 @@ impl Destination {
         }
         let tag_or_latest = |tag: Option<String>| tag.unwrap_or_else(|| LATEST.to_owned());
         let wrong = |source: BaseNameError| Error::ImageName { text: text.to_owned(), source };
+        if let Some(place) = text.strip_prefix("docker-archive:") {
+            // As skopeo has it: what is behind the first colon is a reference, which has colons of its own.
+            let (file, name) = place.split_once(':').map_or((place, ""), |parts| parts);
+            if file.is_empty() {
+                return Err(wrong(BaseNameError::NoFile { text: text.to_owned() }));
+            }
+            let name = Some(name).filter(|name| !name.is_empty()).map(str::parse).transpose();
+            return Ok(Self::DockerArchive {
+                file: file.into(),
+                name: name.map_err(|error| wrong(BaseNameError::Reference(error)))?,
+            });
+        }
         match text.parse().map_err(wrong)? {
             BaseName::Layout { folder, tag } => Ok(Self::Layout { folder, tag: tag_or_latest(tag) }),
-            BaseName::Archive { .. } => todo!(),
+            BaseName::Archive { file, tag } => Ok(Self::Archive { file, tag: tag_or_latest(tag) }),
             BaseName::Registry(reference) => Ok(Self::Registry(reference)),
             // Built in as bases, and names like any other in a registry.
             BaseName::Static | BaseName::Scratch => {
@@ -58,7 +84,16 @@ impl Destination {
         match self {
             Self::Registry(_) if session.offline => Err(Error::OfflineCopy),
             Self::Registry(_) => Ok(()),
-            Self::Layout { folder, .. } => Ok(sink::layout::check(&session.directory.join(folder))?),
+            Self::Layout { folder, .. } => match sink::layout::check(&session.directory.join(folder)) {
+                Err(_) => Err(Error::Taken { path: folder.clone(), kind: "layout" }),
+                Ok(()) => Ok(()),
+            },
+            Self::Archive { file, .. } | Self::DockerArchive { file, .. } => {
+                if session.directory.join(file).is_dir() {
+                    return Err(Error::Taken { path: file.clone(), kind: "file" });
+                }
+                Ok(())
+            }
         }
     }
 
@@ -67,7 +102,7 @@ impl Destination {
     pub fn line(&self, digest: &Digest) -> String {
         match self {
             Self::Registry(reference) => format!("{}@{digest}", reference.repository),
-            Self::Layout { .. } => self.to_string(),
+            Self::Layout { .. } | Self::Archive { .. } | Self::DockerArchive { .. } => self.to_string(),
         }
     }
 }
@@ -80,6 +115,12 @@ impl fmt::Display for Destination {
             }
             Self::Registry(reference) => write!(formatter, "{}:{}", reference.repository, reference.tag_or_latest()),
             Self::Layout { folder, tag } => write!(formatter, "oci:{}:{tag}", folder.display()),
+            Self::Archive { file, tag } => write!(formatter, "oci-archive:{}:{tag}", file.display()),
+            Self::DockerArchive { file, name: None } => write!(formatter, "docker-archive:{}", file.display()),
+            Self::DockerArchive { file, name: Some(name) } => {
+                let (repository, tag) = (&name.repository, name.tag_or_latest());
+                write!(formatter, "docker-archive:{}:{repository}:{tag}", file.display())
+            }
         }
     }
 }

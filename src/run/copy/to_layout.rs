@@ -1,7 +1,6 @@
 //! An image gets into a layout beside others: blobs as they come from where they are, straight into their places, then the
 //! manifests, then the name.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::base_name::BaseName;
-use crate::blob::{Descriptor, Digest};
+use crate::blob::Descriptor;
 use crate::platform::Platform;
 use crate::reference::Repository;
 use crate::registry;
@@ -32,18 +31,11 @@ const READINGS: usize = 2;
 pub(super) async fn write(run: Run<'_>, choice: &Choice, folder: &Path, tag: &str) -> Result<(), Error> {
     let layout = Arc::new(Collection::open(&run.session.directory.join(folder))?);
     let shown = format!("oci:{}:{tag}", folder.display());
-    let mut blobs: BTreeMap<Digest, (&Descriptor, Option<Platform>)> = BTreeMap::new();
-    let documents = choice.documents();
-    for (document, platform) in &documents {
-        for blob in document.blobs_here() {
-            blobs.entry(blob.digest).or_insert((blob, *platform));
-        }
-    }
     let way = Way { run, layout: &layout, source: &choice.whole.name, shown: &shown };
     let bring = |(blob, platform)| way.bring(blob, platform);
-    stream::iter(blobs.into_values()).map(bring).buffer_unordered(run.jobs).try_collect::<()>().await?;
+    stream::iter(choice.blobs()).map(bring).buffer_unordered(run.jobs).try_collect::<()>().await?;
     let documents: Vec<(Descriptor, Vec<u8>)> =
-        documents.iter().map(|(document, _)| (document.descriptor.clone(), document.bytes.clone())).collect();
+        choice.documents().iter().map(|(document, _)| (document.descriptor.clone(), document.bytes.clone())).collect();
     let (layout, top, tag) = (layout.clone(), choice.top.descriptor.clone(), tag.to_owned());
     let written = renew::once(move |_| {
         documents.iter().try_for_each(|(descriptor, bytes)| layout.put(descriptor, bytes))?;

@@ -152,12 +152,21 @@ impl Error {
                 vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
             }
             Self::ImageName { source, .. } => source.hints().iter().map(|hint| hint.replace("--base ", "")).collect(),
-            Self::SeveralDocuments { platforms, .. } | Self::NotInImage { offered: platforms, .. } => {
+            Self::SeveralDocuments { platforms, .. }
+            | Self::OnePlatform { platforms, .. }
+            | Self::NotInImage { offered: platforms, .. } => {
                 platforms.iter().map(|has| format!("--platform {has}")).collect()
             }
             Self::WouldNotStart { .. } => vec!["publish it all the same: --verify=warn".to_owned()],
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
             Self::OfflineCopy => vec!["copy it into a layout, and that with a network: oci:DIR".to_owned()],
+            Self::Taken { path, kind: "layout" } => {
+                vec![format!("choose another folder: oci:{}-image", path.display())]
+            }
+            Self::Taken { path, .. } => {
+                let path = path.display();
+                vec![format!("name a file: oci-archive:{path}/image.tar"), format!("as a layout: oci:{path}")]
+            }
             Self::BarePath { text } => ["oci:", "oci-archive:"].map(|kind| format!("{kind}{text}")).to_vec(),
             Self::OtherIndex { .. } => vec![
                 "copy all of them, digests are the same then: --platform all".to_owned(),
