@@ -1,5 +1,6 @@
 //! An image that exists, wherever it is, gets to another place as it is: every platform, every attestation, byte for byte.
 
+mod bases;
 mod choice;
 mod destination;
 mod to_archive;
@@ -18,6 +19,7 @@ use super::registries;
 use super::session::Session;
 use choice::Choice;
 
+pub use bases::{Mirrored, Mirroring, mirror};
 pub use destination::Destination;
 
 /// What is to be copied where.

@@ -30,6 +30,7 @@ use crate::platform::{Platform, PlatformError};
 use crate::quantity::QuantityError;
 use crate::reference::ReferenceError;
 use crate::registry;
+use crate::registry_map::RegistryNameError;
 use crate::serve::ServeError;
 use crate::sink::SinkError;
 use crate::store::StoreError;
@@ -186,7 +187,11 @@ pub enum Error {
     NotCached { missing: Vec<String>, again: String },
     #[error("`--offline` asks no registry, and a copy to one does")]
     OfflineCopy,
-    #[error("`{path}` is there already and is no {}", if *kind == "layout" { "OCI layout" } else { kind })]
+    #[error("`{text}` is no place for copies of bases: {source}")]
+    MirrorName { text: String, source: RegistryNameError },
+    #[error("`{text}` is no name of a repository, and a base would be copied to it")]
+    MirrorPlace { text: String },
+    #[error("`{path}` is there already and is no {}", if *kind == "oci" { "OCI layout" } else { "file" })]
     Taken { path: PathBuf, kind: &'static str },
     #[error("`{image}` has several platforms, and an archive for docker takes one")]
     OnePlatform { image: String, platforms: Vec<Platform> },

@@ -1,7 +1,7 @@
 //! What is typed for the place of a copy becomes that place.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::base_name::{BaseName, BaseNameError};
 use crate::blob::Digest;
@@ -85,15 +85,11 @@ impl Destination {
             Self::Registry(_) if session.offline => Err(Error::OfflineCopy),
             Self::Registry(_) => Ok(()),
             Self::Layout { folder, .. } => match sink::layout::check(&session.directory.join(folder)) {
-                Err(_) => Err(Error::Taken { path: folder.clone(), kind: "layout" }),
+                Err(_) => Err(Error::Taken { path: folder.clone(), kind: "oci" }),
                 Ok(()) => Ok(()),
             },
-            Self::Archive { file, .. } | Self::DockerArchive { file, .. } => {
-                if session.directory.join(file).is_dir() {
-                    return Err(Error::Taken { path: file.clone(), kind: "file" });
-                }
-                Ok(())
-            }
+            Self::Archive { file, .. } => free(session, file, "oci-archive"),
+            Self::DockerArchive { file, .. } => free(session, file, "docker-archive"),
         }
     }
 
@@ -105,6 +101,11 @@ impl Destination {
             Self::Layout { .. } | Self::Archive { .. } | Self::DockerArchive { .. } => self.to_string(),
         }
     }
+}
+
+/// Holds the place of an archive to be free, or to be a file.
+fn free(session: &Session, file: &Path, kind: &'static str) -> Result<(), Error> {
+    if session.directory.join(file).is_dir() { Err(Error::Taken { path: file.to_owned(), kind }) } else { Ok(()) }
 }
 
 impl fmt::Display for Destination {

@@ -160,12 +160,16 @@ impl Error {
             Self::WouldNotStart { .. } => vec!["publish it all the same: --verify=warn".to_owned()],
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
             Self::OfflineCopy => vec!["copy it into a layout, and that with a network: oci:DIR".to_owned()],
-            Self::Taken { path, kind: "layout" } => {
+            Self::MirrorName { .. } => {
+                vec!["name a registry, or a path of one: --all-bases mirror.lan:5000/bases".to_owned()]
+            }
+            Self::MirrorPlace { .. } => vec!["name a shorter path of the registry".to_owned()],
+            Self::Taken { path, kind: "oci" } => {
                 vec![format!("choose another folder: oci:{}-image", path.display())]
             }
-            Self::Taken { path, .. } => {
+            Self::Taken { path, kind } => {
                 let path = path.display();
-                vec![format!("name a file: oci-archive:{path}/image.tar"), format!("as a layout: oci:{path}")]
+                vec![format!("name a file: {kind}:{path}/image.tar"), format!("as a layout: oci:{path}")]
             }
             Self::BarePath { text } => ["oci:", "oci-archive:"].map(|kind| format!("{kind}{text}")).to_vec(),
             Self::OtherIndex { .. } => vec![
