@@ -73,10 +73,7 @@ fn write_digests(file: &Path, published: &[Published]) -> Result<(), Error> {
 }
 
 fn platform_of(descriptor: &Descriptor) -> String {
-    descriptor.platform.as_ref().map_or_else(String::new, |platform| {
-        let variant = platform.variant.as_ref().map_or_else(String::new, |variant| format!("/{variant}"));
-        format!("{}/{}{variant}", platform.os, platform.architecture)
-    })
+    descriptor.platform.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
 /// What a person wants to know at the end.
