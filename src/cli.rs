@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 mod login;
 
 use crate::quantity;
+use crate::shard::Shard;
 use crate::store::Kind;
 
 pub use login::{Login, Logout, Unseen};
@@ -234,6 +235,9 @@ pub struct Request {
     /// Build the package P of a Rust workspace
     #[arg(long, value_name = "P")]
     pub package: Option<String>,
+    /// Build the part of one of several machines: the second of three makes every third platform, beginning with the second
+    #[arg(long, value_name = "NUMBER/COUNT")]
+    pub shard: Option<Shard>,
     /// Build only the image NAME: an `[[image]]` of anyarch.toml, or one of several programs
     #[arg(long, value_name = "NAME")]
     pub image: Vec<String>,

@@ -142,6 +142,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         bins: request.bin,
         all_bins: request.bins,
         package: request.package,
+        shard: request.shard,
         images: request.image,
         one_image: request.one_image,
         labels: request.label,

@@ -24,6 +24,7 @@ pub mod locate;
 pub mod moved;
 mod offline;
 pub mod pack;
+pub mod part;
 pub mod prepare;
 mod prepare_c;
 mod prepare_program;

@@ -24,6 +24,7 @@ use crate::install::InstallError;
 use crate::layer::LayerError;
 use crate::listing::ListingError;
 use crate::output_spec::OutputError;
+use crate::part::PartError;
 use crate::plan::PlanError;
 use crate::platform::{Platform, PlatformError};
 use crate::quantity::QuantityError;
@@ -182,6 +183,8 @@ pub enum Error {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Template(#[from] TemplateError),
+    #[error(transparent)]
+    Part(#[from] PartError),
     #[error(transparent)]
     Platform(#[from] PlatformError),
     #[error(transparent)]

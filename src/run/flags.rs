@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::shard::Shard;
+
 /// Flags as they were typed; empty where nothing was.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -18,6 +20,8 @@ pub struct Flags {
     pub all_bins: bool,
     /// `--package`
     pub package: Option<String>,
+    /// `--shard`
+    pub shard: Option<Shard>,
     /// `--image`
     pub images: Vec<String>,
     /// `--one-image`

@@ -57,6 +57,8 @@ pub struct Prepared {
     pub bases: Bases,
     /// speaks to registries
     pub client: registry::Client,
+    /// the platforms of each image of the plan that all machines together make
+    pub platforms: Vec<Vec<Platform>>,
     /// the base of each image's units, by its printed name
     pub base_names: BTreeMap<String, BaseName>,
 }
@@ -117,15 +119,17 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         preparation.find_executables(session, program).await?;
     }
     let groups = images::groups(session, &settings, programs)?;
-    let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
-    let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
     preparation
         .rows
         .check(groups.iter().flat_map(|group| &group.programs).flat_map(|program| preparation.languages(program)))?;
     preparation.check_cached(session, &groups).await?;
-    let (mut inputs, mut names) = (Vec::new(), Vec::new());
-    for group in groups {
-        let (input, mut references) = preparation.image(session, &group).await?;
+    let (groups, asked) = preparation.own_part(session, groups).await?;
+    let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
+    let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
+    let (mut inputs, mut names, mut platforms) = (Vec::new(), Vec::new(), Vec::new());
+    for (group, (all, own)) in groups.into_iter().zip(asked) {
+        let (input, mut references) = preparation.image(session, &group, &own).await?;
+        platforms.push(all);
         // What is pushed goes where the name leads: two names may lead to one place.
         for Name { reference, .. } in &mut references {
             reference.repository = client.location_of(&reference.repository);
@@ -147,7 +151,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     destination::check(&session.directory, &settings, &output, &plan, &references)?;
     check::bases(&settings, &plan)?;
     offline::check_layers(session, &settings, &plan, &base_names)?;
-    Ok(Prepared { plan, settings, output, references, times, bases, client, base_names })
+    Ok(Prepared { plan, settings, output, references, times, bases, client, platforms, base_names })
 }
 
 fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Error> {
@@ -180,7 +184,12 @@ pub(super) struct Preparation<'run> {
 }
 
 impl Preparation<'_> {
-    async fn image(&mut self, session: &Session, group: &Group) -> Result<(ImageInput, Vec<Name>), Error> {
+    async fn image(
+        &mut self,
+        session: &Session,
+        group: &Group,
+        platforms: &[Platform],
+    ) -> Result<(ImageInput, Vec<Name>), Error> {
         let first_rust = group.programs.iter().find_map(|program| match &program.kind {
             Kind::Rust(binary) => Some(binary.version.clone()),
             _ => None,
@@ -195,15 +204,14 @@ impl Preparation<'_> {
             settings.entrypoint = Some(entrypoint.clone());
             shown.entrypoint = Some(entrypoint);
         }
-        let platforms = self.platforms(group, &scope).await?;
         let files = files::taken(session, self.settings, &group.keys.file, &scope)?;
         let mut bases = BTreeMap::new();
         let mut units = Vec::with_capacity(platforms.len());
-        for platform in &platforms {
+        for platform in platforms {
             let scope = Scope { platform: Some(platform_scope(*platform, self.toolchains)), ..scope.clone() };
             let base = self.settings.base(&group.keys, Some(*platform), &Scope { platform: None, ..scope.clone() })?;
             bases.insert(*platform, base.clone());
-            let base = self.offer(&base, &platforms).await?;
+            let base = self.offer(&base, platforms).await?;
             let mut programs = Vec::with_capacity(group.programs.len());
             for program in &group.programs {
                 programs.push(self.program(program, *platform, &scope).await?);

@@ -170,6 +170,7 @@ impl Error {
             Self::NoProgram { source, .. } => Some(source),
             Self::Config(error) => Some(error),
             Self::Template(error) => Some(error),
+            Self::Part(error) => Some(error),
             Self::Platform(error) => Some(error),
             Self::Base(error) => Some(error),
             Self::Listing { source, .. } => Some(source),
