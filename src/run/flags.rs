@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::shard::Shard;
+use crate::verify::Policy;
 
 /// Flags as they were typed; empty where nothing was.
 #[derive(Clone, Debug, Default)]
@@ -56,10 +57,20 @@ pub struct Flags {
     pub tags: Vec<String>,
     /// `--push`
     pub push: bool,
+    /// `--push-by-digest`
+    pub push_by_digest: bool,
+    /// `--results`
+    pub results: Option<PathBuf>,
+    /// `--load`
+    pub load: bool,
     /// `--output`
-    pub output: Option<String>,
+    pub outputs: Vec<String>,
+    /// `--json`: stdout is taken
+    pub json: bool,
     /// `--install-missing`
     pub install_missing: bool,
+    /// `--verify`
+    pub verify: Option<Policy>,
     /// `--single-manifest`
     pub single_manifest: bool,
 }

@@ -5,17 +5,20 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use crate::blob::Descriptor;
 use crate::config::template::Scope;
-use crate::image;
+use crate::image::{self, Image};
+use crate::output_spec::Output;
 use crate::part::{ImagePart, Part, PartIndex};
 use crate::platform::Platform;
+use crate::sink::Bundle;
 use crate::store;
 
+use super::destination::Outlet;
 use super::error::Error;
 use super::event::Event;
 use super::images::Group;
 use super::prepare::{Preparation, Prepared};
-use super::publish::{Place, Published};
 use super::session::Session;
 
 /// How deep results lie in the folder that they were gathered in: pipelines unpack what each machine handed over into a
@@ -58,35 +61,43 @@ impl Preparation<'_> {
     }
 }
 
-/// What was made, for whoever puts the parts of all machines together.
+/// What was made, where it was pushed by digest alone: for whoever puts the parts of all machines together.
 ///
 /// # Errors
-/// Never: what was published is an index.
-pub fn of(prepared: &Prepared, published: &[Published]) -> Result<Part, Error> {
-    let images = published.iter().zip(&prepared.plan.images).zip(&prepared.platforms);
-    let images = images.map(|((published, plan), all)| {
-        let descriptors: Vec<_> = published.platforms.iter().map(|(descriptor, _)| descriptor.clone()).collect();
-        let index = image::index(&descriptors, plan.settings.annotations.of_index());
+/// Never: what is published is an index.
+pub(super) fn of(prepared: &Prepared, bundles: &[Bundle]) -> Result<Option<Part>, Error> {
+    let by_digest = Output::Registry { by_digest: true };
+    let outlets: Vec<&Outlet> = prepared.outlets.iter().filter(|outlet| outlet.output == by_digest).collect();
+    if outlets.is_empty() {
+        return Ok(None);
+    }
+    let mut images = Vec::with_capacity(bundles.len());
+    for (position, (bundle, plan)) in bundles.iter().zip(&prepared.plan.images).enumerate() {
+        let alone: Vec<Descriptor> = bundle.images.iter().map(Image::descriptor).collect();
+        let index = bundle.index.clone().unwrap_or_else(|| image::index(&alone, plan.settings.annotations.of_index()));
         let skipped = prepared.plan.skipped.iter().filter(|missing| missing.image == plan.name);
-        Ok(ImagePart {
+        images.push(ImagePart {
             name: plan.name.clone(),
-            references: match &published.place {
-                Place::Registry(references) => references.clone(),
-                _ => Vec::new(),
-            },
-            platforms: all.clone(),
+            references: outlets.iter().flat_map(|outlet| outlet.names[position].clone()).collect(),
+            platforms: prepared.platforms[position].clone(),
             left_out: skipped.map(|missing| missing.platform).collect(),
             index: PartIndex::read(&index).map_err(|_| Error::Thread)?,
-        })
-    });
-    Ok(Part::new(prepared.settings.flags.shard, images.collect::<Result<_, Error>>()?))
+        });
+    }
+    Ok(Some(Part::new(prepared.settings.flags.shard, images)))
+}
+
+/// Where results go.
+pub(super) fn folder(session: &Session, prepared: &Prepared) -> PathBuf {
+    let given = prepared.settings.flags.results.as_ref().map(|folder| session.directory.join(folder));
+    given.unwrap_or_else(|| prepared.settings.own_folder().join("results"))
 }
 
 /// Writes what was made into `folder`, beside the results of others; the file.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write(folder: &Path, part: &Part) -> Result<PathBuf, Error> {
+pub(super) fn write(folder: &Path, part: &Part) -> Result<PathBuf, Error> {
     let path = folder.join(part.file_name());
     let write = || -> std::io::Result<()> {
         fs::create_dir_all(folder)?;
