@@ -181,6 +181,17 @@ impl Document {
         }
     }
 
+    /// The blobs that are kept where the document is. A layer that nobody but its owner may hand on is fetched from him: the
+    /// `urls` of the manifest say where, <https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers>.
+    pub fn blobs_here(&self) -> impl Iterator<Item = &Descriptor> {
+        let theirs = match &self.contents {
+            Contents::Manifest { layers, .. } if layers.iter().any(is_restricted) => theirs(&self.bytes),
+            _ => Vec::new(),
+        };
+        let is_theirs = move |blob: &Descriptor| is_restricted(blob) && theirs.contains(&blob.digest);
+        self.blobs().into_iter().filter(move |blob| !is_theirs(blob))
+    }
+
     /// Bytes that a pull of it moves: its own, and each of its blobs once.
     #[must_use]
     pub fn pull_size(&self) -> u64 {
@@ -199,6 +210,28 @@ impl Document {
             }
         }
     }
+}
+
+/// True for layers that may not be handed on to just anybody: parts of Windows.
+fn is_restricted(layer: &Descriptor) -> bool {
+    layer.media_type.contains(".nondistributable.") || layer.media_type.contains(".foreign.")
+}
+
+/// The layers of a manifest that have `urls`.
+fn theirs(manifest: &[u8]) -> Vec<Digest> {
+    #[derive(Deserialize)]
+    struct Layer {
+        digest: Digest,
+        #[serde(default)]
+        urls: Vec<String>,
+    }
+    #[derive(Deserialize)]
+    struct Layers {
+        #[serde(default)]
+        layers: Vec<Layer>,
+    }
+    let layers = serde_json::from_slice(manifest).map_or_else(|_| Vec::new(), |Layers { layers }| layers);
+    layers.into_iter().filter(|layer| !layer.urls.is_empty()).map(|layer| layer.digest).collect()
 }
 
 #[cfg(test)]
@@ -253,6 +286,21 @@ mod tests {
             assert_eq!(document.blobs(), [&config, &layer]);
             assert_eq!((document.subject, document.artifact_type.as_deref()), (Some(subject.clone()), Some("a/b")));
         }
+    }
+
+    #[test]
+    fn layers_that_only_their_owner_hands_on_are_not_here() {
+        let of =
+            |media_type: &str, text: &str| serde_json::to_value(Descriptor::of(media_type, text.as_bytes())).unwrap();
+        let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+        let (mut theirs, ours) = (of(foreign, "theirs"), of(foreign, "ours"));
+        theirs["urls"] = json!(["https://owner.example/layer"]);
+        let mut open = of("a/layer", "open");
+        open["urls"] = json!(["https://anybody.example/layer"]);
+        let value = json!({"config": of("a/config", "config"), "layers": [theirs, ours, open]});
+        let document = read(MEDIA_TYPE_DOCKER_MANIFEST, &value).unwrap();
+        let here: Vec<Digest> = document.blobs_here().map(|blob| blob.digest).collect();
+        assert_eq!(here, ["config", "ours", "open"].map(|text| Digest::of(text.as_bytes())));
     }
 
     #[test]

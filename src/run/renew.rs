@@ -91,7 +91,7 @@ pub(super) async fn renewed(session: &Session, prepared: &Prepared, error: &Erro
 }
 
 /// The blob that `error` says is not whole and is no longer in the store, with its reason.
-fn lost(error: &Error) -> Option<(Digest, &StoreError)> {
+pub(super) fn lost(error: &Error) -> Option<(Digest, &StoreError)> {
     let reason = match error {
         Error::Store(source) | Error::Sink(SinkError::Blob { source, .. }) => source,
         Error::Push { source, .. } => match source.as_ref() {

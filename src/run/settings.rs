@@ -19,11 +19,9 @@ use crate::toolchain::Toolchains;
 
 use super::error::Error;
 use super::flags::Flags;
+use super::push::PUSH_JOBS;
 
 pub use image::{Below, Name};
-
-/// How many requests of a push may be open at once where nothing else is said.
-const PUSH_JOBS: usize = 4;
 
 /// A project with all that was said about it.
 pub struct Settings {

@@ -7,6 +7,7 @@ use crate::platform::Platform;
 use crate::reference::Repository;
 
 use super::event::{Event, TransferEnd};
+use super::push::{Blob, Task};
 use super::session::Session;
 
 /// Digits of a digest that tell it from others well enough for a line.
@@ -62,10 +63,14 @@ pub(super) fn of_layer(image: &BaseName) -> String {
 }
 
 /// What goes when a blob of an image is pushed: `push ghcr.io/me/app linux/arm64`, and behind it `base` for a layer of the
-/// base.
-pub(super) fn of_push(repository: &Repository, platform: Platform, is_of_base: bool) -> String {
-    let base = if is_of_base { " base" } else { "" };
-    format!("push {} {platform}{base}", familiar(&repository.to_string()))
+/// base; `copy ghcr.io/me/app linux/arm64` when the image existed before.
+pub(super) fn of_push(task: Task, repository: &Repository, blob: &Blob) -> String {
+    let platform = blob.platform.map_or_else(String::new, |platform| format!(" {platform}"));
+    let (verb, base) = match task {
+        Task::Push => ("push", if blob.origin.is_some() { " base" } else { "" }),
+        Task::Copy => ("copy", ""),
+    };
+    format!("{verb} {}{platform}{base}", familiar(&repository.to_string()))
 }
 
 /// A name as docker shows it: Docker Hub goes without saying, and so does a digest behind a tag; of another digest the
@@ -80,6 +85,7 @@ fn familiar(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob::Descriptor;
 
     #[test]
     fn what_moves_is_called_by_short_names() {
@@ -95,11 +101,15 @@ mod tests {
         ] {
             assert_eq!(of_base(&base.parse().unwrap(), platform), expected);
         }
-        for (repository, is_of_base, expected) in [
-            ("ghcr.io/me/app", false, "push ghcr.io/me/app linux/arm64"),
-            ("me/app", true, "push me/app linux/arm64 base"),
+        let base: BaseName = "debian:12".parse().unwrap();
+        for (task, repository, origin, platform, expected) in [
+            (Task::Push, "ghcr.io/me/app", None, Some(platform), "push ghcr.io/me/app linux/arm64"),
+            (Task::Push, "me/app", Some(&base), Some(platform), "push me/app linux/arm64 base"),
+            (Task::Copy, "me/app", Some(&base), Some(platform), "copy me/app linux/arm64"),
+            (Task::Copy, "me/app", Some(&base), None, "copy me/app"),
         ] {
-            assert_eq!(of_push(&repository.parse().unwrap(), platform, is_of_base), expected);
+            let blob = Blob { descriptor: Descriptor::of("text/plain", b""), origin: origin.cloned(), platform };
+            assert_eq!(of_push(task, &repository.parse().unwrap(), &blob), expected);
         }
     }
 }
