@@ -16,13 +16,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::base_name::BaseName;
+use crate::blob::Digest;
 use crate::image::Image;
 use crate::plan::Unit;
 use crate::sink::Bundle;
 
 use super::error::Error;
 use super::prepare::Prepared;
-use super::publish::fetch;
 use super::renew;
 use super::session::Session;
 use blobs::Proof;
@@ -60,9 +60,13 @@ impl Stock for Build {
     fn fetch<'run>(&'run self, origin: &'run BaseName, blob: &'run Blob) -> BoxFuture<'run, Result<(), Error>> {
         async move {
             let Some(platform) = blob.platform else { return Ok(()) };
-            fetch(&self.session, &self.prepared, origin, platform, &blob.descriptor).await
+            self.prepared.listings.fetch(origin, platform, &blob.descriptor).await
         }
         .boxed()
+    }
+
+    fn fetches(&self, digest: &Digest) -> bool {
+        self.prepared.listings.fetches(digest)
     }
 
     fn file(&self, origin: &BaseName, blob: &Blob) -> Option<PathBuf> {
@@ -79,7 +83,8 @@ impl Push {
     /// compilers are done.
     #[must_use]
     pub fn new(session: &Session, prepared: &Arc<Prepared>) -> Self {
-        let references = || prepared.references.iter().flatten();
+        let images = 0..prepared.plan.images.len();
+        let references = images.clone().flat_map(|image| prepared.pushed(image));
         let stock = Build { session: session.clone(), prepared: prepared.clone() };
         let work = Work {
             carrier: Carrier::new(
@@ -87,10 +92,10 @@ impl Push {
                 &prepared.client,
                 Arc::new(stock),
                 prepared.settings.push_jobs(),
-                references().map(|reference| &reference.repository),
+                references.map(|(reference, _)| &reference.repository),
                 Task::Push,
             ),
-            targets: prepared.references.iter().map(|references| Target::all(references)).collect(),
+            targets: images.map(|image| Target::all(prepared.pushed(image))).collect(),
             prepared: prepared.clone(),
             error: Mutex::default(),
             failed: watch::Sender::new(false),

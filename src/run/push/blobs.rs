@@ -132,11 +132,14 @@ impl Carrier {
     }
 
     /// Where the bytes come from: the store; for a blob that is `missing` there, straight from the registry that has it,
-    /// unless several registries want it.
+    /// unless several registries want it, or it comes into the store anyway.
     async fn supply<'name>(&self, missing: Option<&'name BaseName>, blob: &Blob) -> Result<Supply<'name>, Error> {
         let Some(origin) = missing else { return Ok(Supply::Store) };
         match repository_of(origin) {
-            Some(repository) if self.one_registry => Ok(Supply::Registry(repository)),
+            // What is read into the store for something else is not read twice.
+            Some(repository) if self.one_registry && !self.stock.fetches(&blob.descriptor.digest) => {
+                Ok(Supply::Registry(repository))
+            }
             _ => {
                 self.stock.fetch(origin, blob).await?;
                 Ok(Supply::Store)

@@ -31,6 +31,9 @@ pub(in crate::run) trait Stock: Send + Sync {
     /// When it cannot be read, is not what was announced, or cannot be kept.
     fn fetch<'run>(&'run self, origin: &'run BaseName, blob: &'run Blob) -> BoxFuture<'run, Result<(), Error>>;
 
+    /// True when a blob is brought into the store for something else.
+    fn fetches(&self, digest: &Digest) -> bool;
+
     /// The file that is a blob of `origin` already: of a layout on disk.
     fn file(&self, origin: &BaseName, blob: &Blob) -> Option<PathBuf>;
 

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::base::{Bases, Whole};
 use crate::base_name::BaseName;
-use crate::blob::Descriptor;
+use crate::blob::{Descriptor, Digest};
 use crate::manifest::{Contents, Document, Entry, is_document, is_index};
 use crate::platform::Platform;
 use crate::reference::Repository;
@@ -38,7 +38,11 @@ impl Stock for Existing {
     fn fetch<'run>(&'run self, origin: &'run BaseName, blob: &'run Blob) -> BoxFuture<'run, Result<(), Error>> {
         async move {
             let descriptor = &blob.descriptor;
-            let transfer = Transfer::start(&self.session, transfer::of_layer(origin), descriptor.size);
+            let transfer = Transfer::start(
+                &self.session,
+                transfer::of_layer(self.bases.role(), origin, blob.platform),
+                descriptor.size,
+            );
             self.bases.fetch_layer(origin, descriptor, &|bytes| transfer.moved(bytes)).await?;
             transfer.end(TransferEnd::Done);
             if let BaseName::Registry(reference) = origin {
@@ -47,6 +51,10 @@ impl Stock for Existing {
             Ok(())
         }
         .boxed()
+    }
+
+    fn fetches(&self, _: &Digest) -> bool {
+        false
     }
 
     fn file(&self, origin: &BaseName, blob: &Blob) -> Option<PathBuf> {

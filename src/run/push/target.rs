@@ -38,16 +38,20 @@ struct Seen {
 }
 
 impl Target {
-    /// The repositories of an image, each once.
-    pub(super) fn all(references: &[Reference]) -> Vec<Self> {
+    /// The repositories of an image, each once; `references` say whether they are pushed by the digest alone.
+    pub(super) fn all<'name>(references: impl Iterator<Item = (&'name Reference, bool)>) -> Vec<Self> {
         let mut targets: Vec<Self> = Vec::new();
-        for reference in references {
-            let tag = Tag { reference: reference.clone(), seen: OnceCell::new() };
-            match targets.iter_mut().find(|target| target.repository == reference.repository) {
-                Some(target) => target.tags.push(tag),
-                None => {
-                    targets.push(Self { repository: reference.repository.clone(), tags: vec![tag], by_digest: false })
-                }
+        for (reference, by_digest) in references {
+            let repository = &reference.repository;
+            let position = targets.iter().position(|target| target.repository == *repository).unwrap_or_else(|| {
+                targets.push(Self { repository: repository.clone(), tags: Vec::new(), by_digest: false });
+                targets.len() - 1
+            });
+            let target = &mut targets[position];
+            if by_digest {
+                target.by_digest = true;
+            } else if !target.tags.iter().any(|tag| tag.reference == *reference) {
+                target.tags.push(Tag { reference: reference.clone(), seen: OnceCell::new() });
             }
         }
         targets
