@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+mod index;
 mod inspect;
 mod login;
 
@@ -13,6 +14,7 @@ use crate::quantity;
 use crate::store::Kind;
 use crate::verify::Policy;
 
+pub use index::{Index, IndexCreate};
 pub use inspect::Inspect;
 pub use login::{Login, Logout, Unseen};
 
@@ -41,6 +43,9 @@ pub enum Command {
     Verify(Verify),
     /// Show what an image is made of: its platforms, what is said about them, where it comes from
     Inspect(Inspect),
+    /// Put images that exist under one index
+    #[command(subcommand)]
+    Index(Index),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root

@@ -18,6 +18,7 @@ pub mod held;
 mod image_name;
 mod images;
 pub mod init;
+pub mod index_create;
 pub mod inspect;
 mod installed;
 pub mod interrupt;

@@ -21,9 +21,11 @@ use crate::full_disk;
 use crate::golang::GoError;
 use crate::host::HostError;
 use crate::image::ImageError;
+use crate::index::IndexError;
 use crate::install::InstallError;
 use crate::layer::LayerError;
 use crate::listing::ListingError;
+use crate::manifest_tool::SpecError;
 use crate::output_spec::OutputError;
 use crate::plan::PlanError;
 use crate::platform::{Platform, PlatformError};
@@ -214,6 +216,16 @@ pub enum Error {
     SeveralDocuments { image: String, platforms: Vec<Platform> },
     #[error(transparent)]
     Format(#[from] FormatError),
+    #[error("an index is made of images, and none is named")]
+    NoSources,
+    #[error("`--append` adds to what `-t` names, and that is left out")]
+    AppendToNothing,
+    #[error("the annotation `{annotation}` is for manifests, which stay as they are")]
+    ManifestAnnotation { annotation: String, name: String },
+    #[error("{place} cannot be read: {source}")]
+    Spec { place: String, source: SpecError },
+    #[error(transparent)]
+    Index(IndexError),
     #[error("the layer {layer} of the {of} {source}")]
     Listing { of: Subject, layer: Digest, source: Box<ListingError> },
     #[error("the image `{image}` cannot be judged")]

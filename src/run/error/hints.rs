@@ -154,6 +154,11 @@ impl Error {
             Self::ImageName { source, .. } => {
                 source.hints().iter().map(|hint| hint.replace("--base", "anyarch verify")).collect()
             }
+            Self::NoSources => vec!["-t registry.example.com/app:1.0 registry.example.com/app:1.0-amd64".to_owned()],
+            Self::AppendToNothing => vec!["--append -t registry.example.com/app:1.0".to_owned()],
+            Self::ManifestAnnotation { name, .. } => {
+                ["index", "manifest-descriptor"].map(|place| format!("--annotation {place}:{name}=VALUE")).into()
+            }
             Self::SeveralDocuments { platforms, .. } | Self::NotInImage { offered: platforms, .. } => {
                 platforms.iter().map(|has| format!("--platform {has}")).collect()
             }
@@ -210,6 +215,8 @@ impl Error {
             Self::Sink(error) => Some(error),
             Self::CommitTime { source, .. } => Some(source),
             Self::Format(error) => Some(error),
+            Self::Spec { source, .. } => Some(source),
+            Self::Index(error) => Some(error),
             _ => None,
         }
     }
