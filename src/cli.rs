@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+mod copy;
 mod index;
 mod inspect;
 mod login;
@@ -14,6 +15,7 @@ use crate::quantity;
 use crate::store::Kind;
 use crate::verify::Policy;
 
+pub use copy::Copy;
 pub use index::{Index, IndexCreate};
 pub use inspect::Inspect;
 pub use login::{Login, Logout, Unseen};
@@ -46,6 +48,8 @@ pub enum Command {
     /// Put images that exist under one index
     #[command(subcommand)]
     Index(Index),
+    /// Copy an image with all its platforms, as it is: between registries, layouts and archives
+    Copy(Copy),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root

@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod cache;
+pub mod copy;
 pub mod index;
 pub mod init;
 pub mod inspect;

@@ -1,6 +1,7 @@
 //! Bytes of indexes and manifests become what they name, as they are: every field that somebody wrote is kept, and
 //! nothing is judged. <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md>
 
+mod made;
 mod role;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::blob::{
-    Descriptor, Digest, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST, REF_NAME,
+    CONTAINERD_NAME, Descriptor, Digest, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX,
+    MEDIA_TYPE_MANIFEST, REF_NAME,
 };
 use crate::named_platform::NamedPlatform;
 use crate::platform::Platform;
@@ -20,10 +22,6 @@ pub use role::Role;
 pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 /// Says which image of the same index that is.
 pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
-
-/// By which containerd, and `BuildKit` after it, says the whole name of an image in a layout:
-/// <https://github.com/containerd/containerd/blob/v2.0.0/core/images/annotations.go>
-const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// What an index says of one of its manifests.
 #[derive(Clone, Debug, PartialEq)]
@@ -285,7 +283,8 @@ mod tests {
             (json!({REF_NAME: "1.0", CONTAINERD_NAME: "example.com/app:1.0"}), json!(null)),
             (json!({REF_NAME: "1.0", "k": "v"}), json!({"k": "v"})),
         ] {
-            let written = json!({"mediaType": MEDIA_TYPE_MANIFEST, "digest": digest, "size": 1, "annotations": annotations});
+            let written =
+                json!({"mediaType": MEDIA_TYPE_MANIFEST, "digest": digest, "size": 1, "annotations": annotations});
             let entry: Entry = serde_json::from_value(written).unwrap();
             let entry = entry.without_name();
             assert_eq!(entry.written.get("annotations").unwrap_or(&json!(null)), &left);

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::build::{metadata, report};
 use crate::cli::{Index, IndexCreate};
 use crate::exit::Exit;
-use crate::manifest_tool::{self, SpecError, Source};
+use crate::manifest_tool::{self, Source, SpecError};
 use crate::reference::Reference;
 use crate::run::destination;
 use crate::run::error::Error;

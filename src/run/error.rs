@@ -185,6 +185,16 @@ pub enum Error {
     C(Box<CProjectError>),
     #[error("`--offline` asks no registry, and not everything is in the cache:{}", on_lines(.missing))]
     NotCached { missing: Vec<String>, again: String },
+    #[error("`--offline` asks no registry, and a copy to one does")]
+    OfflineCopy,
+    #[error("`{text}` could be a layout or an archive, and the place of a copy says which")]
+    BarePath { text: String },
+    #[error(
+        "some platforms of `{image}` are copied in an index of their own with a digest of its own, and `--preserve-digests` excludes that"
+    )]
+    OtherIndex { image: String, entries: usize },
+    #[error("what is copied is {actual}, and the place of the copy is called {expected}")]
+    OtherDigest { expected: Digest, actual: Digest },
     #[error("`--offline` and a push exclude each other: nothing was compiled")]
     OfflinePush,
     #[error("{}, and `--offline` downloads nothing", describe_missing(.missing))]

@@ -81,11 +81,13 @@ pub async fn prepare(session: &Session, request: &Request) -> Result<Prepared, E
     };
     let added = sources::read(session, &bases, &request.sources, &platforms).await?;
     // What is there says the rest of the index; so does the only source, if it is one.
-    let alone = standing.as_ref().or(added.first().filter(|_| added.len() == 1 && request.sources[0].platform.is_none()));
+    let alone =
+        standing.as_ref().or(added.first().filter(|_| added.len() == 1 && request.sources[0].platform.is_none()));
     let whole = alone.and_then(|read| index_of(&read.whole)).cloned();
     let appended = standing.is_some();
     let read: Vec<Read> = standing.into_iter().chain(added).collect();
-    let asked = std::iter::repeat_n(None, usize::from(appended)).chain(request.sources.iter().map(|source| source.platform.as_ref()));
+    let asked = std::iter::repeat_n(None, usize::from(appended))
+        .chain(request.sources.iter().map(|source| source.platform.as_ref()));
     let parts: Vec<Part> = read
         .iter()
         .zip(asked)
@@ -210,9 +212,7 @@ impl Prepared {
     fn name(&self) -> String {
         let name = self.destinations.first().and_then(|first| match first {
             Destination::Registry(reference) => reference.repository.path.rsplit('/').next().map(str::to_owned),
-            Destination::Layout { folder, .. } => {
-                folder.file_name().map(|name| name.to_string_lossy().into_owned())
-            }
+            Destination::Layout { folder, .. } => folder.file_name().map(|name| name.to_string_lossy().into_owned()),
         });
         name.unwrap_or_else(|| "index".to_owned())
     }

@@ -151,9 +151,7 @@ impl Error {
             Self::NotStatic { .. } => {
                 vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
             }
-            Self::ImageName { source, .. } => {
-                source.hints().iter().map(|hint| hint.replace("--base", "anyarch verify")).collect()
-            }
+            Self::ImageName { source, .. } => source.hints().iter().map(|hint| hint.replace("--base ", "")).collect(),
             Self::NoSources => vec!["-t registry.example.com/app:1.0 registry.example.com/app:1.0-amd64".to_owned()],
             Self::AppendToNothing => vec!["--append -t registry.example.com/app:1.0".to_owned()],
             Self::ManifestAnnotation { name, .. } => {
@@ -164,6 +162,13 @@ impl Error {
             }
             Self::WouldNotStart { .. } => vec!["publish it all the same: --verify=warn".to_owned()],
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
+            Self::OfflineCopy => vec!["copy it into a layout, and that with a network: oci:DIR".to_owned()],
+            Self::BarePath { text } => ["oci:", "oci-archive:"].map(|kind| format!("{kind}{text}")).to_vec(),
+            Self::OtherIndex { .. } => vec![
+                "copy all of them, digests are the same then: --platform all".to_owned(),
+                "copy them one by one: a platform alone keeps its digest".to_owned(),
+            ],
+            Self::OtherDigest { actual, .. } => vec![format!("name a tag, or this digest: @{actual}")],
             Self::OfflinePush => {
                 vec!["write it, and push that with a network: -o type=oci,dest=image.tar".to_owned()]
             }

@@ -39,10 +39,7 @@ pub(super) async fn read(
         let image = sources.iter().map(|source| source.image.as_str()).collect::<Vec<_>>().join("`, `");
         return Err(Error::NotInImage { image, platform: *missing, offered });
     }
-    Ok(read
-        .into_iter()
-        .map(|Read { whole, held }| Read { held: held::those_for(held, platforms), whole })
-        .collect())
+    Ok(read.into_iter().map(|Read { whole, held }| Read { held: held::those_for(held, platforms), whole }).collect())
 }
 
 async fn one(session: &Session, bases: &Bases, source: &Source, platforms: &[Platform]) -> Result<Read, Error> {
@@ -91,7 +88,9 @@ pub(super) async fn standing(
     match held::read(bases, &name, &[]).await {
         Ok((whole, held)) => Ok(Some(Read { whole, held })),
         Err(Error::Base(error)) if is_absent(&error) => {
-            session.watch.event(Event::Note(format!("there is no `{destination}` yet: it is made of the sources alone")));
+            session
+                .watch
+                .event(Event::Note(format!("there is no `{destination}` yet: it is made of the sources alone")));
             Ok(None)
         }
         Err(error) => Err(error),
