@@ -3,7 +3,6 @@
 pub(super) mod metadata;
 pub(super) mod report;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -13,7 +13,8 @@ use crate::manifest::Document;
 use crate::manifest_tool::Source;
 use crate::registry;
 
-use super::copy::Destination;
+use super::copy::to_layout::{self, Freight};
+use super::copy::{Destination, Run};
 use super::error::Error;
 use super::event::Event;
 use super::held::Held;
@@ -198,8 +199,21 @@ impl Prepared {
     }
 
     async fn write(&self, session: &Session, destinations: &[Destination]) -> Result<(), Error> {
-        let _ = (session, destinations);
-        todo!()
+        let run = Run { session, client: &self.client, bases: &self.bases, jobs: self.jobs };
+        for destination in destinations {
+            let Destination::Layout { folder, tag } = destination else { continue };
+            let mut freight = Freight::default();
+            for position in &self.index.parts {
+                let (Read { whole, .. }, held) = self.part(*position);
+                match &held.document {
+                    Some(document) => freight.add(&whole.name, document, held.known_platform()),
+                    None => freight.add_blob(&whole.name, &held.entry.descriptor, None),
+                }
+            }
+            freight.add_bytes(&self.index.descriptor, &self.index.bytes);
+            to_layout::write(run, freight, &self.index.descriptor, folder, tag).await?;
+        }
+        Ok(())
     }
 
     /// What a part of the index is, and where it was read.
