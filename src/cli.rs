@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+mod copy;
+mod index;
 mod inspect;
 mod login;
 mod serve;
@@ -15,6 +17,8 @@ use crate::shard::Shard;
 use crate::store::Kind;
 use crate::verify::Policy;
 
+pub use copy::Copy;
+pub use index::{Index, IndexCreate};
 pub use inspect::Inspect;
 pub use login::{Login, Logout, Unseen};
 pub use serve::Serve;
@@ -46,6 +50,11 @@ pub enum Command {
     Inspect(Inspect),
     /// Serve image layouts as a registry on this machine, for docker and podman to pull from; read only
     Serve(Serve),
+    /// Put images that exist under one index
+    #[command(subcommand)]
+    Index(Index),
+    /// Copy an image with all its platforms, as it is: between registries, layouts and archives
+    Copy(Copy),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root

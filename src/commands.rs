@@ -2,6 +2,8 @@
 
 pub mod build;
 pub mod cache;
+pub mod copy;
+pub mod index;
 pub mod init;
 pub mod inspect;
 pub mod login;
@@ -216,6 +218,17 @@ fn end_interrupted(ui: Arc<Ui>) {
     // Nobody may read what we say.
     let _ = heard.recv_timeout(SAID);
     std::process::exit(i32::from(Exit::Interrupted as u8))
+}
+
+/// Writes a file whole, or not at all.
+fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let write = || -> std::io::Result<()> {
+        let mut fresh = crate::store::beside(file)?;
+        std::io::Write::write_all(&mut fresh, bytes)?;
+        fresh.persist(file).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(|source| Error::Write { path: file.to_owned(), source })
 }
 
 /// How a run that failed ends.

@@ -1,9 +1,8 @@
 //! `anyarch build`: the whole way, and at the end what was published, how large, how long, and how to run it.
 
-mod metadata;
-mod report;
+pub(super) mod metadata;
+pub(super) mod report;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,10 +42,10 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     };
     let (published, result) = super::carry_out(ui, &session, work)?;
     if let Some(file) = &arguments.iidfile {
-        write(&session.directory.join(file), digests(&published).as_bytes())?;
+        super::write(&session.directory.join(file), digests(&published).as_bytes())?;
     }
     if let Some(file) = &arguments.metadata_file {
-        write(&session.directory.join(file), &metadata::of(&published))?;
+        super::write(&session.directory.join(file), &metadata::of(&published))?;
     }
     for image in &published {
         report::summary(ui, image, &session.directory);
@@ -78,14 +77,4 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
 fn digests(published: &[Published]) -> String {
     let digests: Vec<String> = published.iter().map(|image| image.top.digest.to_string()).collect();
     digests.join("\n")
-}
-
-fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let write = || -> std::io::Result<()> {
-        let mut fresh = crate::store::beside(file)?;
-        std::io::Write::write_all(&mut fresh, bytes)?;
-        fresh.persist(file).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|source| Error::Write { path: file.to_owned(), source })
 }

@@ -15,7 +15,7 @@ fn platform_of(descriptor: &Descriptor) -> String {
 }
 
 /// What a person wants to know at the end.
-pub(super) fn summary(ui: &Ui, image: &Published, directory: &Path) {
+pub(in crate::commands) fn summary(ui: &Ui, image: &Published, directory: &Path) {
     ui.line("");
     ui.line(&format!("{} {}", image.name, image.top.digest));
     for (descriptor, size) in &image.platforms {
@@ -75,7 +75,7 @@ fn of_place(ui: &Ui, image: &Published, place: &Place, directory: &Path) {
 }
 
 /// stdout for a pipeline: the reference by digest, the name, the layout, the files; nothing beside an archive.
-pub(super) fn lines(published: &[Published], directory: &Path) -> Vec<String> {
+pub(in crate::commands) fn lines(published: &[Published], directory: &Path) -> Vec<String> {
     let places = || published.iter().flat_map(|image| image.places.iter().map(move |place| (image, place)));
     if places().any(|(_, place)| matches!(place, Place::Stdout { .. })) {
         return Vec::new();
@@ -119,7 +119,7 @@ pub(super) fn shown(path: &Path, directory: &Path) -> String {
 }
 
 /// An image for a program, which finds each output by its type.
-pub(super) fn as_value(image: &Published) -> Value {
+pub(in crate::commands) fn as_value(image: &Published) -> Value {
     let checked = image.checked.iter().map(Option::as_ref).chain(std::iter::repeat(None));
     let platforms: Vec<_> = image
         .platforms
