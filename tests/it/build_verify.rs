@@ -149,7 +149,7 @@ fn cases(compiled: &Compiled) -> Vec<Case> {
                 "a script that nobody may execute",
                 &fixed,
                 "
-                linux/amd64      fails    `/run` cannot be executed by root: its mode is 0644
+                linux/amd64      fails    `/run` cannot be executed by the image's user `0`: its mode is 0644
                                  hint: mode = \"0755\" in the [[file]] of `/run`
                 ",
             )
@@ -266,7 +266,10 @@ fn all_that_is_wrong_is_said_at_once() {
 #[test]
 fn what_is_not_known_is_said_to_be_unknown() {
     let table = "[[program]]\nname = \"app\"\nlanguage = \"prebuilt\"\npath = \"hello-amd64\"\n";
-    let files = "base = \"scratch\"\nfile = [{ source = \"hello-amd64\", destination = \"/data\" }]\n";
+    let files = concat!(
+        "base = \"scratch\"\n[[image]]\nname = \"files\"\nprograms = []\n",
+        "[[image.file]]\nsource = \"hello-amd64\"\ndestination = \"/data\"\n"
+    );
     let home = Home::new();
     let alone = prebuilt::project().file("anyarch.toml", files);
     for _ in 0..2 {
