@@ -465,3 +465,37 @@ fn a_dynamic_program_is_held_to_the_libraries_of_its_base() {
     build(&project, &home, &["--base", &base]).assert_success();
     assert_eq!(listings(), 2);
 }
+
+/// What the plan alone says is said before anyone waits for a compiler.
+#[test]
+fn a_dynamic_program_on_a_base_without_a_loader_is_refused_before_it_is_compiled() {
+    let project = Project::new()
+        .file("Cargo.toml", "[package]\nname = \"app\"\nversion = \"1.0.0\"\nedition = \"2021\"\n")
+        .file("Cargo.lock", "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"1.0.0\"\n")
+        .file("src/main.rs", "compile_error!(\"nobody should see this\");\n")
+        .file("anyarch.toml", "[[program]]\nlanguage = \"rust\"\nlibc = \"gnu\"\n");
+    let home = Home::new();
+    for base in ["static", "scratch"] {
+        let output = build(&project, &home, &["--base", base]);
+        output.assert_code(3).assert_stdout("").assert_stderr(
+            "
+            linux/amd64      fails    `/usr/local/bin/app` asks for the loader `/lib64/ld-linux-x86-64.so.2` (glibc), which is not in the image
+                             hint: build it static: libc = \"musl\"
+                             hint: take a base with glibc: --base debian:12
+            error: `app` would not start on linux/amd64, so nothing was published
+
+            hint: publish it all the same: --verify=warn
+            ",
+        );
+        assert!(!project.path().join(".anyarch").exists(), "a refused build leaves nothing");
+    }
+    build(&project, &home, &["--verify=warn"]).assert_code(4);
+    // Flags of the user's own, and files that may be a loader, leave it to what comes of them.
+    let flags = [("RUSTFLAGS", "-Ctarget-feature=+crt-static")];
+    for (name, value) in flags {
+        let program = project.anyarch_at(&home).env(name, value);
+        program.args(["build", "--platform", "linux/amd64"]).run().assert_code(4);
+    }
+    let file = "[[program]]\nlanguage = \"rust\"\nlibc = \"gnu\"\n[[file]]\nsource = \"Cargo.toml\"\ndestination = \"/f\"\n";
+    build(&project.file("anyarch.toml", file), &home, &[]).assert_code(4);
+}
