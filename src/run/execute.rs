@@ -13,7 +13,6 @@ use tokio::task::JoinSet;
 use crate::exec::{self, ExecError, Jobs};
 use crate::golang;
 use crate::image::{self, Image};
-use crate::output_spec::Output;
 use crate::plan::Job;
 use crate::platform::Platform;
 use crate::sink::Bundle;
@@ -51,7 +50,6 @@ enum Report {
 /// # Errors
 /// When anything fails; nothing was published then.
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
-    let output = prepared.output.clone();
     let foreseen = start_check::foreseen(&prepared.plan);
     if let Some(refusal) = foreseen.refusal(&prepared.plan, prepared.settings.verify()) {
         foreseen.say(session, &prepared.plan);
@@ -65,8 +63,9 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
         None
     };
     let prepared = Arc::new(prepared);
-    let push = (output == Output::Registry).then(|| Push::new(session, &prepared));
-    let fetches = publish::prefetch(&prepared, &output);
+    let pushes = prepared.outlets.iter().any(|outlet| outlet.output.is_registry());
+    let push = pushes.then(|| Push::new(session, &prepared));
+    let fetches = publish::prefetch(&prepared);
     let ahead = start_check::ahead(&prepared);
     let (sender, receiver) = unbounded_channel();
     let size = prepared.settings.jobs();
@@ -84,7 +83,7 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     fetches.finish().await?;
     let bundles = run.bundles();
     let push = run.push.take();
-    let mut published = publish::publish(session, &prepared, bundles, &output, push).await?;
+    let mut published = publish::publish(session, &prepared, bundles, push).await?;
     for (position, (image, plan)) in published.iter_mut().zip(&prepared.plan.images).enumerate() {
         image.checked = run.verdicts.of_image(position, plan.units.len());
     }
