@@ -496,6 +496,7 @@ fn a_dynamic_program_on_a_base_without_a_loader_is_refused_before_it_is_compiled
         let program = project.anyarch_at(&home).env(name, value);
         program.args(["build", "--platform", "linux/amd64"]).run().assert_code(4);
     }
-    let file = "[[program]]\nlanguage = \"rust\"\nlibc = \"gnu\"\n[[file]]\nsource = \"Cargo.toml\"\ndestination = \"/f\"\n";
+    let file =
+        "[[program]]\nlanguage = \"rust\"\nlibc = \"gnu\"\n[[file]]\nsource = \"Cargo.toml\"\ndestination = \"/f\"\n";
     build(&project.file("anyarch.toml", file), &home, &[]).assert_code(4);
 }
