@@ -52,6 +52,11 @@ enum Report {
 /// # Errors
 /// When anything fails; nothing was published then.
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<(Vec<Published>, Option<PathBuf>), Error> {
+    let foreseen = start_check::foreseen(&prepared.plan);
+    if let Some(refusal) = foreseen.refusal(&prepared.plan, prepared.settings.verify()) {
+        foreseen.say(session, &prepared.plan);
+        return Err(refusal);
+    }
     make_own_folder(&prepared)?;
     // Held until all is packed, for what is packed lies in the same folder.
     let lock = if prepared.plan.jobs.iter().any(|job| !job.setup.is_empty()) {

@@ -5,6 +5,7 @@
 mod support;
 
 mod annotations;
+mod build_verify;
 mod c_builds;
 mod cache;
 mod cache_damage;
