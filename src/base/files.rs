@@ -61,9 +61,7 @@ fn member(archive: &Path, wanted: &str) -> io::Result<(u64, u64)> {
         }
         found.is_none()
     })?;
-    let missing = || {
-        io::Error::new(io::ErrorKind::NotFound, format!("`{}` has no file `{wanted}`", archive.display()))
-    };
+    let missing = || io::Error::new(io::ErrorKind::NotFound, format!("`{}` has no file `{wanted}`", archive.display()));
     found.ok_or_else(missing)
 }
 

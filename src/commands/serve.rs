@@ -52,7 +52,9 @@ fn serve(ui: &Arc<Ui>, arguments: &Arguments) -> Result<(), Error> {
     if arguments.json {
         ui.data(&as_value(server.address(), &host, &images).to_string());
     } else {
-        images.iter().for_each(|image| ui.data(&name(&host, image)));
+        for image in &images {
+            ui.data(&name(&host, image));
+        }
     }
     let (stuck, verbose) = (Arc::clone(ui), arguments.verbose);
     let give_up = move || super::end_interrupted(stuck);
@@ -75,8 +77,11 @@ fn name(host: &str, image: &Image) -> String {
 fn notes(address: SocketAddr, images: &[Image]) -> Vec<String> {
     let mut notes = Vec::new();
     if !address.ip().is_loopback() {
-        notes.push(format!("`{address}` is not of this machine alone: whoever reaches it can read all of these images"));
-        notes.push("other machines speak plain http only to a registry that their docker or podman calls insecure".to_owned());
+        notes
+            .push(format!("`{address}` is not of this machine alone: whoever reaches it can read all of these images"));
+        notes.push(
+            "other machines speak plain http only to a registry that their docker or podman calls insecure".to_owned(),
+        );
     }
     if images.is_empty() {
         notes.push("no image has a name: what there is can be pulled by its digest alone".to_owned());

@@ -143,7 +143,8 @@ impl ReferrerList {
     #[must_use]
     pub fn of<'a>(referrers: impl Iterator<Item = &'a Referrer>, artifact_type: Option<&str>) -> Self {
         let mut list: Vec<Value> = Vec::new();
-        let wanted = |referrer: &&Referrer| artifact_type.is_none() || referrer.artifact_type.as_deref() == artifact_type;
+        let wanted =
+            |referrer: &&Referrer| artifact_type.is_none() || referrer.artifact_type.as_deref() == artifact_type;
         for referrer in referrers.filter(wanted) {
             if !list.iter().any(|there| there["digest"] == referrer.value["digest"]) {
                 list.push(referrer.value.clone());
@@ -222,7 +223,8 @@ mod tests {
         let all = [referrer("1", "a/a"), referrer("2", "b/b"), referrer("1", "a/a"), referrer("3", "a/a")];
         for (kind, names) in [(None, &["1", "2", "3"][..]), (Some("a/a"), &["1", "3"]), (Some("c/c"), &[])] {
             let body: Value = serde_json::from_slice(&ReferrerList::of(all.iter(), kind).body()).unwrap();
-            let found: Vec<&Value> = body["manifests"].as_array().unwrap().iter().map(|entry| &entry["digest"]).collect();
+            let found: Vec<&Value> =
+                body["manifests"].as_array().unwrap().iter().map(|entry| &entry["digest"]).collect();
             let names: Vec<String> = names.iter().map(|name| digest(name).to_string()).collect();
             assert_eq!(found, names.iter().collect::<Vec<_>>(), "{kind:?}");
             assert_eq!((&body["schemaVersion"], &body["mediaType"]), (&json!(2), &json!(MEDIA_TYPE_INDEX)));

@@ -40,7 +40,8 @@ pub fn name_of(
 ) -> Result<Option<ImageName>, Unnamed> {
     let text = |key: &str| annotations.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
     let Some(name) = text(CONTAINERD_NAME).or_else(|| text(REF_NAME)) else { return Ok(None) };
-    let named = |path: &str, tag: &str| ImageName { repository: repository.unwrap_or(path).to_owned(), tag: tag.into() };
+    let named =
+        |path: &str, tag: &str| ImageName { repository: repository.unwrap_or(path).to_owned(), tag: tag.into() };
     if text(CONTAINERD_NAME).is_none() && is_tag(name) {
         return Ok(Some(named(own, name)));
     }

@@ -113,8 +113,12 @@ fn in_repository(name: String, kind: &str, last: &str, query: Option<&str>) -> R
         _ if last.contains(':') => Ok(Request::Manifest { name, pointer: Pointer::Digest(digest(last)?) }),
         _ if is_tag(last) => Ok(Request::Manifest { name, pointer: Pointer::Tag(last.to_owned()) }),
         // What cannot be a tag is the name of no manifest: the specification's own tests expect a 404.
-        _ => Err(Refusal::new(404, Code::ManifestUnknown, "a manifest is named by a tag or a digest, and this is neither")
-            .about(json!({"reference": last}))),
+        _ => Err(Refusal::new(
+            404,
+            Code::ManifestUnknown,
+            "a manifest is named by a tag or a digest, and this is neither",
+        )
+        .about(json!({"reference": last}))),
     }
 }
 
@@ -192,10 +196,16 @@ mod tests {
             ("/v2/app/manifests/1.0", Request::Manifest { name: app(), pointer: tag("1.0") }),
             ("/v2/app/manifests/sha256:HEX", Request::Manifest { name: app(), pointer: Pointer::Digest(digest()) }),
             ("/v2/app/manifests/sha256%3AHEX", Request::Manifest { name: app(), pointer: Pointer::Digest(digest()) }),
-            ("/v2/team/a.b_c__d-e/blobs/sha256:HEX", Request::Blob { name: "team/a.b_c__d-e".into(), digest: digest() }),
+            (
+                "/v2/team/a.b_c__d-e/blobs/sha256:HEX",
+                Request::Blob { name: "team/a.b_c__d-e".into(), digest: digest() },
+            ),
             ("/v2/team%2Fapp/blobs/sha256:HEX", Request::Blob { name: "team/app".into(), digest: digest() }),
             ("/v2/a/manifests/b/manifests/c", Request::Manifest { name: "a/manifests/b".into(), pointer: tag("c") }),
-            ("/v2/a/blobs/uploads/b/manifests/c", Request::Manifest { name: "a/blobs/uploads/b".into(), pointer: tag("c") }),
+            (
+                "/v2/a/blobs/uploads/b/manifests/c",
+                Request::Manifest { name: "a/blobs/uploads/b".into(), pointer: tag("c") },
+            ),
             ("/v2/tags/list/tags/list", Request::Tags { name: "tags/list".into(), paging: Paging::default() }),
             ("/v2/app/referrers/sha256:HEX", referrers(None)),
             ("/v2/app/referrers/sha256:HEX?artifactType=", referrers(None)),

@@ -72,7 +72,8 @@ pub(super) async fn answer<B>(shelf: &Arc<Shelf>, told: Option<Say>, request: &H
         Err(refusal) => Err(refusal),
     };
     let Reply { status, mut headers, body } = reply.unwrap_or_else(Reply::from);
-    headers.insert(HeaderName::from_static("docker-distribution-api-version"), HeaderValue::from_static("registry/2.0"));
+    headers
+        .insert(HeaderName::from_static("docker-distribution-api-version"), HeaderValue::from_static("registry/2.0"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if status != StatusCode::NOT_MODIFIED {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(body.length()));
@@ -94,15 +95,15 @@ pub(super) async fn answer<B>(shelf: &Arc<Shelf>, told: Option<Say>, request: &H
 
 async fn reply(shelf: &Arc<Shelf>, asked: Request, method: &Method, headers: &HeaderMap) -> Result<Reply, Refusal> {
     match asked {
-        Request::Root => Ok(Reply::json("{}")),
-        Request::Check => Ok(Reply::json("{}")),
+        Request::Root | Request::Check => Ok(Reply::json("{}")),
         Request::Catalog(paging) => {
             let view = refreshed(shelf).await?;
             Ok(listed("/v2/_catalog", view.names(), &paging, |names| json!({"repositories": names})))
         }
         Request::Tags { name, paging } => {
             let view = refreshed(shelf).await?;
-            let tags = view.repository(&name).filter(|repository| repository.is_there()).ok_or_else(|| unknown(&name))?;
+            let tags =
+                view.repository(&name).filter(|repository| repository.is_there()).ok_or_else(|| unknown(&name))?;
             let path = format!("/v2/{name}/tags/list");
             Ok(listed(&path, tags.tags(), &paging, |tags| json!({"name": name, "tags": tags})))
         }
@@ -143,15 +144,14 @@ async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
     spawn_blocking(work).await.map_err(|_| Refusal::new(503, Code::Unsupported, "the registry is ending"))
 }
 
-async fn manifest(
-    shelf: &Arc<Shelf>,
-    name: &str,
-    pointer: &Pointer,
-    headers: &HeaderMap,
-) -> Result<Reply, Refusal> {
+async fn manifest(shelf: &Arc<Shelf>, name: &str, pointer: &Pointer, headers: &HeaderMap) -> Result<Reply, Refusal> {
     let find = |view: &View| view.repository(name).and_then(|repository| repository.manifest(pointer));
     // What has a digest is what it is; what a tag points to may have changed.
-    let known = if matches!(pointer, Pointer::Digest(_)) { Some(shelf.view()).filter(|view| find(view).is_some()) } else { None };
+    let known = if matches!(pointer, Pointer::Digest(_)) {
+        Some(shelf.view()).filter(|view| find(view).is_some())
+    } else {
+        None
+    };
     let view = if let Some(view) = known { view } else { refreshed(shelf).await? };
     let Some(repository) = view.repository(name) else { return Err(unknown(name)) };
     let missing = || Refusal::new(404, Code::ManifestUnknown, "there is no such manifest");
@@ -217,8 +217,10 @@ async fn blob(
     let size = found.size();
     let selection = if method == Method::GET { selected(headers, &digest, size) } else { Selection::Whole };
     let reply = match selection {
-        Selection::Outside => Reply::new(StatusCode::RANGE_NOT_SATISFIABLE, "text/plain", Body::bytes("no such range\n"))
-            .with(CONTENT_RANGE, &format!("bytes */{size}")),
+        Selection::Outside => {
+            Reply::new(StatusCode::RANGE_NOT_SATISFIABLE, "text/plain", Body::bytes("no such range\n"))
+                .with(CONTENT_RANGE, &format!("bytes */{size}"))
+        }
         Selection::Whole => Reply::new(StatusCode::OK, "application/octet-stream", part(found, 0, size)),
         Selection::Part { first, last } => {
             Reply::new(StatusCode::PARTIAL_CONTENT, "application/octet-stream", part(found, first, last + 1))
@@ -267,6 +269,7 @@ fn is_known(headers: &HeaderMap, digest: &ContentDigest) -> bool {
 }
 
 fn unchanged(digest: &ContentDigest) -> Reply {
-    let reply = Reply { status: StatusCode::NOT_MODIFIED, headers: HeaderMap::new(), body: Body::bytes(bytes::Bytes::new()) };
+    let reply =
+        Reply { status: StatusCode::NOT_MODIFIED, headers: HeaderMap::new(), body: Body::bytes(bytes::Bytes::new()) };
     reply.with(CONTENT_DIGEST, &digest.to_string()).with(ETAG, &tag_of(digest))
 }

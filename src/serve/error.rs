@@ -120,14 +120,13 @@ impl ServeError {
 
 /// An argument with a name before it.
 fn with_name(name: &str, layout: &str) -> String {
-    format!("anyarch serve {}", quote(&format!("{name}={layout}")))
+    format!("anyarch serve {name}={}", quote(layout))
 }
 
 impl Hint for ServeError {
     fn hints(&self) -> Vec<String> {
-        let layouts = || {
-            ["oci:path/to/layout", "oci-archive:image.tar"].map(|layout| format!("anyarch serve {layout}")).to_vec()
-        };
+        let layouts =
+            || ["oci:path/to/layout", "oci-archive:image.tar"].map(|layout| format!("anyarch serve {layout}")).to_vec();
         match self {
             Self::Name { source, .. } => {
                 source.hints().iter().map(|hint| hint.replace("--base", "anyarch serve")).collect()
@@ -151,14 +150,18 @@ impl Hint for ServeError {
             Self::NoImage { shown, tags, .. } => {
                 tags.iter().take(10).map(|tag| format!("anyarch serve {}", quote(&format!("{shown}:{tag}")))).collect()
             }
-            Self::SameName { second, .. } => vec![format!("give one of them a name of its own: {}", with_name("other", second))],
+            Self::SameName { second, .. } => {
+                vec![format!("give one of them a name of its own: {}", with_name("other", second))]
+            }
             Self::Listen { source, address } => match source.kind() {
                 io::ErrorKind::AddrInUse => vec![format!(
                     "take a free port, which is printed: anyarch serve --addr {}",
                     SocketAddr::new(address.ip(), 0)
                 )],
                 io::ErrorKind::AddrNotAvailable => vec!["anyarch serve --addr 127.0.0.1:5000".to_owned()],
-                io::ErrorKind::PermissionDenied => vec!["ports below 1024 are for root: anyarch serve --addr 127.0.0.1:5000".to_owned()],
+                io::ErrorKind::PermissionDenied => {
+                    vec!["ports below 1024 are for root: anyarch serve --addr 127.0.0.1:5000".to_owned()]
+                }
                 _ => Vec::new(),
             },
             Self::Index { .. } | Self::Read { .. } | Self::TooMany { .. } | Self::Several { .. } => Vec::new(),

@@ -115,7 +115,8 @@ fn own_name(place: &Place) -> Option<String> {
         Place::Folder(path) | Place::Archive(path) => path,
     };
     // `.` and `..` have the names of what they stand for.
-    let full = if path.file_name().is_some() && !path.ends_with("..") { path.clone() } else { fs::canonicalize(path).ok()? };
+    let full =
+        if path.file_name().is_some() && !path.ends_with("..") { path.clone() } else { fs::canonicalize(path).ok()? };
     let name = full.file_name()?.to_str()?;
     let name = match place {
         Place::Folder(_) => name,

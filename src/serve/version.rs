@@ -136,8 +136,12 @@ impl Version {
 
     /// Whether all that the layout should hold was there.
     fn complain(&mut self) {
-        let missing: Vec<&ContentDigest> =
-            self.content.iter().filter(|(digest, opened)| opened.is_none() && self.root.find(&digest.place()).is_err()).map(|(digest, _)| digest).collect();
+        let missing: Vec<&ContentDigest> = self
+            .content
+            .iter()
+            .filter(|(digest, opened)| opened.is_none() && self.root.find(&digest.place()).is_err())
+            .map(|(digest, _)| digest)
+            .collect();
         if let Some(first) = missing.first() {
             let more = if missing.len() == 1 { String::new() } else { format!(", nor are {} more", missing.len() - 1) };
             self.notes.push(format!("`{}` is not whole: {first} is no file in it{more}", self.shown));
@@ -178,7 +182,8 @@ impl Version {
         let Some(Ok(Found::File(opened))) = self.find(&entry.digest) else { return None };
         let bytes = opened.read(LONGEST_DOCUMENT).ok().filter(|bytes| entry.digest.is_of(bytes));
         let Some(bytes) = bytes else {
-            self.notes.push(format!("`{}` is damaged: {} is other content than its name says", self.shown, entry.digest));
+            self.notes
+                .push(format!("`{}` is damaged: {} is other content than its name says", self.shown, entry.digest));
             return None;
         };
         // What is no document of ours is served as it is.

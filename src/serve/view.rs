@@ -83,7 +83,11 @@ impl View {
 
     /// The names of the repositories.
     pub(super) fn names(&self) -> Vec<&str> {
-        self.repositories.iter().filter(|(_, repository)| repository.is_there()).map(|(name, _)| name.as_str()).collect()
+        self.repositories
+            .iter()
+            .filter(|(_, repository)| repository.is_there())
+            .map(|(name, _)| name.as_str())
+            .collect()
     }
 
     /// A repository that is there, or was a moment ago.

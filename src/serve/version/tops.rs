@@ -67,7 +67,8 @@ impl Version {
             let tags = named.keys().map(|name| name.tag.clone()).collect();
             return Err(ServeError::NoImage { shown: source.shown.clone(), tag: tag.to_owned(), tags });
         }
-        let (wanted, others): (BTreeMap<_, _>, BTreeMap<_, _>) = named.into_iter().partition(|(name, _)| name.tag == tag);
+        let (wanted, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            named.into_iter().partition(|(name, _)| name.tag == tag);
         for entry in wanted.values().flatten() {
             self.walk(entry, budget)?;
         }
