@@ -327,7 +327,7 @@ fn tags_are_listed_in_the_order_of_the_alphabet_and_in_pages() {
         ("n=3", &all[..3], "</v2/app/tags/list?last=alpha&n=3>; rel=\"next\""),
         ("n=3&last=alpha", &all[3..6], "</v2/app/tags/list?last=latest&n=3>; rel=\"next\""),
         ("last=latest&n=3", &all[6..], ""),
-        ("last=beta", &all[3..], ""),
+        ("last=Alpha", &all[2..], ""),
         ("n=100", &all[..], ""),
     ] {
         let page = served.get(&format!("/v2/app/tags/list?{query}"));
