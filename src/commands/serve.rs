@@ -30,7 +30,9 @@ pub fn run(arguments: &Arguments) -> Exit {
 fn serve(ui: &Arc<Ui>, arguments: &Arguments) -> Result<(), Error> {
     let directory = super::directory()?;
     let origins = if arguments.layouts.is_empty() {
-        let folder = locate::layouts_folder(&locate::locate(&directory, ".")?.root);
+        // Without a project nothing was built, either.
+        let root = locate::locate(&directory, ".").map_or_else(|_| directory.clone(), |location| location.root);
+        let folder = locate::layouts_folder(&root);
         if !folder.is_dir() {
             return Err(ServeError::NothingBuilt { folder }.into());
         }

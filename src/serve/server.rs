@@ -80,6 +80,7 @@ impl Server {
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let told = verbose.then(|| say.clone());
         let mut end = std::pin::pin!(end);
+        let mut refused = false;
         loop {
             tokio::select! {
                 biased;
@@ -90,9 +91,14 @@ impl Server {
                     drop(spawn_blocking(move || drop(layouts.refresh())));
                 }
                 accepted = accept(&listener, &seats) => match accepted {
-                    Ok((stream, seat)) => converse(stream, seat, &layouts, told.clone(), &connections),
+                    Ok((stream, seat)) => {
+                        refused = false;
+                        converse(stream, seat, &layouts, told.clone(), &connections);
+                    }
                     Err(error) => {
-                        say(Said::Note(format!("a connection could not be accepted: {error}")));
+                        if !std::mem::replace(&mut refused, true) {
+                            say(Said::Note(format!("a connection could not be accepted: {error}")));
+                        }
                         sleep(NO_ROOM).await;
                     }
                 }

@@ -345,14 +345,16 @@ fn where_nothing_can_be_served_is_said() {
     let output = support::anyarch().cwd(folder.path()).args(["serve", "--addr", "127.0.0.1:0", "text=text.txt"]).run();
     output.assert_stdout("");
     assert!(output.status != 0 && output.stderr.contains("`text.txt`"), "{}", output.stderr);
-    Project::hello_go().anyarch().args(["serve"]).run().assert_code(2).assert_stderr(
-        "
-        error: nothing was built here: there is no layout in `[CWD]/.anyarch/out`
+    for project in [Project::hello_go(), Project::new()] {
+        project.anyarch().args(["serve"]).run().assert_code(2).assert_stdout("").assert_stderr(
+            "
+            error: nothing was built here: there is no layout in `[CWD]/.anyarch/out`
 
-        hint: build it first: anyarch build
-        hint: or name a layout: anyarch serve oci:path/to/layout
-        ",
-    );
+            hint: build it first: anyarch build
+            hint: or name a layout: anyarch serve oci:path/to/layout
+            ",
+        );
+    }
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = support::anyarch().cwd(folder.path()).args(["serve", "--addr", &address, "hello"]).run();
@@ -382,7 +384,7 @@ fn a_layout_that_is_not_whole_is_served_as_far_as_it_is_and_said() {
     fs::remove_file(&sizes[0].1).unwrap();
     let served = Served::start(support::anyarch(), &[folder.path().join("hello").to_str().unwrap()]);
     let shown = folder.path().join("hello").display().to_string();
-    let note = format!("note: `{shown}` is not whole: {layer} is no file in it\n");
+    let note = format!("note: `{shown}` is not whole: {layer} cannot be read, for it is not in it\n");
     assert!(served.stderr().contains(&note), "{}", served.stderr());
     let answer = served.get(&format!("/v2/hello/blobs/{layer}"));
     assert_eq!((answer.status, answer.code().as_str()), (404, "BLOB_UNKNOWN"));
