@@ -101,8 +101,9 @@ fn links_and_paths_lead_nowhere() {
     assert_eq!(served.get(&format!("/v2/app/blobs/{}", Digest::of(b"a layer"))).body, b"a layer");
 }
 
-/// Parts that requests are made of.
+/// Parts that paths are made of.
 const PARTS: &[&str] = &[
+    "/",
     "/",
     "..",
     ".",
@@ -137,25 +138,19 @@ const PARTS: &[&str] = &[
     "-1",
     "18446744073709551616",
     "?artifactType=",
-    "\\",
     ":",
     "@",
     "~",
     "*",
-    " ",
-    "\t",
-    "\u{e9}",
     "etc/passwd",
     "oci-layout",
-    "#",
     ";",
     "%5c",
-    "\u{202e}",
 ];
-const METHODS: &[&str] = &[
-    "GET", "GET", "GET", "GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "get",
-    "G E T", "",
-];
+/// Those that no address may hold.
+const WRONG_PARTS: &[&str] = &[" ", "\t", "\\", "\u{e9}", "\u{202e}", "#", "\0", "\r", "<>"];
+const METHODS: &[&str] =
+    &["HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "get", "G E T", "", "PRI"];
 const HEADERS: &[&str] = &[
     "Range: bytes=0-",
     "Range: bytes=-1",
@@ -169,36 +164,49 @@ const HEADERS: &[&str] = &[
     "If-None-Match: \"",
     "If-Range: \"x\"",
     "Content-Length: 5",
+    "Expect: 100-continue",
+    "Connection: upgrade",
+    "Upgrade: h2c",
+    "Connection: keep-alive",
+    "Accept-Encoding: gzip",
+    "X-Forwarded-Host: ../secret",
+];
+/// Those that no request may hold.
+const WRONG_HEADERS: &[&str] = &[
     "Content-Length: -1",
     "Content-Length: 99999999999",
     "Transfer-Encoding: chunked",
     "Transfer-Encoding: x",
-    "Expect: 100-continue",
-    "Connection: upgrade",
-    "Upgrade: h2c",
     "Host: ",
     "Host: a\r\nHost: b",
-    "X: \u{0}",
+    "X: \0",
     ": ",
     "X",
-    "Connection: keep-alive",
-    "Accept-Encoding: gzip",
 ];
 
 fn choice<'a>(noise: &mut Noise, from: &[&'a str]) -> &'a str {
     from[usize::try_from(noise.below(from.len() as u64)).unwrap()]
 }
 
+/// Mostly one of those that are right.
+fn mostly<'a>(noise: &mut Noise, right: &[&'a str], wrong: &[&'a str]) -> &'a str {
+    let from = if noise.below(12) == 0 { wrong } else { right };
+    choice(noise, from)
+}
+
 fn path(noise: &mut Noise, known: &[String]) -> String {
     if noise.below(3) == 0 {
-        // One that is right, but for a letter.
+        // One that is right, perhaps but for a letter.
         let known = &known[usize::try_from(noise.below(known.len() as u64)).unwrap()];
+        if noise.below(2) == 0 {
+            return known.clone();
+        }
         let at = usize::try_from(noise.below(known.len() as u64)).unwrap();
-        return format!("{}{}{}", &known[..at], choice(noise, PARTS), &known[at + usize::from(noise.below(2) == 0)..]);
+        let part = mostly(noise, PARTS, WRONG_PARTS);
+        return format!("{}{part}{}", &known[..at], &known[at + usize::from(noise.below(2) == 0)..]);
     }
-    let count = noise.below(8) + 1;
-    (0..count)
-        .fold(String::from(if noise.below(4) > 0 { "/v2/app/" } else { "" }), |path, _| path + choice(noise, PARTS))
+    let (count, start) = (noise.below(8) + 1, if noise.below(4) > 0 { "/v2/app/" } else { "" });
+    (0..count).fold(start.to_owned(), |path, _| path + mostly(noise, PARTS, WRONG_PARTS))
 }
 
 /// A request that may be anything between one that is right and noise.
@@ -207,9 +215,10 @@ fn request(noise: &mut Noise, known: &[String]) -> Vec<u8> {
         let length = usize::try_from(noise.below(2000)).unwrap();
         return noise.bytes(length);
     }
-    let mut request = format!("{} {} HTTP/1.1\r\nHost: localhost\r\n", choice(noise, METHODS), path(noise, known));
-    for _ in 0..noise.below(4) {
-        request += choice(noise, HEADERS);
+    let method = if noise.below(3) == 0 { choice(noise, METHODS) } else { "GET" };
+    let mut request = format!("{method} {} HTTP/1.1\r\nHost: localhost\r\n", path(noise, known));
+    for _ in 0..noise.below(3) {
+        request += mostly(noise, HEADERS, WRONG_HEADERS);
         request += "\r\n";
     }
     if noise.below(20) == 0 {
@@ -218,7 +227,7 @@ fn request(noise: &mut Noise, known: &[String]) -> Vec<u8> {
         request += "\r\n";
     }
     let mut bytes = (request + "\r\nhello").into_bytes();
-    if noise.below(3) == 0 {
+    if noise.below(6) == 0 {
         for _ in 0..=noise.below(5) {
             let at = usize::try_from(noise.below(bytes.len() as u64)).unwrap();
             bytes[at] = u8::try_from(noise.below(256)).unwrap();
