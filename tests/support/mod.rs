@@ -21,6 +21,7 @@ pub mod publish;
 pub mod read_back;
 pub mod registry;
 pub mod scene;
+pub mod serve;
 pub mod server;
 pub mod shims;
 pub mod slow;
