@@ -39,7 +39,7 @@ fn create(ui: &Arc<Ui>, arguments: IndexCreate) -> Result<(), Error> {
     }
     let request = request(&session.directory, arguments)?;
     if !dry_run && request.tags.is_empty() {
-        return Err(Error::NoTag);
+        return Err(Error::NoIndexName);
     }
     let work = async {
         let prepared = prepare(&session, &request).await?;
