@@ -116,7 +116,7 @@ struct Fields {
 /// # Errors
 /// When it is none, or names no image.
 pub fn read(text: &str) -> Result<Spec, SpecError> {
-    let file: File = serde_saphyr::from_str(text).map_err(|error| SpecError::Yaml(error.to_string()))?;
+    let file: File = serde_saphyr::from_str(text).map_err(|error| SpecError::Yaml(in_one_line(&error)))?;
     if file.manifests.is_empty() {
         return Err(SpecError::NoManifests);
     }
@@ -138,6 +138,13 @@ pub fn read(text: &str) -> Result<Spec, SpecError> {
     });
     let sources = sources.collect::<Result<_, SpecError>>()?;
     Ok(Spec { image: file.image, tags: file.tags, sources, annotations: file.annotations })
+}
+
+/// The words of an error without the lines of the file that it quotes.
+fn in_one_line(error: &serde_saphyr::Error) -> String {
+    let words = error.without_snippet().to_string();
+    let words = words.lines().next().unwrap_or_default();
+    words.strip_prefix("error: ").unwrap_or(words).to_owned()
 }
 
 /// Fills OS, ARCH and VARIANT of a template with the parts of each platform, as they were typed: `arm64v8` for
@@ -237,6 +244,7 @@ annotations: {k: v}
         ] {
             let error = read(text).unwrap_err();
             assert!(matches!(&error, SpecError::Yaml(message) if message.contains(part)), "{error}");
+            assert!(!error.to_string().contains('\n'), "{error}");
         }
     }
 

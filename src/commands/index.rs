@@ -40,7 +40,7 @@ fn create(ui: &Arc<Ui>, arguments: IndexCreate) -> Result<(), Error> {
     let results = arguments.from_results.clone();
     let request = request(&session.directory, arguments)?;
     if !dry_run && request.tags.is_empty() && results.is_none() {
-        return Err(Error::NoTag);
+        return Err(Error::NoIndexName);
     }
     let work = async {
         let prepared = match &results {

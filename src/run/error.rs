@@ -241,6 +241,8 @@ pub enum Error {
     Format(#[from] FormatError),
     #[error("an index is made of images, and none is named")]
     NoSources,
+    #[error("an index needs a name to be published by, and there is none")]
+    NoIndexName,
     #[error("`--append` adds to what `-t` names, and that is left out")]
     AppendToNothing,
     #[error("the annotation `{annotation}` is for manifests, which stay as they are")]

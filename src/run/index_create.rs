@@ -109,6 +109,21 @@ pub async fn prepare(session: &Session, request: &Request) -> Result<Prepared, E
     Ok(Prepared { client, bases, destinations, read, index, jobs, name: None })
 }
 
+/// What is said of where it is; the names in registries together.
+fn places(destinations: Vec<Destination>) -> Vec<Place> {
+    let (mut names, mut places) = (Vec::new(), Vec::new());
+    for destination in destinations {
+        match destination {
+            Destination::Registry(reference) => names.push(reference),
+            Destination::Layout { folder, tag } => places.push(Place::Folder { path: folder, tag }),
+        }
+    }
+    if !names.is_empty() {
+        places.insert(0, Place::Registry { names, by_digest: false });
+    }
+    places
+}
+
 fn index_of(whole: &Whole) -> Option<&Document> {
     whole.only().filter(|only| crate::manifest::is_index(&only.descriptor.media_type))
 }
@@ -159,7 +174,7 @@ impl Prepared {
     /// When nothing says where, something cannot be read, or a place does not take it. Tags that moved before stay moved.
     pub async fn publish(self, session: &Session) -> Result<Published, Error> {
         if self.destinations.is_empty() {
-            return Err(Error::NoTag);
+            return Err(Error::NoIndexName);
         }
         let mut destinations = self.destinations.clone();
         for destination in &mut destinations {
@@ -170,17 +185,13 @@ impl Prepared {
         }
         self.push(session, &destinations).await?;
         self.write(session, &destinations).await?;
-        let places = destinations.into_iter().map(|destination| match destination {
-            Destination::Registry(reference) => Place::Registry { names: vec![reference], by_digest: false },
-            Destination::Layout { folder, tag } => Place::Folder { path: folder, tag },
-        });
         Ok(Published {
             name: self.name(),
             top: self.index.descriptor.clone(),
             config: None,
             platforms: self.platforms(),
             checked: Vec::new(),
-            places: places.collect(),
+            places: places(destinations),
         })
     }
 

@@ -153,6 +153,9 @@ impl Error {
             }
             Self::ImageName { source, .. } => source.hints().iter().map(|hint| hint.replace("--base ", "")).collect(),
             Self::NoSources => vec!["-t registry.example.com/app:1.0 registry.example.com/app:1.0-amd64".to_owned()],
+            Self::NoIndexName => {
+                ["-t registry.example.com/app:1.0", "only to look at it: --dry-run"].map(str::to_owned).into()
+            }
             Self::AppendToNothing => vec!["--append -t registry.example.com/app:1.0".to_owned()],
             Self::ManifestAnnotation { name, .. } => {
                 ["index", "manifest-descriptor"].map(|place| format!("--annotation {place}:{name}=VALUE")).into()
