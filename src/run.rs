@@ -19,6 +19,7 @@ mod images;
 pub mod init;
 mod installed;
 pub mod interrupt;
+mod libcs;
 mod listings;
 pub mod locate;
 pub mod moved;

@@ -5,6 +5,7 @@
 
 mod cache;
 mod config;
+mod libc;
 mod link;
 mod problem;
 mod search;
@@ -26,6 +27,7 @@ use start::{Started, Starter};
 use user::{EXECUTE, User};
 
 pub use config::StartConfig;
+pub use libc::{ImageLibc, libc_of};
 pub use problem::Problem;
 
 /// An answer that depends on a layer which is not in the tree.

@@ -165,7 +165,7 @@ shapes! {
     LanguageName => { "enum": Language::names() },
     BuildSystemName => { "enum": BuildSystem::names() },
     BuildStd => { "anyOf": [{ "type": "boolean" }, { "type": "string", "pattern": "^nightly" }] },
-    LibcName => { "type": "string", "pattern": r"^(musl|gnu(\.[0-9]+\.[0-9]+)?)$" },
+    LibcName => { "type": "string", "pattern": r"^(auto|static|musl|gnu(\.[0-9]+\.[0-9]+)?)$" },
     Signal => { "type": "string", "pattern": "^(SIG[A-Z0-9+-]+|[1-9][0-9]?)$" },
     Created => { "type": ["string", "integer"] },
     Port => { "anyOf": [

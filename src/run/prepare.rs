@@ -30,6 +30,8 @@ use super::error::Error;
 use super::files;
 use super::flags::Flags;
 use super::images::{self, Group};
+use super::libcs::Libcs;
+use super::listings::Listings;
 use super::locate::{Location, locate};
 use super::offline;
 use super::provide;
@@ -108,6 +110,8 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         listings: BTreeMap::new(),
         offers: BTreeMap::new(),
         executables: BTreeMap::new(),
+        layers: Listings::new(session, &bases),
+        libcs: Libcs::default(),
         sysroots: DebianSysroots::new(session.clone()),
         mtime: settings.mtime(),
         go: GoSaid::new(&session.children, &toolchains),
@@ -123,6 +127,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         .rows
         .check(groups.iter().flat_map(|group| &group.programs).flat_map(|program| preparation.languages(program)))?;
     preparation.check_cached(session, &groups).await?;
+    preparation.read_libcs(session, &groups).await?;
     let (mut inputs, mut names) = (Vec::new(), Vec::new());
     for group in groups {
         let (input, mut references) = preparation.image(session, &group).await?;
@@ -173,6 +178,10 @@ pub(super) struct Preparation<'run> {
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
     /// what the build systems of C programs say they make, by folder and table
     pub(super) executables: BTreeMap<(PathBuf, Option<usize>), Vec<Executable>>,
+    /// what is in the layers of bases
+    pub(super) layers: Listings,
+    /// the libcs that bases decide
+    pub(super) libcs: Libcs,
     pub(super) sysroots: DebianSysroots,
     mtime: u64,
     pub(super) go: GoSaid<'run>,
@@ -297,7 +306,7 @@ impl Preparation<'_> {
     }
 
     /// What a base offers, with the images that `wanted` platforms may take.
-    async fn offer(&mut self, base: &BaseName, wanted: &[Platform]) -> Result<Arc<BaseOffer>, Error> {
+    pub(super) async fn offer(&mut self, base: &BaseName, wanted: &[Platform]) -> Result<Arc<BaseOffer>, Error> {
         let key = (base.to_string(), wanted.to_vec());
         if let Some(offer) = self.offers.get(&key) {
             return Ok(offer.clone());
