@@ -81,7 +81,15 @@ impl Bases {
         Self { store, client, role: Role::Image }
     }
 
-    fn subject(&self, name: &BaseName) -> Subject {
+    /// What that is to the user which is read here.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What has that name, for sentences.
+    #[must_use]
+    pub fn subject(&self, name: &BaseName) -> Subject {
         Subject { role: self.role, name: name.to_string().into() }
     }
 

@@ -20,7 +20,7 @@ pub mod init;
 mod installed;
 pub mod interrupt;
 mod libcs;
-mod listings;
+pub mod listings;
 pub mod locate;
 pub mod moved;
 mod offline;

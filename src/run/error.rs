@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::annotation::AnnotationError;
-use crate::base::BaseError;
+use crate::base::{BaseError, Subject};
 use crate::base_name::BaseNameError;
 use crate::blob::Digest;
 use crate::cargo::{CargoError, MissingLibrary};
@@ -197,8 +197,8 @@ pub enum Error {
     ImageName { text: String, source: BaseNameError },
     #[error("the image `{image}` has no {platform}")]
     NotInImage { image: String, platform: Platform, offered: Vec<Platform> },
-    #[error("the layer {layer} of the image `{image}` {source}")]
-    Listing { image: String, layer: Digest, source: Box<ListingError> },
+    #[error("the layer {layer} of the {of} {source}")]
+    Listing { of: Subject, layer: Digest, source: Box<ListingError> },
     #[error("the image `{image}` cannot be judged")]
     TooManyFiles {
         image: String,

@@ -55,7 +55,7 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     };
     let prepared = Arc::new(prepared);
     let push = (output == Output::Registry).then(|| Push::new(session, &prepared));
-    let fetches = publish::prefetch(session, &prepared, &output);
+    let fetches = publish::prefetch(&prepared, &output);
     let (sender, receiver) = unbounded_channel();
     let size = prepared.settings.jobs();
     if let Some(reason) = exec::lost_jobserver().filter(|_| size.is_none()) {

@@ -256,7 +256,7 @@ impl Reader<'_> {
         if self.session.offline && !is_there() && self.layers.kept(layer).is_none() {
             return Ok(Err(Found::Missing(Missing::layer(&read.name, read.platform, layer))));
         }
-        self.layers.of(&read.name, layer).await.map(Ok)
+        self.layers.of(&read.name, read.platform, layer).await.map(Ok)
     }
 }
 

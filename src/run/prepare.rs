@@ -57,6 +57,8 @@ pub struct Prepared {
     pub times: Vec<Times>,
     /// reads bases
     pub bases: Bases,
+    /// what is in the layers of bases
+    pub listings: Listings,
     /// speaks to registries
     pub client: registry::Client,
     /// the base of each image's units, by its printed name
@@ -101,6 +103,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     offline::check_output(session, &settings, &output)?;
     let client = registries::of_project(session, &settings)?;
     let bases = Bases::new(session.store.clone(), client.clone());
+    let listings = Listings::new(session, &bases);
     let mut preparation = Preparation {
         settings: &settings,
         children: &session.children,
@@ -110,7 +113,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         listings: BTreeMap::new(),
         offers: BTreeMap::new(),
         executables: BTreeMap::new(),
-        layers: Listings::new(session, &bases),
+        layers: listings.clone(),
         libcs: Libcs::default(),
         sysroots: DebianSysroots::new(session.clone()),
         mtime: settings.mtime(),
@@ -152,7 +155,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     destination::check(&session.directory, &settings, &output, &plan, &references)?;
     check::bases(&settings, &plan)?;
     offline::check_layers(session, &settings, &plan, &base_names)?;
-    Ok(Prepared { plan, settings, output, references, times, bases, client, base_names })
+    Ok(Prepared { plan, settings, output, references, times, bases, listings, client, base_names })
 }
 
 fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Error> {

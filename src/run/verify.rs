@@ -83,7 +83,7 @@ async fn judged(listings: &Listings, name: &BaseName, image: BaseImage) -> Resul
                 return Ok(Verified { platform, manifest: image.manifest, judgement, layers });
             }
             Err(NeedsLower) => match image.layers.get((count - listed.len()).wrapping_sub(1)) {
-                Some(next) => listed.insert(0, listings.of(name, next).await?),
+                Some(next) => listed.insert(0, listings.of(name, platform, next).await?),
                 // With all layers there is nothing that could be needed.
                 None => return Err(Error::Thread),
             },

@@ -12,7 +12,6 @@ use super::target::Target;
 use super::{Turn, Work, push_error};
 use crate::run::error::Error;
 use crate::run::event::TransferEnd;
-use crate::run::publish::fetch;
 use crate::run::renew;
 use crate::run::transfer::{self, Transfer};
 
@@ -144,7 +143,7 @@ impl Work {
         match repository_of(base) {
             Some(repository) if self.one_registry => Ok(Supply::Registry(repository)),
             _ => {
-                fetch(&self.session, &self.prepared, base, platform, blob).await?;
+                self.prepared.listings.fetch(base, platform, blob).await?;
                 Ok(Supply::Store)
             }
         }
