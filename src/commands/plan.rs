@@ -38,7 +38,9 @@ fn plan(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
     let libcs = libcs(&prepared.plan);
     if !libcs.is_empty() {
         ui.data("");
-        libcs.iter().for_each(|line| ui.data(line));
+        for line in &libcs {
+            ui.data(line);
+        }
     }
     for (position, job) in prepared.plan.jobs.iter().enumerate() {
         ui.data("");

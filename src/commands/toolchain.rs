@@ -39,7 +39,7 @@ pub fn run(arguments: Arguments) -> Exit {
 fn check(ui: &Arc<Ui>, arguments: &ToolchainCheck) -> Result<(), Error> {
     let session = super::session(ui, false)?;
     let work = async {
-        let wanted = wanted(&session, &arguments.scope, false).await?;
+        let wanted = Box::pin(wanted(&session, &arguments.scope, false)).await?;
         Ok(wanted.provider(&session).look(wanted.needs.clone()))
     };
     let supplies = super::carry_out(ui, &session, work)?;
@@ -54,7 +54,7 @@ fn check(ui: &Arc<Ui>, arguments: &ToolchainCheck) -> Result<(), Error> {
 fn install(ui: &Arc<Ui>, arguments: &ToolchainInstall) -> Result<(), Error> {
     let session = super::session(ui, false)?;
     let work = async {
-        let wanted = wanted(&session, &arguments.scope, true).await?;
+        let wanted = Box::pin(wanted(&session, &arguments.scope, true)).await?;
         let provider = wanted.provider(&session);
         let refused = provider.install(&provider.look(wanted.needs.clone())).await?;
         Ok((provider.look(wanted.needs.clone()), refused))
@@ -93,7 +93,7 @@ async fn wanted(session: &Session, scope: &ToolchainScope, may_install: bool) ->
         allow_project_toolchains: scope.allow_project_toolchains,
         ..Flags::default()
     };
-    match plan_of(session, flags, may_install).await {
+    match Box::pin(plan_of(session, flags, may_install)).await {
         Ok(prepared) => {
             let needs = provision::needs_of_plan(&prepared.plan);
             Ok(Wanted { needs, rows, directory: prepared.settings.root.clone() })

@@ -338,7 +338,8 @@ mod tests {
         assert_eq!(
             unfit("linux/ppc64le", &[glibc("debian:11", 31)]),
             (
-                "the base `debian:11` has glibc 2.31, and the oldest that `zig` has for linux/ppc64le is 2.32".to_owned(),
+                "the base `debian:11` has glibc 2.31, and the oldest that `zig` has for linux/ppc64le is 2.32"
+                    .to_owned(),
                 "libc = \"static\"; take a base with glibc 2.32 or newer".to_owned()
             )
         );

@@ -9,8 +9,8 @@ use crate::toolchain::{Language, Request, Toolchain, ToolchainError, Toolchains}
 
 use super::schedule::{Pending, schedule};
 use super::{
-    AutoLibc, BaseChoice, BaseOffer, ChosenToolchain, Context, ImageInput, ImagePlan, Missing, Options, Plan, PlanError,
-    PlannedLibc, PlannedProgram, ProgramInput, Source, Undecided, Unit, UnitInput,
+    AutoLibc, BaseChoice, BaseOffer, ChosenToolchain, Context, ImageInput, ImagePlan, Missing, Options, Plan,
+    PlanError, PlannedLibc, PlannedProgram, ProgramInput, Source, Undecided, Unit, UnitInput,
 };
 
 /// Makes the plan. `build` is the folder where compilers put what they make.
@@ -183,8 +183,7 @@ impl Planner<'_> {
         // What a command makes of its compiler is only known once it is read.
         let static_binary = linker.static_binary && !matches!(program.source, Source::Command(_));
         let auto = program.libc.as_ref();
-        planned.libc =
-            auto.and_then(|auto| PlannedLibc::chosen(auto, linker.libc.as_ref(), linker.static_binary));
+        planned.libc = auto.and_then(|auto| PlannedLibc::chosen(auto, linker.libc.as_ref(), linker.static_binary));
         planned.toolchain = Some(ChosenToolchain {
             static_binary: linker.static_binary,
             compiler: c.as_ref().map(|c| Box::new(chosen(c, &program.source))),

@@ -9,8 +9,8 @@ use fs_err as fs;
 
 use crate::base::Bases;
 use crate::base_name::BaseName;
-use crate::config::template::Scope;
 use crate::config::ProgramSettings;
+use crate::config::template::Scope;
 use crate::exec::Children;
 use crate::host;
 use crate::image::BaseImage;
@@ -49,11 +49,10 @@ struct Waiting {
     grounds: Vec<usize>,
 }
 
-/// An image of a base that is to be read, and how the plan calls it.
+/// An image of a base that is to be read.
 struct Read {
-    base: Arc<BaseOffer>,
     name: BaseName,
-    platform: Platform,
+    image: BaseImage,
 }
 
 impl Preparation<'_> {
@@ -82,6 +81,7 @@ impl Preparation<'_> {
         let mut grounds = Vec::with_capacity(reads.len());
         for ((ground, _), found) in reads.into_iter().zip(read) {
             let libc = match found {
+                Found::Known => ground.libc,
                 Found::Libc(libc) => Some(libc),
                 Found::Unread => None,
                 Found::Missing(line) => {
@@ -127,7 +127,8 @@ impl Preparation<'_> {
                 let key = (*platform, program.name.clone());
                 let entry = waiting.entry(key).or_insert_with(|| Waiting { request, grounds: Vec::new() });
                 let Some((ground, read)) = ground else { continue };
-                let place = |read: &Option<Read>| read.as_ref().map(|read| (read.name.to_string(), read.platform));
+                let place =
+                    |read: &Option<Read>| read.as_ref().map(|read| (read.name.to_string(), read.image.platform));
                 let known = reads.iter().position(|(known, kept)| *known == ground && place(kept) == place(&read));
                 entry.grounds.push(known.unwrap_or(reads.len()));
                 if known.is_none() {
@@ -158,6 +159,8 @@ impl Preparation<'_> {
         let request = Request { language, platform, libc: None, c: language == Language::C, row, sysroot: false };
         let because = if settings.sysroot.is_some() {
             "that of the sysroot"
+        } else if says_static(&settings) {
+            "`ldflags` say so"
         } else if self.toolchains.over_glibc(&request, (u32::MAX, 0)) == OverGlibc::Nowhere {
             "the toolchain links against no glibc"
         } else {
@@ -167,6 +170,13 @@ impl Preparation<'_> {
         self.libcs.0.insert((platform, program.name.clone()), auto);
         None
     }
+}
+
+/// Whether the linker is told to make a static program, in C's words or in those by which Go's linker is told.
+fn says_static(settings: &ProgramSettings) -> bool {
+    let between = |letter: char| letter.is_whitespace() || "'\"=,".contains(letter);
+    let flags = settings.ldflags.iter().flat_map(|flags| flags.get_ref().iter());
+    flags.flat_map(|flag| flag.get_ref().split(between)).any(|word| word == "-static" || word == "-static-pie")
 }
 
 /// The language whose compiler links a program against a libc.
@@ -179,13 +189,14 @@ fn linked(program: &Program) -> Option<Language> {
 }
 
 /// What a program for `wanted` would stand on, and the image whose layers say more; `None` where the base lacks it.
-fn ground(name: &BaseName, offer: &Arc<BaseOffer>, wanted: Platform, strict: bool) -> Option<(Ground, Option<Read>)> {
+fn ground(name: &BaseName, offer: &BaseOffer, wanted: Platform, strict: bool) -> Option<(Ground, Option<Read>)> {
     let ground = Ground { base: offer.name.clone(), libc: None, only_static: None };
     if offer.any.is_some() {
         return Some((Ground { libc: Some(ImageLibc::None), ..ground }, None));
     }
     if let Some(platform) = platform::select(wanted, &offer.platforms, false, strict) {
-        return Some((ground, Some(Read { base: offer.clone(), name: name.clone(), platform })));
+        let image = offer.images.iter().find(|image| image.platform == platform)?.clone();
+        return Some((ground, Some(Read { name: name.clone(), image })));
     }
     let lower = platform::select(wanted, &offer.platforms, true, strict)?;
     Some((Ground { only_static: Some(lower), ..ground }, None))
@@ -203,7 +214,10 @@ fn other_row(toolchains: &Toolchains, request: &Request, has: (u32, u32)) -> Opt
 
 /// What came of reading a base.
 enum Found {
+    /// nothing had to be read
+    Known,
     Libc(ImageLibc),
+    /// a layer that nobody has listed yet, where none is to be fetched
     Unread,
     /// `--offline` and a layer that is not there, in the words of the error
     Missing(String),
@@ -219,15 +233,13 @@ struct Reader<'run> {
 impl Reader<'_> {
     /// The libc of a base, with as few of its layers as the answer needs: the uppermost first.
     async fn libc(&self, read: Option<&Read>) -> Result<Found, Error> {
-        let Some(read) = read else { return Ok(Found::Unread) };
-        let Some(image) = read.base.images.iter().find(|image| image.platform == read.platform) else {
-            return Ok(Found::Unread);
-        };
+        let Some(read) = read else { return Ok(Found::Known) };
+        let image = &read.image;
         let config = StartConfig::of(&image.config);
         // Lowest first.
         let mut listed: Vec<Arc<Listing>> = Vec::new();
         loop {
-            let (platform, complete) = (read.platform, listed.len() == image.layers.len());
+            let (platform, complete) = (image.platform, listed.len() == image.layers.len());
             let work = (listed.clone(), config.clone());
             let found = computed(move || {
                 let listings: Vec<&Listing> = work.0.iter().map(Arc::as_ref).collect();
@@ -237,7 +249,7 @@ impl Reader<'_> {
             if let Ok(libc) = found.await?.map_err(too_many)? {
                 return Ok(Found::Libc(libc));
             }
-            match self.next(read, image, listed.len()).await? {
+            match self.next(read, listed.len()).await? {
                 Ok(listing) => listed.insert(0, listing),
                 Err(found) => return Ok(found),
             }
@@ -245,18 +257,19 @@ impl Reader<'_> {
     }
 
     /// The listing of the layer that lies below the uppermost `above`.
-    async fn next(&self, read: &Read, image: &BaseImage, above: usize) -> Result<Result<Arc<Listing>, Found>, Error> {
+    async fn next(&self, read: &Read, above: usize) -> Result<Result<Arc<Listing>, Found>, Error> {
+        let Read { name, image } = read;
         let position = image.layers.len().checked_sub(above + 1);
         // With all layers there is nothing that could be needed.
         let layer = position.and_then(|position| image.layers.get(position)).ok_or(Error::Thread)?;
         if !self.resolve {
             return Ok(self.layers.kept(layer).map(Arc::new).ok_or(Found::Unread));
         }
-        let is_there = || Bases::is_local(&read.name) || self.session.store.has(&layer.digest, layer.size);
+        let is_there = || Bases::is_local(name) || self.session.store.has(&layer.digest, layer.size);
         if self.session.offline && !is_there() && self.layers.kept(layer).is_none() {
-            return Ok(Err(Found::Missing(Missing::layer(&read.name, read.platform, layer))));
+            return Ok(Err(Found::Missing(Missing::layer(name, image.platform, layer))));
         }
-        self.layers.of(&read.name, read.platform, layer).await.map(Ok)
+        self.layers.of(name, image.platform, layer).await.map(Ok)
     }
 }
 
@@ -269,7 +282,7 @@ struct Compilers<'run> {
 impl Compilers<'_> {
     fn told(&mut self, over: &OverGlibc) -> (String, Told) {
         let OverGlibc::Own { row, compiler } = over else { return (String::new(), Told::Nothing) };
-        let Some((tool, arguments)) = compiler else { return (row.clone(), Told::Nothing) };
+        let Some((tool, arguments)) = compiler.as_deref() else { return (row.clone(), Told::Nothing) };
         let Some(mut command) = host::find(tool) else { return (tool.name.clone(), Told::NotThere) };
         let called = command.join(" ");
         command.extend(arguments.iter().cloned());

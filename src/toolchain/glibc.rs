@@ -1,7 +1,7 @@
 //! The glibc of a base becomes what a program over it is linked against: the same version, where a compiler has each of
 //! them, or the compiler's own.
 
-use super::{Libc, Request, Tool, Toolchain, ToolchainRow, Toolchains};
+use super::{Libc, Request, Tool, ToolRow, Toolchain, ToolchainRow, Toolchains};
 
 /// A version of glibc, major and minor.
 type Version = (u32, u32);
@@ -22,7 +22,7 @@ pub enum OverGlibc {
         row: String,
         /// the compiler, which knows where its libc is: a tool, and what stands before other arguments; `None` where the
         /// row does not say
-        compiler: Option<(Tool, Vec<String>)>,
+        compiler: Option<Box<(Tool, Vec<String>)>>,
     },
     /// the base's is older than all that the row has
     TooOld {
@@ -51,7 +51,7 @@ impl Toolchains {
             };
             let Some(chosen) = links(Libc::Gnu(None)) else { continue };
             if !chosen.brings_libc() {
-                return OverGlibc::Own { row: row.name.clone(), compiler: compiler(&chosen) };
+                return OverGlibc::Own { row: row.name.clone(), compiler: compiler(&chosen).map(Box::new) };
             }
             let newest = self.newest_glibc(row);
             let version = newest.map_or(has, |newest| newest.min(has));
@@ -69,7 +69,7 @@ impl Toolchains {
     /// The newest glibc that the tools of a row have, where they say so.
     fn newest_glibc(&self, row: &ToolchainRow) -> Option<Version> {
         let tools = self.tools.iter().filter(|tool| row.tools.contains(&tool.name));
-        tools.filter_map(|tool| tool.newest_glibc()).min()
+        tools.filter_map(ToolRow::newest_glibc).min()
     }
 }
 
@@ -113,9 +113,11 @@ mod tests {
     #[test]
     fn what_is_older_than_all_that_zig_has_is_said() {
         let too_old = |oldest| OverGlibc::TooOld { row: "zig".into(), oldest };
-        for (platform, has, oldest) in
-            [("linux/arm64", (2, 13), (2, 17)), ("linux/ppc64le", (2, 31), (2, 32)), ("linux/riscv64", (2, 26), (2, 27))]
-        {
+        for (platform, has, oldest) in [
+            ("linux/arm64", (2, 13), (2, 17)),
+            ("linux/ppc64le", (2, 31), (2, 32)),
+            ("linux/riscv64", (2, 26), (2, 27)),
+        ] {
             assert_eq!(over(Language::C, platform, None, has), too_old(oldest), "{platform}");
         }
     }
@@ -123,7 +125,8 @@ mod tests {
     #[test]
     fn a_gcc_is_asked_what_it_links_against() {
         let asked = |language, platform: &str| match over(language, platform, Some("gcc"), (2, 31)) {
-            OverGlibc::Own { row, compiler: Some((tool, arguments)) } => {
+            OverGlibc::Own { row, compiler: Some(compiler) } => {
+                let (tool, arguments) = *compiler;
                 (row, tool.commands[0].join(" "), arguments.join(" "))
             }
             other => panic!("{other:?}"),
