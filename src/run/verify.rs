@@ -1,20 +1,16 @@
-//! Judges each platform of an image, with as few of its layers as the answer needs: the uppermost first, and the next one
-//! below when the answer depends on it.
-
-use std::sync::Arc;
+//! Judges each platform of an image that exists, whoever made it.
 
 use crate::base::Bases;
 use crate::base_name::BaseName;
 use crate::blob::Digest;
 use crate::image::BaseImage;
-use crate::listing::Listing;
 use crate::platform::Platform;
-use crate::tree::Tree;
-use crate::verify::{Judgement, NeedsLower, StartConfig, judge};
+use crate::verify::{Judgement, StartConfig, judge};
 
 use super::error::Error;
 use super::image_name;
-use super::listings::{Listings, computed};
+use super::layers::Layers;
+use super::listings::Listings;
 use super::registries;
 use super::session::Session;
 
@@ -65,28 +61,8 @@ pub async fn verify(session: &Session, request: &Request) -> Result<(BaseName, V
 
 /// Judges one platform of the image `name`.
 async fn judged(listings: &Listings, name: &BaseName, image: BaseImage) -> Result<Verified, Error> {
-    let config = StartConfig::of(&image.config);
-    let (platform, count) = (image.platform, image.layers.len());
-    // Lowest first.
-    let mut listed: Vec<Arc<Listing>> = Vec::new();
-    loop {
-        let complete = listed.len() == count;
-        let work = (listed.clone(), config.clone());
-        let judged = computed(move || {
-            let listings: Vec<&Listing> = work.0.iter().map(Arc::as_ref).collect();
-            let tree = Tree::of(&listings, complete)?;
-            Ok(judge(platform, &work.1, &tree))
-        });
-        match judged.await?.map_err(|source| Error::TooManyFiles { image: name.to_string(), source })? {
-            Ok(judgement) => {
-                let layers = (listed.len(), count);
-                return Ok(Verified { platform, manifest: image.manifest, judgement, layers });
-            }
-            Err(NeedsLower) => match image.layers.get((count - listed.len()).wrapping_sub(1)) {
-                Some(next) => listed.insert(0, listings.of(name, platform, next).await?),
-                // With all layers there is nothing that could be needed.
-                None => return Err(Error::Thread),
-            },
-        }
-    }
+    let (config, platform, count) = (StartConfig::of(&image.config), image.platform, image.layers.len());
+    let layers = Layers { image: name.to_string(), platform, base: Some(name), of_base: image.layers, own: Vec::new() };
+    let (judgement, read) = layers.ask(listings, move |tree| judge(platform, &config, tree)).await?;
+    Ok(Verified { platform, manifest: image.manifest, judgement, layers: (read, count) })
 }
