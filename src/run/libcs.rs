@@ -26,7 +26,8 @@ use crate::verify::{ImageLibc, StartConfig, libc_of};
 use super::detect::{Kind, Program};
 use super::error::Error;
 use super::images::Group;
-use super::listings::{Listings, computed};
+use super::layers::answer;
+use super::listings::Listings;
 use super::offline::Missing;
 use super::prepare::Preparation;
 use super::session::Session;
@@ -235,18 +236,14 @@ impl Reader<'_> {
     async fn libc(&self, read: Option<&Read>) -> Result<Found, Error> {
         let Some(read) = read else { return Ok(Found::Known) };
         let image = &read.image;
-        let config = StartConfig::of(&image.config);
+        let (platform, config) = (image.platform, StartConfig::of(&image.config));
+        let question = Arc::new(move |tree: &Tree<'_>| libc_of(platform, &config, tree));
+        let name = read.name.to_string();
         // Lowest first.
         let mut listed: Vec<Arc<Listing>> = Vec::new();
         loop {
-            let (platform, complete) = (image.platform, listed.len() == image.layers.len());
-            let work = (listed.clone(), config.clone());
-            let found = computed(move || {
-                let listings: Vec<&Listing> = work.0.iter().map(Arc::as_ref).collect();
-                Ok(libc_of(platform, &work.1, &Tree::of(&listings, complete)?))
-            });
-            let too_many = |source| Error::TooManyFiles { image: read.name.to_string(), source };
-            if let Ok(libc) = found.await?.map_err(too_many)? {
+            let complete = listed.len() == image.layers.len();
+            if let Ok(libc) = answer(&name, &question, &listed, complete).await? {
                 return Ok(Found::Libc(libc));
             }
             match self.next(read, listed.len()).await? {

@@ -37,6 +37,7 @@ int main(void) {
 const CGO: &str = r#"package main
 
 /*
+#include <stdio.h>
 #ifdef __GLIBC__
 #include <gnu/libc-version.h>
 static int minor(void) { return __GLIBC_MINOR__; }
