@@ -113,6 +113,9 @@ pub struct Plan {
     /// What to do with the result
     #[command(flatten)]
     pub destination: Destination,
+    /// Read the bases whose libc decides how a program is built (`libc = "auto"`), which fetches their layers
+    #[arg(long)]
+    pub resolve: bool,
 }
 
 /// `anyarch verify`

@@ -176,6 +176,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         toolchain_row: request.toolchain_row,
         allow_project_toolchains: request.allow_project_toolchains,
         carries_out: false,
+        resolve: false,
         again: line_with_a_network(),
         insecure_registries: request.insecure_registry,
         tags: destination.tag,

@@ -24,6 +24,7 @@ pub mod inspect;
 mod installed;
 pub mod interrupt;
 mod layers;
+mod libcs;
 pub mod listings;
 pub mod locate;
 pub mod moved;

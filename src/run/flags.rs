@@ -49,6 +49,8 @@ pub struct Flags {
     pub allow_project_toolchains: bool,
     /// true where the plan is carried out, which pushes, and takes the layers of bases
     pub carries_out: bool,
+    /// true where bases are read whose libc has to be known: `--resolve`, and wherever the plan is carried out
+    pub resolve: bool,
     /// the line that was typed, without `--offline`
     pub again: String,
     /// `--insecure-registry`

@@ -32,6 +32,7 @@ use super::error::Error;
 use super::files;
 use super::flags::Flags;
 use super::images::{self, Group};
+use super::libcs::Libcs;
 use super::listings::Listings;
 use super::locate::{Location, locate};
 use super::offline;
@@ -151,6 +152,8 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         listings: BTreeMap::new(),
         offers: BTreeMap::new(),
         executables: BTreeMap::new(),
+        layers: listings.clone(),
+        libcs: Libcs::default(),
         sysroots: DebianSysroots::new(session.clone()),
         mtime: settings.mtime(),
         go: GoSaid::new(&session.children, &toolchains),
@@ -167,6 +170,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let (groups, asked) = preparation.own_part(session, groups).await?;
     let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
     let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
+    preparation.read_libcs(session, groups.iter().zip(asked.iter().map(|(_, own)| own.as_slice()))).await?;
     let mut inputs = Vec::with_capacity(groups.len());
     for (group, (_, own)) in groups.iter().zip(&asked) {
         inputs.push(preparation.image(session, group, own).await?);
@@ -259,6 +263,10 @@ pub(super) struct Preparation<'run> {
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
     /// what the build systems of C programs say they make, by folder and table
     pub(super) executables: BTreeMap<(PathBuf, Option<usize>), Vec<Executable>>,
+    /// what is in the layers of bases
+    pub(super) layers: Listings,
+    /// the libcs that bases decide
+    pub(super) libcs: Libcs,
     pub(super) sysroots: DebianSysroots,
     mtime: u64,
     pub(super) go: GoSaid<'run>,
@@ -377,7 +385,7 @@ impl Preparation<'_> {
     }
 
     /// What a base offers, with the images that `wanted` platforms may take.
-    async fn offer(&mut self, base: &BaseName, wanted: &[Platform]) -> Result<Arc<BaseOffer>, Error> {
+    pub(super) async fn offer(&mut self, base: &BaseName, wanted: &[Platform]) -> Result<Arc<BaseOffer>, Error> {
         let key = (base.to_string(), wanted.to_vec());
         if let Some(offer) = self.offers.get(&key) {
             return Ok(offer.clone());

@@ -35,6 +35,7 @@ mod install_rust;
 mod interrupt;
 mod jobs;
 mod kill;
+mod libc_auto;
 mod licences;
 mod login;
 mod login_helpers;
