@@ -4,7 +4,7 @@ mod bases;
 mod choice;
 mod destination;
 mod to_archive;
-mod to_layout;
+pub(super) mod to_layout;
 
 use crate::base::Bases;
 use crate::base_name::BaseName;
@@ -18,6 +18,7 @@ use super::push::{Carrier, PUSH_JOBS, Paper, Part, Shipment, Target};
 use super::registries;
 use super::session::Session;
 use choice::Choice;
+use to_layout::Freight;
 
 pub use bases::{Mirrored, Mirroring, mirror};
 pub use destination::Destination;
@@ -83,11 +84,14 @@ pub async fn copy(session: &Session, request: &Request) -> Result<Copied, Error>
 
 /// What a copy stands on.
 #[derive(Clone, Copy)]
-struct Run<'run> {
-    session: &'run Session,
-    client: &'run registry::Client,
-    bases: &'run Bases,
-    jobs: usize,
+pub(super) struct Run<'run> {
+    pub session: &'run Session,
+    /// speaks to registries
+    pub client: &'run registry::Client,
+    /// reads what is copied
+    pub bases: &'run Bases,
+    /// how many blobs are on their way at once
+    pub jobs: usize,
 }
 
 impl Run<'_> {
@@ -101,7 +105,11 @@ impl Run<'_> {
                 Ok(Destination::Registry(reference))
             }
             Destination::Layout { folder, tag } => {
-                to_layout::write(self, choice, &folder, &tag).await?;
+                let mut freight = Freight::default();
+                for (document, platform) in choice.documents() {
+                    freight.add(&choice.whole.name, document, platform);
+                }
+                to_layout::write(self, freight, &choice.top.descriptor, &folder, &tag).await?;
                 Ok(Destination::Layout { folder, tag })
             }
             Destination::Archive { file, tag } => {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{BaseError, Bases, Whole};
 use crate::base_name::BaseName;
-use crate::blob::{Descriptor, Digest, REF_NAME};
+use crate::blob::{Descriptor, Digest};
 use crate::manifest::{Document, Entry, Role, is_index};
 use crate::platform::Platform;
 use crate::run::error::Error;
@@ -77,7 +77,7 @@ pub(super) async fn choose(
             return Ok(Choice { whole, top, made_of: None });
         }
         // A layout whose own index alone says what belongs together.
-        let entries: Vec<Entry> = whole.top.iter().map(without_name).collect();
+        let entries: Vec<Entry> = whole.top.iter().map(Entry::without_name).collect();
         let top = Document::index_of(None, &entries);
         return Ok(Choice { whole, top, made_of: Some(entries.len()) });
     }
@@ -93,7 +93,7 @@ pub(super) async fn choose(
     if let Some(top) = whole.only().filter(|_| chosen.len() == all).cloned() {
         return Ok(Choice { whole, top, made_of: None });
     }
-    let entries: Vec<Entry> = chosen.iter().map(|held| without_name(&held.entry)).collect();
+    let entries: Vec<Entry> = chosen.iter().map(|held| held.entry.without_name()).collect();
     let top = Document::index_of(whole.only(), &entries);
     Ok(Choice { whole, top, made_of: Some(entries.len()) })
 }
@@ -138,19 +138,4 @@ fn alone(chosen: &[Held]) -> Option<&Document> {
         (Some(only), None) => only.document.as_ref(),
         _ => None,
     }
-}
-
-/// An entry without its name in a layout.
-fn without_name(entry: &Entry) -> Entry {
-    let mut entry = entry.clone();
-    if entry.descriptor.annotations.remove(REF_NAME).is_none() {
-        return entry;
-    }
-    if let Some(annotations) = entry.written.get_mut("annotations").and_then(serde_json::Value::as_object_mut) {
-        annotations.remove(REF_NAME);
-        if annotations.is_empty() {
-            entry.written.remove("annotations");
-        }
-    }
-    entry
 }

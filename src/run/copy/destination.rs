@@ -80,7 +80,7 @@ impl Destination {
     ///
     /// # Errors
     /// When it is a registry and none may be asked, or something else than a layout is where one is to be.
-    pub(super) fn check(&self, session: &Session) -> Result<(), Error> {
+    pub(in crate::run) fn check(&self, session: &Session) -> Result<(), Error> {
         match self {
             Self::Registry(_) if session.offline => Err(Error::OfflineCopy),
             Self::Registry(_) => Ok(()),

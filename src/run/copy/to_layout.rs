@@ -8,7 +8,8 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::base_name::BaseName;
-use crate::blob::Descriptor;
+use crate::blob::{Descriptor, Digest};
+use crate::manifest::Document;
 use crate::platform::Platform;
 use crate::reference::Repository;
 use crate::registry;
@@ -19,24 +20,63 @@ use crate::run::transfer::{self, Transfer};
 use crate::sink::collection::Collection;
 
 use super::Run;
-use super::choice::Choice;
 
 /// How often a blob is read from registries that turn out to send something else.
 const READINGS: usize = 2;
 
-/// Writes what was chosen into the layout `folder` by the name `tag`.
+/// What a layout is to have.
+#[derive(Default)]
+pub(in crate::run) struct Freight<'run> {
+    /// each with the image that has it, and the platform that it is for
+    blobs: BTreeMap<Digest, (&'run BaseName, &'run Descriptor, Option<Platform>)>,
+    /// those that others name after these
+    documents: Vec<(&'run Descriptor, &'run [u8])>,
+}
+
+impl<'run> Freight<'run> {
+    /// Adds a manifest of the image `origin` and its blobs, or an index and what it names beside manifests.
+    pub(in crate::run) fn add(&mut self, origin: &'run BaseName, document: &'run Document, platform: Option<Platform>) {
+        for blob in document.blobs_here() {
+            self.add_blob(origin, blob, platform);
+        }
+        self.add_bytes(&document.descriptor, &document.bytes);
+    }
+
+    /// Adds a blob of the image `origin`.
+    pub(in crate::run) fn add_blob(
+        &mut self,
+        origin: &'run BaseName,
+        blob: &'run Descriptor,
+        platform: Option<Platform>,
+    ) {
+        self.blobs.entry(blob.digest).or_insert((origin, blob, platform));
+    }
+
+    /// Adds the bytes of a manifest or an index alone.
+    pub(in crate::run) fn add_bytes(&mut self, descriptor: &'run Descriptor, bytes: &'run [u8]) {
+        self.documents.push((descriptor, bytes));
+    }
+}
+
+/// Writes it into the layout `folder`, where `tag` becomes the name of `top`.
 ///
 /// # Errors
 /// When something cannot be read or written; the name then still means what it meant before.
-pub(super) async fn write(run: Run<'_>, choice: &Choice, folder: &Path, tag: &str) -> Result<(), Error> {
+pub(in crate::run) async fn write(
+    run: Run<'_>,
+    freight: Freight<'_>,
+    top: &Descriptor,
+    folder: &Path,
+    tag: &str,
+) -> Result<(), Error> {
     let layout = Arc::new(Collection::open(&run.session.directory.join(folder))?);
     let shown = format!("oci:{}:{tag}", folder.display());
-    let way = Way { run, layout: &layout, source: &choice.whole.name, shown: &shown };
-    let bring = |(blob, platform)| way.bring(blob, platform);
-    stream::iter(choice.blobs()).map(bring).buffer_unordered(run.jobs).try_collect::<()>().await?;
-    let documents: Vec<(Descriptor, Vec<u8>)> =
-        choice.documents().iter().map(|(document, _)| (document.descriptor.clone(), document.bytes.clone())).collect();
-    let (layout, top, tag) = (layout.clone(), choice.top.descriptor.clone(), tag.to_owned());
+    let (of, name) = (&layout, shown.as_str());
+    let bring = |(source, blob, platform)| Way { run, layout: of, source, shown: name }.bring(blob, platform);
+    stream::iter(freight.blobs.into_values()).map(bring).buffer_unordered(run.jobs).try_collect::<()>().await?;
+    let copied = |(descriptor, bytes): (&Descriptor, &[u8])| (descriptor.clone(), bytes.to_owned());
+    let documents: Vec<(Descriptor, Vec<u8>)> = freight.documents.into_iter().map(copied).collect();
+    let (layout, top, tag) = (layout.clone(), top.clone(), tag.to_owned());
     let written = renew::once(move |_| {
         documents.iter().try_for_each(|(descriptor, bytes)| layout.put(descriptor, bytes))?;
         layout.name(&top, &tag)
