@@ -3,6 +3,7 @@
 mod bases;
 mod choice;
 mod destination;
+mod goal;
 mod to_archive;
 pub(super) mod to_layout;
 
@@ -22,6 +23,7 @@ use to_layout::Freight;
 
 pub use bases::{Mirrored, Mirroring, mirror};
 pub use destination::Destination;
+pub use goal::Goal;
 
 /// What is to be copied where.
 #[derive(Debug, Clone, Default)]
@@ -46,7 +48,7 @@ pub struct Copied {
     /// what was read, as it was understood
     pub source: BaseName,
     /// where it is now
-    pub destination: Destination,
+    pub destination: Goal,
     /// the index or the manifest that is there
     pub top: Descriptor,
     /// the digest of what the source's name stands for, where that is one thing
@@ -60,16 +62,16 @@ pub struct Copied {
 /// not take it.
 pub async fn copy(session: &Session, request: &Request) -> Result<Copied, Error> {
     let source = image_name::of(&session.directory, &request.source)?;
-    let destination = Destination::parse(&request.destination)?;
+    let destination = Goal::parse(&request.destination)?;
     destination.check(session)?;
     let platforms = image_name::platforms(&request.platforms)?;
     let client = registries::without_project(session, request.insecure_registries.clone())?;
     let bases = Bases::of_images(session.store.clone(), client.clone());
     let run = Run { session, client: &client, bases: &bases, jobs: request.push_jobs.unwrap_or(PUSH_JOBS) };
     let choice = match destination {
-        Destination::DockerArchive { .. } => choice::choose_one(session, &bases, &source, &platforms).await?,
+        Goal::DockerArchive { .. } => choice::choose_one(session, &bases, &source, &platforms).await?,
         _ => {
-            let whole = !matches!(destination, Destination::Registry(_));
+            let whole = !matches!(destination, Goal::Open(Destination::Registry(_)));
             choice::choose(session, &bases, &source, &platforms, whole).await?
         }
     };
@@ -96,29 +98,29 @@ pub(super) struct Run<'run> {
 
 impl Run<'_> {
     /// Brings what was chosen to its destination, whose name in full is returned.
-    async fn bring(self, choice: &Choice, destination: Destination) -> Result<Destination, Error> {
-        match destination {
-            Destination::Registry(mut reference) => {
+    async fn bring(self, choice: &Choice, goal: Goal) -> Result<Goal, Error> {
+        match goal {
+            Goal::Open(Destination::Registry(mut reference)) => {
                 // What is pushed goes where the name leads.
                 reference.repository = self.client.location_of(&reference.repository);
                 self.to_registry(choice, &reference).await?;
-                Ok(Destination::Registry(reference))
+                Ok(Goal::Open(Destination::Registry(reference)))
             }
-            Destination::Layout { folder, tag } => {
+            Goal::Open(Destination::Layout { folder, tag }) => {
                 let mut freight = Freight::default();
                 for (document, platform) in choice.documents() {
                     freight.add(&choice.whole.name, document, platform);
                 }
                 to_layout::write(self, freight, &choice.top.descriptor, &folder, &tag).await?;
-                Ok(Destination::Layout { folder, tag })
+                Ok(Goal::Open(Destination::Layout { folder, tag }))
             }
-            Destination::Archive { file, tag } => {
+            Goal::Archive { file, tag } => {
                 to_archive::write(self, choice, &file, &tag).await?;
-                Ok(Destination::Archive { file, tag })
+                Ok(Goal::Archive { file, tag })
             }
-            Destination::DockerArchive { file, name } => {
+            Goal::DockerArchive { file, name } => {
                 to_archive::write_for_docker(self, choice, &file, name.as_ref()).await?;
-                Ok(Destination::DockerArchive { file, name })
+                Ok(Goal::DockerArchive { file, name })
             }
         }
     }

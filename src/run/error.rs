@@ -199,6 +199,8 @@ pub enum Error {
     Taken { path: PathBuf, kind: &'static str },
     #[error("`{image}` has several platforms, and an archive for docker takes one")]
     OnePlatform { image: String, platforms: Vec<Platform> },
+    #[error("`{text}` is an archive of one image, and an index goes to a registry or into a layout")]
+    ArchiveName { text: String },
     #[error("`{text}` could be a layout or an archive, and the place of a copy says which")]
     BarePath { text: String },
     #[error(

@@ -29,6 +29,7 @@ mod folders;
 mod full_disk;
 mod images;
 mod index;
+mod index_readers;
 mod index_words;
 mod init;
 mod inspect;

@@ -18,7 +18,7 @@ use crate::run::registries;
 use crate::run::session::Session;
 use crate::run::settings::Settings;
 
-use super::{Copied, Destination, Run, choice};
+use super::{Copied, Destination, Goal, Run, choice};
 
 /// What is to be mirrored where.
 #[derive(Debug, Clone, Default)]
@@ -70,7 +70,7 @@ pub async fn mirror(session: &Session, mirroring: &Mirroring) -> Result<Mirrored
         }
         let source = BaseName::Registry(reference.clone());
         let choice = choice::choose(session, &bases, &source, &[], false).await?;
-        let destination = Destination::Registry(Reference { repository: place, ..reference });
+        let destination = Goal::Open(Destination::Registry(Reference { repository: place, ..reference }));
         let destination = run.bring(&choice, destination).await?;
         mirrored.tables.entry(key.clone()).or_insert_with(|| table(&map, &prefix, key));
         mirrored.copies.push(Copied { source, destination, of: choice.of(), top: choice.top.descriptor });

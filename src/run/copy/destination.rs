@@ -1,7 +1,7 @@
-//! What is typed for the place of a copy becomes that place.
+//! What is typed for a place that holds images becomes that place: a repository of a registry, or a layout.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::base_name::{BaseName, BaseNameError};
 use crate::blob::Digest;
@@ -11,7 +11,7 @@ use crate::run::session::Session;
 use crate::sink;
 
 /// The name in a layout where none is said: what no tag means everywhere.
-const LATEST: &str = "latest";
+pub(super) const LATEST: &str = "latest";
 
 /// Where an image goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,24 +25,10 @@ pub enum Destination {
         /// the image's name in there
         tag: String,
     },
-    /// into an archive of its own that is a layout
-    Archive {
-        /// the file
-        file: PathBuf,
-        /// the image's name in there
-        tag: String,
-    },
-    /// one platform into an archive for `docker load`
-    DockerArchive {
-        /// the file
-        file: PathBuf,
-        /// the image's name in there, if it has one
-        name: Option<Reference>,
-    },
 }
 
 impl Destination {
-    /// Reads `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REF]` or a reference.
+    /// Reads `oci:DIR[:TAG]` or a reference.
     ///
     /// # Errors
     /// When it is none of them.
@@ -52,21 +38,12 @@ impl Destination {
         }
         let tag_or_latest = |tag: Option<String>| tag.unwrap_or_else(|| LATEST.to_owned());
         let wrong = |source: BaseNameError| Error::ImageName { text: text.to_owned(), source };
-        if let Some(place) = text.strip_prefix("docker-archive:") {
-            // As skopeo has it: what is behind the first colon is a reference, which has colons of its own.
-            let (file, name) = place.split_once(':').map_or((place, ""), |parts| parts);
-            if file.is_empty() {
-                return Err(wrong(BaseNameError::NoFile { text: text.to_owned() }));
-            }
-            let name = Some(name).filter(|name| !name.is_empty()).map(str::parse).transpose();
-            return Ok(Self::DockerArchive {
-                file: file.into(),
-                name: name.map_err(|error| wrong(BaseNameError::Reference(error)))?,
-            });
+        if ["oci-archive:", "docker-archive:"].iter().any(|kind| text.starts_with(kind)) {
+            return Err(Error::ArchiveName { text: text.to_owned() });
         }
         match text.parse().map_err(wrong)? {
             BaseName::Layout { folder, tag } => Ok(Self::Layout { folder, tag: tag_or_latest(tag) }),
-            BaseName::Archive { file, tag } => Ok(Self::Archive { file, tag: tag_or_latest(tag) }),
+            BaseName::Archive { .. } => Err(Error::ArchiveName { text: text.to_owned() }),
             BaseName::Registry(reference) => Ok(Self::Registry(reference)),
             // Built in as bases, and names like any other in a registry.
             BaseName::Static | BaseName::Scratch => {
@@ -88,8 +65,6 @@ impl Destination {
                 Err(_) => Err(Error::Taken { path: folder.clone(), kind: "oci" }),
                 Ok(()) => Ok(()),
             },
-            Self::Archive { file, .. } => free(session, file, "oci-archive"),
-            Self::DockerArchive { file, .. } => free(session, file, "docker-archive"),
         }
     }
 
@@ -98,14 +73,9 @@ impl Destination {
     pub fn line(&self, digest: &Digest) -> String {
         match self {
             Self::Registry(reference) => format!("{}@{digest}", reference.repository),
-            Self::Layout { .. } | Self::Archive { .. } | Self::DockerArchive { .. } => self.to_string(),
+            Self::Layout { .. } => self.to_string(),
         }
     }
-}
-
-/// Holds the place of an archive to be free, or to be a file.
-fn free(session: &Session, file: &Path, kind: &'static str) -> Result<(), Error> {
-    if session.directory.join(file).is_dir() { Err(Error::Taken { path: file.to_owned(), kind }) } else { Ok(()) }
 }
 
 impl fmt::Display for Destination {
@@ -116,12 +86,6 @@ impl fmt::Display for Destination {
             }
             Self::Registry(reference) => write!(formatter, "{}:{}", reference.repository, reference.tag_or_latest()),
             Self::Layout { folder, tag } => write!(formatter, "oci:{}:{tag}", folder.display()),
-            Self::Archive { file, tag } => write!(formatter, "oci-archive:{}:{tag}", file.display()),
-            Self::DockerArchive { file, name: None } => write!(formatter, "docker-archive:{}", file.display()),
-            Self::DockerArchive { file, name: Some(name) } => {
-                let (repository, tag) = (&name.repository, name.tag_or_latest());
-                write!(formatter, "docker-archive:{}:{repository}:{tag}", file.display())
-            }
         }
     }
 }

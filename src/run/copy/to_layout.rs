@@ -1,6 +1,7 @@
 //! An image gets into a layout beside others: blobs as they come from where they are, straight into their places, then the
 //! manifests, then the name.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::Arc;

@@ -190,6 +190,9 @@ impl Error {
                 let path = path.display();
                 vec![format!("name a file: {kind}:{path}/image.tar"), format!("as a layout: oci:{path}")]
             }
+            Self::ArchiveName { text } => {
+                vec![format!("write a layout, and copy that: -t oci:DIR:1.0; then: anyarch copy oci:DIR:1.0 {text}")]
+            }
             Self::BarePath { text } => ["oci:", "oci-archive:"].map(|kind| format!("{kind}{text}")).to_vec(),
             Self::OtherIndex { .. } => vec![
                 "copy all of them, digests are the same then: --platform all".to_owned(),
