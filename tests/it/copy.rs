@@ -200,7 +200,7 @@ fn a_layout_keeps_its_other_images_and_is_repaired() {
     assert_eq!(fs::metadata(layout.join("index.json")).unwrap().modified().unwrap(), before);
 
     // A blob that a disk damaged is brought again.
-    let some = odd::reachable(odd.path(), &v1).into_iter().last().unwrap();
+    let some = odd::reachable(odd.path(), &v1).pop_last().unwrap();
     let path = layout.join("blobs").join(some.replacen(':', "/", 1));
     let mut bytes = fs::read(&path).unwrap();
     bytes[0] ^= 1;
