@@ -50,7 +50,7 @@ enum Report {
 /// # Errors
 /// When anything fails; nothing was published then.
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
-    let foreseen = start_check::foreseen(&prepared.plan);
+    let mut foreseen = start_check::foreseen(&prepared.plan);
     if let Some(refusal) = foreseen.refusal(&prepared.plan, prepared.settings.verify()) {
         foreseen.say(session, &prepared.plan);
         return Err(refusal);
@@ -242,8 +242,8 @@ impl<'session> Run<'session> {
             let ways_out = self.ways_out();
             return Err(Error::Compile { failed: std::mem::take(&mut self.failed), ways_out });
         }
-        let refusal = || self.verdicts.refusal(&self.prepared.plan, self.prepared.settings.verify());
-        self.error.take().or_else(refusal).map_or(Ok(()), Err)
+        let refusal = self.verdicts.refusal(&self.prepared.plan, self.prepared.settings.verify());
+        self.error.take().or(refusal).map_or(Ok(()), Err)
     }
 
     fn made(&mut self, path: &PathBuf, elapsed: Duration) {
@@ -329,7 +329,7 @@ impl<'session> Run<'session> {
                     Policy::Strict | Policy::Warn => self.check(image, unit, made),
                 }
             }
-            Err(error) => self.error = self.error.take().or(Some(error)),
+            Err(error) => self.error = self.verdicts.refuse((image, unit), error, self.error.take()),
         }
     }
 

@@ -157,7 +157,9 @@ impl Error {
             Self::SeveralDocuments { platforms, .. } | Self::NotInImage { offered: platforms, .. } => {
                 platforms.iter().map(|has| format!("--platform {has}")).collect()
             }
-            Self::WouldNotStart { .. } => vec!["publish it all the same: --verify=warn".to_owned()],
+            Self::WouldNotStart { may_be_forced: true, .. } => {
+                vec!["publish it all the same: --verify=warn".to_owned()]
+            }
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
             Self::OfflinePush => {
                 vec!["write it, and push that with a network: -o type=oci,dest=image.tar".to_owned()]
