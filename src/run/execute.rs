@@ -52,7 +52,7 @@ enum Report {
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
     let mut foreseen = start_check::foreseen(&prepared.plan);
     if let Some(refusal) = foreseen.refusal(&prepared.plan, prepared.settings.verify()) {
-        foreseen.say(session, &prepared.plan);
+        foreseen.say(session, &prepared.plan, true);
         return Err(refusal);
     }
     make_own_folder(&prepared)?;
@@ -237,7 +237,8 @@ impl<'session> Run<'session> {
             }
             self.start_ready_units();
         }
-        self.verdicts.say(self.session, &self.prepared.plan);
+        let alone = self.failed.is_empty() && self.error.is_none();
+        self.verdicts.say(self.session, &self.prepared.plan, alone);
         if !self.failed.is_empty() {
             let ways_out = self.ways_out();
             return Err(Error::Compile { failed: std::mem::take(&mut self.failed), ways_out });

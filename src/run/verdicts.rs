@@ -34,11 +34,12 @@ impl Verdicts {
         before.or(Some(error))
     }
 
-    /// Says what a person should know, each thing once for all units that it is about.
-    pub(super) fn say(&self, session: &Session, plan: &Plan) {
+    /// Says what a person should know, each thing once for all units that it is about. Where the run ends by nothing else,
+    /// `alone`, one binary that does not fit is left to its own error.
+    pub(super) fn say(&self, session: &Session, plan: &Plan, alone: bool) {
         // In the order of the plan, and of each start.
         let mut said: Vec<(Finding, Vec<(usize, usize)>)> = Vec::new();
-        let unfit = self.unfit.iter().filter(|_| !self.is_one_unfit());
+        let unfit = self.unfit.iter().filter(|_| !(alone && self.is_one_unfit()));
         let unfit = unfit.map(|(unit, error)| (*unit, of_error(error)));
         let checked =
             self.checked.iter().flat_map(|(unit, checked)| checked.findings.iter().map(|known| (*unit, known.clone())));
