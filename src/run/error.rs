@@ -262,7 +262,7 @@ pub enum Error {
     #[error("`{image}` does not start on {}", join(.platforms))]
     DoesNotStart { image: String, platforms: Vec<Platform> },
     #[error("{}, so nothing was published", describe_unstartable(.images))]
-    WouldNotStart { images: Vec<(String, Vec<Platform>)> },
+    WouldNotStart { images: Vec<(String, Vec<Platform>)>, may_be_forced: bool },
     #[error("the base `{base}` cannot be used for {platform}")]
     BaseImage {
         base: String,

@@ -52,9 +52,9 @@ enum Report {
 /// # Errors
 /// When anything fails; nothing was published then.
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<(Vec<Published>, Option<PathBuf>), Error> {
-    let foreseen = start_check::foreseen(&prepared.plan);
+    let mut foreseen = start_check::foreseen(&prepared.plan);
     if let Some(refusal) = foreseen.refusal(&prepared.plan, prepared.settings.verify()) {
-        foreseen.say(session, &prepared.plan);
+        foreseen.say(session, &prepared.plan, true);
         return Err(refusal);
     }
     make_own_folder(&prepared)?;
@@ -241,13 +241,14 @@ impl<'session> Run<'session> {
             }
             self.start_ready_units();
         }
-        self.verdicts.say(self.session, &self.prepared.plan);
+        let alone = self.failed.is_empty() && self.error.is_none();
+        self.verdicts.say(self.session, &self.prepared.plan, alone);
         if !self.failed.is_empty() {
             let ways_out = self.ways_out();
             return Err(Error::Compile { failed: std::mem::take(&mut self.failed), ways_out });
         }
-        let refusal = || self.verdicts.refusal(&self.prepared.plan, self.prepared.settings.verify());
-        self.error.take().or_else(refusal).map_or(Ok(()), Err)
+        let refusal = self.verdicts.refusal(&self.prepared.plan, self.prepared.settings.verify());
+        self.error.take().or(refusal).map_or(Ok(()), Err)
     }
 
     fn made(&mut self, path: &PathBuf, elapsed: Duration) {
@@ -333,7 +334,7 @@ impl<'session> Run<'session> {
                     Policy::Strict | Policy::Warn => self.check(image, unit, made),
                 }
             }
-            Err(error) => self.error = self.error.take().or(Some(error)),
+            Err(error) => self.error = self.verdicts.refuse((image, unit), error, self.error.take()),
         }
     }
 

@@ -163,7 +163,9 @@ impl Error {
             Self::SeveralDocuments { platforms, .. } | Self::NotInImage { offered: platforms, .. } => {
                 platforms.iter().map(|has| format!("--platform {has}")).collect()
             }
-            Self::WouldNotStart { .. } => vec!["publish it all the same: --verify=warn".to_owned()],
+            Self::WouldNotStart { may_be_forced: true, .. } => {
+                vec!["publish it all the same: --verify=warn".to_owned()]
+            }
             Self::TagsOfPart { .. } => {
                 vec![
                     "--push-by-digest; then, with all results in a folder: anyarch index create --from-results DIR"
