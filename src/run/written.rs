@@ -15,6 +15,7 @@ use crate::wanted::Wanted;
 
 use super::error::Error;
 use super::event::TransferEnd;
+use super::locate;
 use super::prepare::Prepared;
 use super::publish::Place;
 use super::renew;
@@ -45,7 +46,7 @@ pub(super) async fn put(
     Ok(match output {
         Output::Registry { by_digest } => Place::Registry { names, by_digest: *by_digest },
         Output::Default => {
-            let path = prepared.settings.own_folder().join("out").join(&prepared.plan.images[image].name);
+            let path = locate::layouts_folder(&prepared.settings.root).join(&prepared.plan.images[image].name);
             let folder = path.clone();
             renew::whole(session, prepared, move |wanted| written.to_layout(&folder, wanted)).await?;
             Place::Folder { path, tag }
