@@ -18,6 +18,7 @@ pub mod program;
 pub mod project;
 pub mod proxy;
 pub mod publish;
+pub mod raw_layout;
 pub mod read_back;
 pub mod registry;
 pub mod scene;
