@@ -11,6 +11,7 @@ use crate::reference::Reference;
 use crate::sink;
 
 use super::error::Error;
+use super::locate;
 use super::settings::Settings;
 
 /// Holds the place of a file to a folder that is there: it is made whole beside its place, then moved.
@@ -90,7 +91,7 @@ fn check_outlet(directory: &Path, settings: &Settings, outlet: &Outlet, plan: &P
     match output {
         Output::Folder(folder) => sink::layout::check(&directory.join(folder))?,
         Output::Default => {
-            let out = settings.own_folder().join("out");
+            let out = locate::layouts_folder(&settings.root);
             images.iter().try_for_each(|image| sink::layout::check(&out.join(&image.name)))?;
         }
         Output::Files { folder, .. } => sink::files::check(&directory.join(folder))?,

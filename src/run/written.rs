@@ -16,6 +16,7 @@ use crate::wanted::Wanted;
 
 use super::error::Error;
 use super::event::TransferEnd;
+use super::locate;
 use super::prepare::Prepared;
 use super::publish::Place;
 use super::renew;
@@ -51,7 +52,7 @@ pub(super) async fn put(
             Place::Registry { names, by_digest: true }
         }
         Output::Default => {
-            let path = prepared.settings.own_folder().join("out").join(&prepared.plan.images[image].name);
+            let path = locate::layouts_folder(&prepared.settings.root).join(&prepared.plan.images[image].name);
             let folder = path.clone();
             renew::whole(session, prepared, move |wanted| written.to_layout(&folder, wanted)).await?;
             Place::Folder { path, tag }
