@@ -89,7 +89,8 @@ impl Prefix {
     }
 
     /// The repository `rest` below this prefix; `None` when that has no path at all.
-    fn join(&self, rest: &str) -> Option<Repository> {
+    #[must_use]
+    pub fn join(&self, rest: &str) -> Option<Repository> {
         let parts = [self.path.as_str(), rest].into_iter().filter(|part| !part.is_empty());
         let path = parts.collect::<Vec<_>>().join("/");
         (!path.is_empty()).then(|| Repository { registry: self.registry.clone(), path })
@@ -163,6 +164,17 @@ impl FromStr for Mirror {
     }
 }
 
+impl fmt::Display for Mirror {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self.plain_http {
+            Some(true) => "http://",
+            Some(false) => "https://",
+            None => "",
+        })?;
+        self.place.fmt(formatter)
+    }
+}
+
 /// What is said of one registry, or of a part of it. Paths are absolute.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RegistrySettings {
@@ -209,6 +221,18 @@ impl RegistryMap {
             let below = self.0.remove(&prefix).unwrap_or_default();
             self.0.insert(prefix, settings.over(below));
         }
+    }
+
+    /// What is said under exactly that key.
+    #[must_use]
+    pub fn of(&self, key: &Prefix) -> Option<&RegistrySettings> {
+        self.0.get(key)
+    }
+
+    /// The key whose settings hold for `repository`: the longest that it is below.
+    #[must_use]
+    pub fn key_of(&self, repository: &Repository) -> Option<&Prefix> {
+        self.0.keys().filter(|key| key.rest(repository).is_some()).max_by_key(|key| key.path.len())
     }
 
     /// What is said of a whole registry.

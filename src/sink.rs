@@ -182,6 +182,10 @@ fn layout_index(top: &Descriptor, names: &[&Reference]) -> Vec<u8> {
         entry.annotations.insert(REF_NAME.to_owned(), "latest".to_owned());
         entries.push(entry);
     }
+    layout_index_of(&entries)
+}
+
+fn layout_index_of(entries: &[Descriptor]) -> Vec<u8> {
     canonical_json(&json!({"schemaVersion": 2, "mediaType": MEDIA_TYPE_INDEX, "manifests": entries}))
 }
 

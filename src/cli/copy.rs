@@ -8,15 +8,20 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub struct Copy {
     /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or a path such as image.tar
-    #[arg(value_name = "SRC")]
-    pub source: String,
-    /// Where it goes: a reference, `oci:DIR[:TAG]`, beside the images that are there, or `oci-archive:FILE[:TAG]`
-    #[arg(value_name = "DST")]
-    pub destination: String,
+    #[arg(value_name = "SRC", required_unless_present = "all_bases")]
+    pub source: Option<String>,
+    /// Where it goes: a reference; `oci:DIR[:TAG]`, beside the images that are there; `oci-archive:FILE[:TAG]`; one platform
+    /// to `docker-archive:FILE[:REF]`
+    #[arg(value_name = "DST", required_unless_present = "all_bases")]
+    pub destination: Option<String>,
     /// Copy these platforms alone, with commas between: one as the manifest that it is, several in a new index with what
     /// is said about them; all, and everything else that the image has, when left out
     #[arg(long, value_name = "PLATFORM", value_delimiter = ',')]
     pub platform: Vec<String>,
+    /// Copy every base in a registry that the project in this folder names below PREFIX (mirror.lan:5000/bases), and print
+    /// the lines for anyarch.toml, or your own registries.toml, that have builds read them there
+    #[arg(long, value_name = "PREFIX", conflicts_with_all = ["source", "destination", "platform"])]
+    pub all_bases: Option<String>,
     /// Take it for an error when what arrives would have other digests than what is copied
     #[arg(long)]
     pub preserve_digests: bool,

@@ -1,7 +1,10 @@
 //! An image that exists, wherever it is, gets to another place as it is: every platform, every attestation, byte for byte.
 
+mod bases;
 mod choice;
 mod destination;
+mod goal;
+mod to_archive;
 pub(super) mod to_layout;
 
 use crate::base::Bases;
@@ -18,14 +21,16 @@ use super::session::Session;
 use choice::Choice;
 use to_layout::Freight;
 
+pub use bases::{Mirrored, Mirroring, mirror};
 pub use destination::Destination;
+pub use goal::Goal;
 
 /// What is to be copied where.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or the path of an archive or a layout
     pub source: String,
-    /// a reference, `oci:DIR[:TAG]` or `oci-archive:FILE[:TAG]`
+    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:REF]`
     pub destination: String,
     /// those that are copied, `host` for this machine's; all for `all` or when empty
     pub platforms: Vec<String>,
@@ -43,7 +48,7 @@ pub struct Copied {
     /// what was read, as it was understood
     pub source: BaseName,
     /// where it is now
-    pub destination: Destination,
+    pub destination: Goal,
     /// the index or the manifest that is there
     pub top: Descriptor,
     /// the digest of what the source's name stands for, where that is one thing
@@ -57,14 +62,19 @@ pub struct Copied {
 /// not take it.
 pub async fn copy(session: &Session, request: &Request) -> Result<Copied, Error> {
     let source = image_name::of(&session.directory, &request.source)?;
-    let destination = Destination::parse(&request.destination)?;
+    let destination = Goal::parse(&request.destination)?;
     destination.check(session)?;
     let platforms = image_name::platforms(&request.platforms)?;
     let client = registries::without_project(session, request.insecure_registries.clone())?;
     let bases = Bases::of_images(session.store.clone(), client.clone());
     let run = Run { session, client: &client, bases: &bases, jobs: request.push_jobs.unwrap_or(PUSH_JOBS) };
-    let whole = !matches!(destination, Destination::Registry(_));
-    let choice = choice::choose(session, &bases, &source, &platforms, whole).await?;
+    let choice = match destination {
+        Goal::DockerArchive { .. } => choice::choose_one(session, &bases, &source, &platforms).await?,
+        _ => {
+            let whole = !matches!(destination, Goal::Open(Destination::Registry(_)));
+            choice::choose(session, &bases, &source, &platforms, whole).await?
+        }
+    };
     if request.preserve_digests
         && let Some(entries) = choice.made_of
     {
@@ -88,21 +98,29 @@ pub(super) struct Run<'run> {
 
 impl Run<'_> {
     /// Brings what was chosen to its destination, whose name in full is returned.
-    async fn bring(self, choice: &Choice, destination: Destination) -> Result<Destination, Error> {
-        match destination {
-            Destination::Registry(mut reference) => {
+    async fn bring(self, choice: &Choice, goal: Goal) -> Result<Goal, Error> {
+        match goal {
+            Goal::Open(Destination::Registry(mut reference)) => {
                 // What is pushed goes where the name leads.
                 reference.repository = self.client.location_of(&reference.repository);
                 self.to_registry(choice, &reference).await?;
-                Ok(Destination::Registry(reference))
+                Ok(Goal::Open(Destination::Registry(reference)))
             }
-            Destination::Layout { folder, tag } => {
+            Goal::Open(Destination::Layout { folder, tag }) => {
                 let mut freight = Freight::default();
                 for (document, platform) in choice.documents() {
                     freight.add(&choice.whole.name, document, platform);
                 }
                 to_layout::write(self, freight, &choice.top.descriptor, &folder, &tag).await?;
-                Ok(Destination::Layout { folder, tag })
+                Ok(Goal::Open(Destination::Layout { folder, tag }))
+            }
+            Goal::Archive { file, tag } => {
+                to_archive::write(self, choice, &file, &tag).await?;
+                Ok(Goal::Archive { file, tag })
+            }
+            Goal::DockerArchive { file, name } => {
+                to_archive::write_for_docker(self, choice, &file, name.as_ref()).await?;
+                Ok(Goal::DockerArchive { file, name })
             }
         }
     }

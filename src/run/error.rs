@@ -33,6 +33,7 @@ use crate::platform::{Platform, PlatformError};
 use crate::quantity::QuantityError;
 use crate::reference::ReferenceError;
 use crate::registry;
+use crate::registry_map::RegistryNameError;
 use crate::serve::ServeError;
 use crate::shard::Shard;
 use crate::sink::SinkError;
@@ -190,6 +191,16 @@ pub enum Error {
     NotCached { missing: Vec<String>, again: String },
     #[error("`--offline` asks no registry, and a copy to one does")]
     OfflineCopy,
+    #[error("`{text}` is no place for copies of bases: {source}")]
+    MirrorName { text: String, source: RegistryNameError },
+    #[error("`{text}` is no name of a repository, and a base would be copied to it")]
+    MirrorPlace { text: String },
+    #[error("`{path}` is there already and is no {}", if *kind == "oci" { "OCI layout" } else { "file" })]
+    Taken { path: PathBuf, kind: &'static str },
+    #[error("`{image}` has several platforms, and an archive for docker takes one")]
+    OnePlatform { image: String, platforms: Vec<Platform> },
+    #[error("`{text}` is an archive of one image, and an index goes to a registry or into a layout")]
+    ArchiveName { text: String },
     #[error("`{text}` could be a layout or an archive, and the place of a copy says which")]
     BarePath { text: String },
     #[error(

@@ -92,7 +92,10 @@ pub fn choose(image: &BaseName, held: Vec<Held>, wanted: &[Platform]) -> Result<
     if wanted.is_empty() {
         return Ok(held);
     }
-    let offered: Vec<Platform> = held.iter().filter_map(Held::known_platform).collect();
+    // What was not read, because other platforms are wanted, is there all the same.
+    let unread = |held: &Held| held.entry.platform().filter(|_| held.document.is_none());
+    let offered: Vec<Platform> =
+        held.iter().filter_map(|held| held.known_platform().or_else(|| unread(held))).collect();
     if let Some(missing) = wanted.iter().find(|wanted| !offered.contains(wanted)) {
         return Err(Error::NotInImage { image: image.to_string(), platform: *missing, offered });
     }

@@ -12,7 +12,7 @@ use crate::config::values::PlatformWish;
 use crate::image::BaseImage;
 use crate::plan::Plan;
 use crate::platform::{self, Platform};
-use crate::{host, registry};
+use crate::registry;
 
 use super::error::Error;
 use super::images::Group;
@@ -124,20 +124,8 @@ impl Preparation<'_> {
         scope: &Scope,
         missing: &mut Missing,
     ) -> Result<bool, Error> {
-        let mut platforms = BTreeSet::new();
-        for wish in self.settings.platforms(keys)? {
-            match wish {
-                PlatformWish::One(platform) => drop(platforms.insert(Some(platform))),
-                PlatformWish::Host => drop(platforms.insert(Some(host::platform()?))),
-                PlatformWish::All => {
-                    platforms.insert(None);
-                    platforms.extend(keys.bases.0.keys().map(|platform| Some(*platform)));
-                }
-            }
-        }
         let mut whole = true;
-        for platform in platforms {
-            let base = self.settings.base(keys, platform, scope)?;
+        for base in self.settings.bases(keys, scope)? {
             if let Err(error) = self.listing(&base).await {
                 let what = why_missing(error)?;
                 missing.add(&format!("the base `{base}`: {what}"));

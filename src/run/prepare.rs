@@ -240,7 +240,11 @@ fn own_name(group: &Group, choice: &OutputChoice) -> Result<Name, Error> {
     Ok(Name { reference, origin: choice.origin.clone() })
 }
 
-fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Error> {
+/// Reads the configuration of a project, empty when there is none.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Error> {
     let path = config::path_in(&location.root);
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,

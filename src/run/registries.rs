@@ -36,9 +36,17 @@ fn of_user(session: &Session) -> Result<RegistryMap, Error> {
 /// # Errors
 /// When the user's file or a file of certificates cannot be read, or a variable names no proxy.
 pub fn of_project(session: &Session, settings: &Settings) -> Result<registry::Client, Error> {
+    client(session, map_of_project(session, settings)?, settings.insecure_registries())
+}
+
+/// What is said of registries for a project: the user's own file, the project's over that.
+///
+/// # Errors
+/// When the user's file cannot be read.
+pub(super) fn map_of_project(session: &Session, settings: &Settings) -> Result<RegistryMap, Error> {
     let mut map = of_user(session)?;
     map.overlay(settings.file.registry.settings(&session.directory.join(&settings.root)));
-    client(session, map, settings.insecure_registries())
+    Ok(map)
 }
 
 /// A client without a project; `insecure_hosts` is what the command line names.

@@ -68,19 +68,18 @@ pub(super) fn of_load(command: &str, names: &[Reference]) -> String {
 /// What goes when a blob of an image is pushed: `push ghcr.io/me/app linux/arm64`, and behind it `base` for a layer of the
 /// base.
 pub(super) fn of_push(task: Task, repository: &Repository, blob: &Blob) -> String {
-    match (task, blob.platform) {
-        (Task::Push, Some(platform)) => {
+    match task {
+        Task::Push => {
             let base = if blob.origin.is_some() { " base" } else { "" };
-            format!("push {} {platform}{base}", familiar(&repository.to_string()))
+            format!("push {}{}{base}", familiar(&repository.to_string()), behind(blob.platform))
         }
-        (_, platform) => of_copy(&repository.to_string(), platform),
+        Task::Copy => of_copy(&repository.to_string(), blob.platform),
     }
 }
 
 /// What goes when an image that exists is copied: `copy ghcr.io/me/app linux/arm64`.
 pub(super) fn of_copy(place: &str, platform: Option<Platform>) -> String {
-    let platform = behind(platform);
-    format!("copy {}{platform}", familiar(place))
+    format!("copy {}{}", familiar(place), behind(platform))
 }
 
 fn behind(platform: Option<Platform>) -> String {

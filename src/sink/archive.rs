@@ -7,14 +7,27 @@ use rayon::prelude::*;
 use tar::Builder;
 
 use super::place::{self, BUFFER, append};
-use super::{Bundle, LAYOUT_VERSION, SinkError};
-use crate::blob::Descriptor;
+use super::{Bundle, LAYOUT_VERSION, SinkError, layout_index_of};
+use crate::blob::{Descriptor, REF_NAME};
 use crate::reference::Reference;
 use crate::store::Store;
 use crate::wanted::Wanted;
 
 /// Opens a layer; whoever reads it to its end has what its digest says, or an error.
-pub(super) type Open<'source> = dyn Fn(&Descriptor) -> io::Result<Box<dyn Read>> + 'source;
+pub type Open<'source> = dyn Fn(&Descriptor) -> io::Result<Box<dyn Read>> + 'source;
+
+/// An image that exists, as it is.
+#[derive(Clone, Debug)]
+pub struct Contained {
+    /// the index or the manifest that its name stands for
+    pub top: Descriptor,
+    /// its name in the archive
+    pub tag: String,
+    /// indexes and manifests
+    pub documents: Vec<(Descriptor, Vec<u8>)>,
+    /// everything that these name, each once
+    pub blobs: Vec<Descriptor>,
+}
 
 /// Holds the place of an archive to be free, or to be a file.
 ///
@@ -36,6 +49,21 @@ pub fn write(
     wanted: &Wanted,
 ) -> Result<(), SinkError> {
     place::file(file, wanted, |out| stream(bundle, names, store, out))
+}
+
+/// Writes `image` as the tar `file`, put in place once it is whole, as long as that is `wanted`.
+///
+/// # Errors
+/// When a blob cannot be opened or is another one, the file cannot be written, or is no longer wanted; what was there is
+/// then still there.
+pub fn write_contained(image: &Contained, open: &Open<'_>, file: &Path, wanted: &Wanted) -> Result<(), SinkError> {
+    let mut entry = Descriptor::new(&image.top.media_type, image.top.digest, image.top.size);
+    entry.annotations.insert(REF_NAME.to_owned(), image.tag.clone());
+    let index = layout_index_of(&[entry]);
+    let heads = [("oci-layout", LAYOUT_VERSION), ("index.json", index.as_slice())];
+    let documents = || image.documents.iter().map(|(descriptor, bytes)| (descriptor.clone(), bytes.as_slice()));
+    let blobs: Vec<&Descriptor> = image.blobs.iter().collect();
+    place::file(file, wanted, |out| tar(&heads, documents().collect(), &blobs, open, out))
 }
 
 /// Reads every layer once, before [`write_to_stdout`], which cannot take back what is written.

@@ -90,6 +90,15 @@ pub fn write(
     place::file(file, wanted, |out| DockerImage::of(bundle, names)?.stream(&archive::of_store(store), out))
 }
 
+/// Writes `image` as the tar `file`, put in place once it is whole, as long as that is `wanted`.
+///
+/// # Errors
+/// When a layer cannot be opened or is another one, the file cannot be written, or is no longer wanted; what was there is
+/// then still there.
+pub fn write_image(image: &DockerImage, open: &Open<'_>, file: &Path, wanted: &Wanted) -> Result<(), SinkError> {
+    place::file(file, wanted, |out| image.stream(open, out))
+}
+
 /// Writes the image of `bundle` as a tar to stdout, as long as that is `wanted`.
 ///
 /// # Errors

@@ -151,7 +151,7 @@ fn every_refusal_has_its_words() {
             &["--from-spec", "spec.yaml"],
             2,
             "
-            error: `spec.yaml` cannot be read: line 3 column 5: unknown field `platfrom`, expected one of image, platform
+            error: `spec.yaml` cannot be read: unknown field `platfrom`, expected one of image, platform at line 3, column 5
 
             hint: manifests: [{image: \"registry.example.com/app:1.0-arm64\", platform: {os: linux, architecture: arm64}}]
             ",

@@ -12,6 +12,7 @@ pub mod layout;
 pub mod machine;
 pub mod made;
 pub mod mirror;
+pub mod odd;
 pub mod prebuilt;
 pub mod process;
 pub mod program;

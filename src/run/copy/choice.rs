@@ -1,11 +1,11 @@
 //! An image and the platforms that are wanted of it become what is copied: all of it as it is, the manifest of one
 //! platform, or a new index of some.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{Bases, Whole};
+use crate::base::{BaseError, Bases, Whole};
 use crate::base_name::BaseName;
-use crate::blob::Digest;
+use crate::blob::{Descriptor, Digest};
 use crate::manifest::{Document, Entry, Role, is_index};
 use crate::platform::Platform;
 use crate::run::error::Error;
@@ -27,6 +27,17 @@ impl Choice {
     /// What the source's name stands for, if that is one thing.
     pub(super) fn of(&self) -> Option<Digest> {
         self.whole.only().map(|only| only.descriptor.digest)
+    }
+
+    /// Every blob that they name and that is kept where they are, each once, with a platform that it is for.
+    pub(super) fn blobs(&self) -> Vec<(&Descriptor, Option<Platform>)> {
+        let mut blobs: BTreeMap<Digest, (&Descriptor, Option<Platform>)> = BTreeMap::new();
+        for (document, platform) in self.documents() {
+            for blob in document.blobs_here() {
+                blobs.entry(blob.digest).or_insert((blob, platform));
+            }
+        }
+        blobs.into_values().collect()
     }
 
     /// The top and all documents that it names which were read, each once, those that others name after these.
@@ -75,13 +86,7 @@ pub(super) async fn choose(
     let chosen = held::choose(name, held, platforms)?;
     let only_one = platforms.iter().all(|platform| *platform == platforms[0]);
     if let (true, Some(top)) = (only_one, alone(&chosen)) {
-        if chosen.len() > 1 {
-            let digest = top.descriptor.digest;
-            let note = format!(
-                "what is said about {digest} (attestations) stays behind: a manifest alone has no place for it"
-            );
-            session.watch.event(Event::Note(note));
-        }
+        note_left(session, &chosen, top);
         let top = top.clone();
         return Ok(Choice { whole, top, made_of: None });
     }
@@ -91,6 +96,39 @@ pub(super) async fn choose(
     let entries: Vec<Entry> = chosen.iter().map(|held| held.entry.without_name()).collect();
     let top = Document::index_of(whole.only(), &entries);
     Ok(Choice { whole, top, made_of: Some(entries.len()) })
+}
+
+/// Reads of an image the manifest for `platform`, or the only one there is.
+///
+/// # Errors
+/// When it cannot be read, lacks the platform, or has several and none is named.
+pub(super) async fn choose_one(
+    session: &Session,
+    bases: &Bases,
+    name: &BaseName,
+    platforms: &[Platform],
+) -> Result<Choice, Error> {
+    let (whole, held) = held::read(bases, name, platforms).await?;
+    let chosen = held::choose(name, held, platforms)?;
+    let Some(top) = alone(&chosen).cloned() else {
+        let platforms: Vec<Platform> = chosen.iter().filter_map(Held::known_platform).collect();
+        if platforms.is_empty() {
+            return Err(BaseError::NoPlatform { base: bases.subject(name) }.into());
+        }
+        return Err(Error::OnePlatform { image: name.to_string(), platforms });
+    };
+    note_left(session, &chosen, &top);
+    Ok(Choice { whole, top, made_of: None })
+}
+
+/// Says that attestations stay behind.
+fn note_left(session: &Session, chosen: &[Held], top: &Document) {
+    if chosen.iter().any(|held| matches!(held.role, Role::Attestation { .. })) {
+        let digest = top.descriptor.digest;
+        let note =
+            format!("what is said about {digest} (attestations) stays behind: a manifest alone has no place for it");
+        session.watch.event(Event::Note(note));
+    }
 }
 
 /// The manifest of the only image among what was chosen.

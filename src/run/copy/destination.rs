@@ -1,4 +1,4 @@
-//! What is typed for the place of a copy becomes that place.
+//! What is typed for a place that holds images becomes that place: a repository of a registry, or a layout.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::run::session::Session;
 use crate::sink;
 
 /// The name in a layout where none is said: what no tag means everywhere.
-const LATEST: &str = "latest";
+pub(super) const LATEST: &str = "latest";
 
 /// Where an image goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,9 +38,12 @@ impl Destination {
         }
         let tag_or_latest = |tag: Option<String>| tag.unwrap_or_else(|| LATEST.to_owned());
         let wrong = |source: BaseNameError| Error::ImageName { text: text.to_owned(), source };
+        if ["oci-archive:", "docker-archive:"].iter().any(|kind| text.starts_with(kind)) {
+            return Err(Error::ArchiveName { text: text.to_owned() });
+        }
         match text.parse().map_err(wrong)? {
             BaseName::Layout { folder, tag } => Ok(Self::Layout { folder, tag: tag_or_latest(tag) }),
-            BaseName::Archive { .. } => todo!(),
+            BaseName::Archive { .. } => Err(Error::ArchiveName { text: text.to_owned() }),
             BaseName::Registry(reference) => Ok(Self::Registry(reference)),
             // Built in as bases, and names like any other in a registry.
             BaseName::Static | BaseName::Scratch => {
@@ -58,7 +61,10 @@ impl Destination {
         match self {
             Self::Registry(_) if session.offline => Err(Error::OfflineCopy),
             Self::Registry(_) => Ok(()),
-            Self::Layout { folder, .. } => Ok(sink::layout::check(&session.directory.join(folder))?),
+            Self::Layout { folder, .. } => match sink::layout::check(&session.directory.join(folder)) {
+                Err(_) => Err(Error::Taken { path: folder.clone(), kind: "oci" }),
+                Ok(()) => Ok(()),
+            },
         }
     }
 

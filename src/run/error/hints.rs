@@ -160,7 +160,9 @@ impl Error {
             Self::ManifestAnnotation { name, .. } => {
                 ["index", "manifest-descriptor"].map(|place| format!("--annotation {place}:{name}=VALUE")).into()
             }
-            Self::SeveralDocuments { platforms, .. } | Self::NotInImage { offered: platforms, .. } => {
+            Self::SeveralDocuments { platforms, .. }
+            | Self::OnePlatform { platforms, .. }
+            | Self::NotInImage { offered: platforms, .. } => {
                 platforms.iter().map(|has| format!("--platform {has}")).collect()
             }
             Self::WouldNotStart { may_be_forced: true, .. } => {
@@ -179,6 +181,20 @@ impl Error {
             Self::NoResult => vec!["--push-by-digest".to_owned()],
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
             Self::OfflineCopy => vec!["copy it into a layout, and that with a network: oci:DIR".to_owned()],
+            Self::MirrorName { .. } => {
+                vec!["name a registry, or a path of one: --all-bases mirror.lan:5000/bases".to_owned()]
+            }
+            Self::MirrorPlace { .. } => vec!["name a shorter path of the registry".to_owned()],
+            Self::Taken { path, kind: "oci" } => {
+                vec![format!("choose another folder: oci:{}-image", path.display())]
+            }
+            Self::Taken { path, kind } => {
+                let path = path.display();
+                vec![format!("name a file: {kind}:{path}/image.tar"), format!("as a layout: oci:{path}")]
+            }
+            Self::ArchiveName { text } => {
+                vec![format!("write a layout, and copy that: -t oci:DIR:1.0; then: anyarch copy oci:DIR:1.0 {text}")]
+            }
             Self::BarePath { text } => ["oci:", "oci-archive:"].map(|kind| format!("{kind}{text}")).to_vec(),
             Self::OtherIndex { .. } => vec![
                 "copy all of them, digests are the same then: --platform all".to_owned(),

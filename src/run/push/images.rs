@@ -155,11 +155,20 @@ impl<'run> Way<'run> {
     fn bring_all(self, parts: Vec<Part<'run>>) -> BoxFuture<'run, Result<(), Error>> {
         let bring = move |part| async move {
             match part {
+                Part::Entry(whole, _) | Part::Blobs(whole, _) if self.is_there(whole) => Ok(()),
                 Part::Entry(whole, entry) => self.bring_entry(whole, entry).await,
                 Part::Blobs(whole, document) => self.bring_named(whole, document, None).await,
             }
         };
         stream::iter(parts).map(bring).buffer_unordered(MANIFESTS).try_collect::<()>().boxed()
+    }
+
+    /// True where an image is read from the repository that it goes to: it is there then, unless that has just said
+    /// otherwise.
+    fn is_there(self, whole: &Whole) -> bool {
+        let BaseName::Registry(reference) = &whole.name else { return false };
+        let places = || self.carrier.client.places_of(&reference.repository);
+        self.proof == Proof::Manifest && places().iter().all(|place| place == self.repository)
     }
 
     async fn bring_entry(self, whole: &'run Whole, entry: &'run Entry) -> Result<(), Error> {

@@ -57,14 +57,10 @@ impl Target {
         targets
     }
 
-    /// The place of one image: its tag, or, where the name has a digest, that alone.
+    /// The place of one image: its tag, or, where the name has only a digest, that alone.
     pub(in crate::run) fn of(reference: &Reference) -> Self {
-        let by_digest = reference.digest.is_some();
-        let mut target = Self { repository: reference.repository.clone(), tags: Vec::new(), by_digest };
-        if !by_digest {
-            target.tags.push(Tag { reference: reference.clone(), seen: OnceCell::new() });
-        }
-        target
+        let by_digest = reference.digest.is_some() && reference.tag.is_none();
+        Self::all(std::iter::once((reference, by_digest))).swap_remove(0)
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is said of one image: flags over its own keys over those of the whole file, templates rendered.
 
+use std::collections::BTreeSet;
+
 use toml::Spanned;
 
 use super::outputs::PUSH_BY_DIGEST;
@@ -13,6 +15,7 @@ use crate::config::template::{Facts as _, Rendered, Scope};
 use crate::config::value_error::ValueError;
 use crate::config::values::{Created, PlatformWish, absolute};
 use crate::config::{ConfigError, ImageKeys, Origin};
+use crate::host;
 use crate::image::ImageSettings;
 use crate::output_spec::Output;
 use crate::platform::{Architecture, Platform};
@@ -86,6 +89,26 @@ impl Settings {
             (BaseName::Archive { file, tag }, Origin::File(_)) => BaseName::Archive { file: self.root.join(file), tag },
             (name, _) => name,
         })
+    }
+
+    /// Every base that an image may take, each once, as far as is known without looking at one: which platforms `all` are
+    /// says the base.
+    ///
+    /// # Errors
+    /// When one cannot be rendered or names no base.
+    pub fn bases(&self, keys: &ImageKeys, scope: &Scope) -> Result<BTreeSet<BaseName>, Error> {
+        let mut platforms = BTreeSet::new();
+        for wish in self.platforms(keys)? {
+            match wish {
+                PlatformWish::One(platform) => drop(platforms.insert(Some(platform))),
+                PlatformWish::Host => drop(platforms.insert(Some(host::platform()?))),
+                PlatformWish::All => {
+                    platforms.insert(None);
+                    platforms.extend(keys.bases.0.keys().map(|platform| Some(*platform)));
+                }
+            }
+        }
+        platforms.into_iter().map(|platform| self.base(keys, platform, scope)).collect()
     }
 
     /// What the image's config says, before the entrypoint is settled. `pick` takes of each value what goes into the
