@@ -7,7 +7,7 @@
 //!
 //! * shell: [`cli`], [`commands`], [`ui`], [`exit`]
 //! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`debian_archive`], [`cargo_flags`], [`zigbuild`],
-//!   [`http`], [`download`], [`install`]
+//!   [`http`], [`download`], [`install`], [`sandbox`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod annotation;
@@ -25,6 +25,7 @@ pub mod debian;
 pub mod debian_archive;
 pub mod download;
 pub mod elf;
+pub mod emulator;
 pub mod exec;
 pub mod exit;
 pub mod full_disk;
@@ -49,6 +50,7 @@ pub mod reference;
 pub mod registry;
 pub mod registry_map;
 pub mod run;
+pub mod sandbox;
 pub mod sink;
 pub mod static_base;
 pub mod store;

@@ -37,6 +37,7 @@ pub mod rust;
 pub mod session;
 pub mod settings;
 mod setup;
+pub mod smoke;
 mod source_copy;
 mod sysroot;
 mod transfer;

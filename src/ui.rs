@@ -201,6 +201,14 @@ impl Watch for Ui {
                 let platform = platform.to_string();
                 self.line(&format!("{platform:<16} {image:<20} {DONE}packed{DONE:#}   {elapsed}"));
             }
+            Event::Started { image, platform, elapsed } => self.unit(&platform, &image, "started", elapsed),
+            Event::StartFailed { image, platform, command, ending, output } => {
+                let platform = platform.to_string();
+                self.line(&format!("{platform:<16} {image:<20} {ERROR}failed{ERROR:#}   `{command}` {ending}"));
+                if !output.is_empty() {
+                    self.quoted(&platform, &output);
+                }
+            }
             Event::Installing { what, step } => self.installing(&what, &step),
             Event::InstallMoved { bytes } => self.reach(Key::Install, bytes),
             Event::InstallEnded => drop(self.end(Key::Install)),

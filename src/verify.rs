@@ -25,8 +25,10 @@ use search::{Object, Search};
 use start::{Started, Starter};
 use user::{EXECUTE, User};
 
-pub use config::StartConfig;
+pub use config::{DEFAULT_PATH, StartConfig};
 pub use problem::Problem;
+pub use start::{SCRIPTS, asked_of_env, interpreter_of};
+pub use user::{Numbers, numbers};
 
 /// An answer that depends on a layer which is not in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

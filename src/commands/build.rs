@@ -31,7 +31,8 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     let limit = super::cache_limit()?;
     let session = super::session(ui, arguments.request.offline)?;
     let as_json = arguments.request.json;
-    let flags = Flags { carries_out: true, ..super::flags(arguments.request, arguments.destination) };
+    let flags = super::flags(arguments.request, arguments.destination);
+    let flags = Flags { carries_out: true, smoke: super::smoke(arguments.smoke), ..flags };
     if let Some(file) = &arguments.iidfile {
         destination::parent(&session.directory, file)?;
     }

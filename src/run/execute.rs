@@ -29,6 +29,7 @@ use super::publish::{self, Published};
 use super::push::Push;
 use super::session::Session;
 use super::setup;
+use super::smoke::{FailedStart, Outcome, Smoke, Units};
 
 /// What a thread that does one thing reports.
 enum Report {
@@ -38,6 +39,8 @@ enum Report {
     Ended { job: usize, result: Result<Compiled, Error> },
     /// a unit is an image
     Packed { image: usize, unit: usize, result: Box<Result<(Image, u64), Error>>, elapsed: Duration },
+    /// a unit's program was started, if it can be
+    Started { image: usize, unit: usize, result: Result<Outcome, Error> },
 }
 
 /// Carries the plan out.
@@ -54,8 +57,9 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
         None
     };
     let prepared = Arc::new(prepared);
+    let smoke = smoke(session, &prepared)?;
     let push = (output == Output::Registry).then(|| Push::new(session, &prepared));
-    let fetches = publish::prefetch(session, &prepared, &output);
+    let fetches = publish::prefetch(session, &prepared, &output, smoke.as_deref());
     let (sender, receiver) = unbounded_channel();
     let size = prepared.settings.jobs();
     if let Some(reason) = exec::lost_jobserver().filter(|_| size.is_none()) {
@@ -64,8 +68,9 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
         session.watch.event(Event::Note(note));
     }
     let jobs = Jobs::new(size)?;
-    start_jobs(session, &prepared, jobs, sender.clone());
-    let mut run = Run::new(session, prepared.clone(), sender, push);
+    start_jobs(session, &prepared, jobs.clone(), sender.clone());
+    let starts = smoke.map(|smoke| Units::new(session, &prepared, smoke, &jobs));
+    let mut run = Run::new(session, prepared.clone(), sender, push, starts);
     run.start_ready_units();
     run.follow(receiver).await?;
     drop(lock);
@@ -73,6 +78,13 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     let bundles = run.bundles();
     let push = run.push.take();
     publish::publish(session, &prepared, bundles, &output, push).await
+}
+
+/// What starts the units, where they are to be: that this machine lets it is known before anything is compiled.
+fn smoke(session: &Session, prepared: &Prepared) -> Result<Option<Arc<Smoke>>, Error> {
+    let Some(asked) = &prepared.settings.flags.smoke else { return Ok(None) };
+    let units = prepared.plan.images.iter().flat_map(|image| &image.units);
+    Smoke::new(session, asked, units.map(|unit| unit.platform)).map(|smoke| Some(Arc::new(smoke)))
 }
 
 fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {
@@ -130,13 +142,17 @@ struct Run<'session> {
     prepared: Arc<Prepared>,
     sender: UnboundedSender<Report>,
     push: Option<Push>,
+    /// starts what was packed
+    starts: Option<Units>,
     /// binaries that are still missing, by image and unit
     awaited: BTreeMap<(usize, usize), BTreeSet<PathBuf>>,
     packing: usize,
+    starting: usize,
     running: usize,
     images: BTreeMap<(usize, usize), Image>,
     failed: Vec<String>,
     failed_jobs: BTreeSet<usize>,
+    failed_starts: Vec<FailedStart>,
     error: Option<Error>,
 }
 
@@ -146,6 +162,7 @@ impl<'session> Run<'session> {
         prepared: Arc<Prepared>,
         sender: UnboundedSender<Report>,
         push: Option<Push>,
+        starts: Option<Units>,
     ) -> Self {
         let mut awaited = BTreeMap::new();
         for (image, plan) in prepared.plan.images.iter().enumerate() {
@@ -159,12 +176,15 @@ impl<'session> Run<'session> {
             prepared,
             sender,
             push,
+            starts,
             awaited,
             packing: 0,
+            starting: 0,
             running,
             images: BTreeMap::new(),
             failed: Vec::new(),
             failed_jobs: BTreeSet::new(),
+            failed_starts: Vec::new(),
             error: None,
         }
     }
@@ -196,7 +216,7 @@ impl<'session> Run<'session> {
                 None => std::future::pending().await,
             }
         });
-        while self.running > 0 || self.packing > 0 {
+        while self.running > 0 || self.packing > 0 || self.starting > 0 {
             let report = tokio::select! {
                 report = receiver.recv() => report.ok_or(Error::Thread)?,
                 error = &mut refused => {
@@ -209,6 +229,7 @@ impl<'session> Run<'session> {
                 Report::Made { path, elapsed } => self.made(&path, elapsed),
                 Report::Ended { job, result } => self.ended(job, result)?,
                 Report::Packed { image, unit, result, elapsed } => self.packed(image, unit, *result, elapsed),
+                Report::Started { image, unit, result } => self.started(image, unit, result)?,
             }
             self.start_ready_units();
         }
@@ -216,7 +237,13 @@ impl<'session> Run<'session> {
             let ways_out = self.ways_out();
             return Err(Error::Compile { failed: std::mem::take(&mut self.failed), ways_out });
         }
-        self.error.take().map_or(Ok(()), Err)
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        if !self.failed_starts.is_empty() {
+            return Err(Error::Smoke { failed: std::mem::take(&mut self.failed_starts) });
+        }
+        Ok(())
     }
 
     fn made(&mut self, path: &PathBuf, elapsed: Duration) {
@@ -300,10 +327,37 @@ impl<'session> Run<'session> {
                 if let Some(push) = &mut self.push {
                     push.start(image, unit, &made);
                 }
+                if let Some(starts) = self.starts.clone() {
+                    self.starting += 1;
+                    let (sender, made) = (self.sender.clone(), made.clone());
+                    tokio::spawn(async move {
+                        let result = starts.start(image, unit, made).await;
+                        // The receiver is gone only when the run has ended already.
+                        let _ = sender.send(Report::Started { image, unit, result });
+                    });
+                }
                 self.images.insert((image, unit), made);
             }
             Err(error) => self.error = self.error.take().or(Some(error)),
         }
+    }
+
+    fn started(&mut self, image: usize, unit: usize, result: Result<Outcome, Error>) -> Result<(), Error> {
+        self.starting -= 1;
+        let plan = &self.prepared.plan.images[image];
+        let (image, platform) = (plan.name.clone(), plan.units[unit].platform);
+        match result {
+            Ok(Outcome::NotRun) => {}
+            Ok(Outcome::Passed { elapsed }) => self.session.watch.event(Event::Started { image, platform, elapsed }),
+            Ok(Outcome::Failed(start)) => {
+                let (command, ending, output) = (start.command.clone(), start.ending.clone(), start.output.clone());
+                self.session.watch.event(Event::StartFailed { image, platform, command, ending, output });
+                self.failed_starts.push(*start);
+            }
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => self.error = self.error.take().or(Some(error)),
+        }
+        Ok(())
     }
 
     fn bundles(&mut self) -> Vec<Bundle> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::smoke::Asked;
+
 /// Flags as they were typed; empty where nothing was.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -58,4 +60,6 @@ pub struct Flags {
     pub install_missing: bool,
     /// `--single-manifest`
     pub single_manifest: bool,
+    /// `--smoke`
+    pub smoke: Option<Asked>,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::base::Bases;
 use crate::base_name::BaseName;
 use crate::blob::{Descriptor, Digest};
 use crate::output_spec::Output;
@@ -22,6 +23,7 @@ use super::prepare::Prepared;
 use super::push::Push;
 use super::renew;
 use super::session::Session;
+use super::smoke::Smoke;
 use super::transfer::{self, Transfer};
 
 /// How many layers of bases come at once.
@@ -79,16 +81,19 @@ impl Fetches {
     }
 }
 
-/// Starts to bring base layers into the store while compilers run. A push fetches only what its registry lacks, later.
-pub fn prefetch(session: &Session, prepared: &Arc<Prepared>, output: &Output) -> Fetches {
+/// Starts to bring base layers into the store while compilers run. A push fetches only what its registry lacks, later, and
+/// what units are started on.
+pub fn prefetch(session: &Session, prepared: &Arc<Prepared>, output: &Output, smoke: Option<&Smoke>) -> Fetches {
     let mut set = JoinSet::new();
-    if *output == Output::Registry {
-        return Fetches(set);
-    }
+    let is_pushed = *output == Output::Registry;
     let limit = Arc::new(Semaphore::new(TRANSFERS));
     let mut wanted: BTreeMap<Digest, (BaseName, Platform, Descriptor)> = BTreeMap::new();
     for unit in prepared.plan.images.iter().flat_map(|image| &image.units) {
         let Some(name) = prepared.base_names.get(&unit.base.name) else { continue };
+        let is_started = smoke.is_some_and(|smoke| smoke.can_run(unit.platform)) && !Bases::is_local(name);
+        if is_pushed && !is_started {
+            continue;
+        }
         for layer in &unit.base.image.layers {
             wanted.entry(layer.digest).or_insert_with(|| (name.clone(), unit.platform, layer.clone()));
         }

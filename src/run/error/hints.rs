@@ -142,6 +142,12 @@ impl Error {
                 source.hints().iter().map(|hint| hint.replace("--base", "anyarch verify")).collect()
             }
             Self::NotInImage { offered, .. } => offered.iter().map(|has| format!("--platform {has}")).collect(),
+            Self::Smoke { failed } => {
+                let mut ways: Vec<String> = failed.iter().flat_map(|start| start.ways_out.clone()).collect();
+                ways.dedup();
+                ways
+            }
+            Self::SmokeArguments { .. } => vec!["--smoke \"--version\"".to_owned()],
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
             Self::OfflinePush => {
                 vec!["write it, and push that with a network: -o type=oci,dest=image.tar".to_owned()]
@@ -192,6 +198,7 @@ impl Error {
             Self::Image(error) => Some(error),
             Self::Layer(error) => Some(error),
             Self::Sink(error) => Some(error),
+            Self::Sandbox(error) => Some(error),
             Self::CommitTime { source, .. } => Some(source),
             _ => None,
         }
