@@ -171,7 +171,8 @@ impl Ui {
         }
     }
 
-    fn quoted(&self, platforms: &str, output: &str) {
+    /// Prints what a program said, told apart from what we say.
+    pub fn quoted(&self, platforms: &str, output: &str) {
         self.line(&format!("--- {platforms}"));
         self.line(output);
         self.line("---");

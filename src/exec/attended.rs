@@ -32,7 +32,7 @@ pub struct Attended<T> {
 }
 
 impl Children {
-    /// Runs a call to its end: `feed` writes to its stdin, on a thread of its own, and `heard` takes each line of stdout. With
+    /// Runs a call to its end: `tell` writes to its stdin, on a thread of its own, and `heard` takes each line of stdout. With
     /// the first time that `heard` returns, that is how much time the child has left; then it is killed with all of its
     /// process group.
     ///
@@ -41,7 +41,7 @@ impl Children {
     pub fn attend<T: Send>(
         &self,
         call: &Invocation,
-        feed: impl FnOnce(ChildStdin) -> T + Send,
+        tell: impl FnOnce(ChildStdin) -> T + Send,
         heard: &mut dyn FnMut(&str) -> Option<Duration>,
     ) -> Result<Attended<T>, ExecError> {
         use std::os::unix::process::CommandExt as _;
@@ -54,7 +54,7 @@ impl Children {
         let group = i32::try_from(child.id()).map(Pid::from_raw);
         let (over, ended) = mpsc::channel();
         let (fed, said, was_late, read) = thread::scope(|scope| {
-            let fed = scope.spawn(move || stdin.map(feed));
+            let fed = scope.spawn(move || stdin.map(tell));
             let said = scope.spawn(move || stderr.map_or_else(|| Ok(Excerpt::default()), Excerpt::read));
             let mut clock = None;
             let mut ended = Some(ended);
@@ -149,8 +149,8 @@ mod tests {
             lines.push(line.to_owned());
             (line == "go").then_some(limit)
         };
-        let feed = |mut stdin: ChildStdin| stdin.write_all(&vec![b'x'; 1 << 20]).is_ok();
-        let attended = Children::default().attend(&call, feed, &mut heard).unwrap();
+        let tell = |mut stdin: ChildStdin| stdin.write_all(&vec![b'x'; 1 << 20]).is_ok();
+        let attended = Children::default().attend(&call, tell, &mut heard).unwrap();
         (attended, lines)
     }
 

@@ -2,6 +2,7 @@
 //! machine, and within a time; on each platform that this machine or an emulator runs.
 
 mod error;
+mod image;
 mod unit;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use super::event::Event;
 use super::session::Session;
 
 pub use error::SandboxError;
+pub use image::start_all;
 pub use unit::Units;
 
 /// How long a program may take where nobody says: emulated, on a machine that does other things at the same time.

@@ -25,6 +25,7 @@ use super::error::Error;
 use super::event::{Event, TransferEnd};
 use super::registries;
 use super::session::Session;
+use super::smoke::{self, Asked, Outcome, Smoke};
 use super::transfer::{self, Transfer};
 
 /// The kind of the records that hold listings.
@@ -39,6 +40,8 @@ pub struct Request {
     pub platforms: Vec<String>,
     /// registries that may speak http
     pub insecure_registries: Vec<String>,
+    /// what the programs are started with, if they are to be
+    pub smoke: Option<Asked>,
 }
 
 /// What was found out about one platform.
@@ -52,6 +55,8 @@ pub struct Verified {
     pub judgement: Judgement,
     /// how many layers the answer needed, and how many there are
     pub layers: (usize, usize),
+    /// how its start went, if it was to be started
+    pub smoke: Option<Outcome>,
 }
 
 /// A listing as it is kept.
@@ -77,9 +82,18 @@ pub async fn verify(session: &Session, request: &Request) -> Result<(BaseName, V
     }
     let wanted = if chosen.is_empty() { offered } else { chosen };
     let images = bases.images(&listed, &wanted).await?;
+    let asked = request.smoke.as_ref();
+    let smoke = asked.map(|asked| Smoke::new(session, asked, wanted.iter().copied())).transpose()?;
     let layers = Layers { session, bases: &bases, name: &name, known: Mutex::default() };
-    let verified = images.into_iter().map(|image| layers.judge(image));
-    Ok((name.clone(), futures_util::future::try_join_all(verified).await?))
+    let verified = images.iter().cloned().map(|image| layers.judge(image));
+    let mut verified = futures_util::future::try_join_all(verified).await?;
+    if let Some(smoke) = smoke {
+        let outcomes = smoke::start_all(session, &bases, &name, images, smoke).await?;
+        for (verified, outcome) in verified.iter_mut().zip(outcomes) {
+            verified.smoke = Some(outcome);
+        }
+    }
+    Ok((name.clone(), verified))
 }
 
 /// The platforms that were asked for; none for all.
@@ -140,7 +154,7 @@ impl Layers<'_> {
             match judged.await?.map_err(|source| Error::TooManyFiles { image: self.name.to_string(), source })? {
                 Ok(judgement) => {
                     let layers = (listings.len(), count);
-                    return Ok(Verified { platform, manifest: image.manifest, judgement, layers });
+                    return Ok(Verified { platform, manifest: image.manifest, judgement, layers, smoke: None });
                 }
                 Err(NeedsLower) => match image.layers.get((count - listings.len()).wrapping_sub(1)) {
                     Some(next) => listings.insert(0, self.listing(next).await?),
@@ -180,15 +194,21 @@ impl Layers<'_> {
 
     /// Fetches a layer, where it is not here, and lists it.
     async fn list(&self, layer: &Descriptor) -> Result<Result<Listing, Error>, Error> {
-        if !Bases::is_local(self.name) && !self.session.store.has(&layer.digest, layer.size) {
-            let transfer = Transfer::start(self.session, transfer::of_layer(self.name), layer.size);
-            self.bases.fetch_layer(self.name, layer, &|bytes| transfer.moved(bytes)).await?;
-            transfer.end(TransferEnd::Done);
-        }
+        fetch(self.session, self.bases, self.name, layer).await?;
         let (bases, name) = (self.bases.clone(), self.name.clone());
         let (store, layer) = (self.session.store.clone(), layer.clone());
         computed(move || list(&bases, &name, &store, &layer)).await
     }
+}
+
+/// Fetches a layer of an image, unless it is here.
+pub(super) async fn fetch(session: &Session, bases: &Bases, name: &BaseName, layer: &Descriptor) -> Result<(), Error> {
+    if !Bases::is_local(name) && !session.store.has(&layer.digest, layer.size) {
+        let transfer = Transfer::start(session, transfer::of_layer(name), layer.size);
+        bases.fetch_layer(name, layer, &|bytes| transfer.moved(bytes)).await?;
+        transfer.end(TransferEnd::Done);
+    }
+    Ok(())
 }
 
 /// Runs CPU work on a thread of rayon's.

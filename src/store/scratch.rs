@@ -105,7 +105,7 @@ mod tests {
         std::os::unix::fs::symlink("/", closed.join("link")).unwrap();
         fs::create_dir_all(folder.join(".removed-1/.removed-2/.removed-3")).unwrap();
         for closed in [closed, folder.join("closed")] {
-            fs::set_permissions(closed, std::fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(closed, std::fs::Permissions::from_mode(0o000)).unwrap();
         }
         // Deeper than any path is long.
         let mut top = folder.join("deep");

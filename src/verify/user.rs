@@ -139,7 +139,7 @@ pub struct Numbers {
 ///
 /// # Errors
 /// When there is no such user or group.
-pub fn numbers(text: &str, passwd: Option<Vec<u8>>, group: Option<Vec<u8>>) -> Result<Numbers, Problem> {
+pub fn numbers(text: &str, passwd: Option<Vec<u8>>, group: Option<Vec<u8>>) -> Result<Numbers, Box<Problem>> {
     let entry = |path: &str, bytes: Vec<u8>| {
         let kind = Kind::File(File { size: bytes.len() as u64, contents: Contents::Kept(bytes) });
         Entry { path: path.to_owned(), mode: 0o644, uid: 0, gid: 0, kind }
@@ -147,10 +147,10 @@ pub fn numbers(text: &str, passwd: Option<Vec<u8>>, group: Option<Vec<u8>>) -> R
     let files = [("etc/passwd", passwd), ("etc/group", group)];
     let entries = files.into_iter().filter_map(|(path, bytes)| Some(entry(path, bytes?))).collect();
     let listing = Listing { entries };
-    let missing = || Problem::NoUser { user: text.to_owned(), file_missing: true };
+    let missing = || Box::new(Problem::NoUser { user: text.to_owned(), file_missing: true });
     // Of two files there are not too many, and nothing is below them.
     let tree = Tree::of(&[&listing], true).map_err(|_| missing())?;
-    let user = User::find(&tree, text).unwrap_or_else(|NeedsLower| Err(missing()))?;
+    let user = User::find(&tree, text).map_err(|NeedsLower| missing())?.map_err(Box::new)?;
     let groups = match user.groups.clone() {
         Some(groups) => groups,
         None => user.own_groups(&tree).unwrap_or_default(),
