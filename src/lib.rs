@@ -7,7 +7,7 @@
 //!
 //! * shell: [`cli`], [`commands`], [`ui`], [`exit`]
 //! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`debian_archive`], [`cargo_flags`], [`zigbuild`],
-//!   [`http`], [`download`], [`install`], [`sandbox`]
+//!   [`http`], [`download`], [`install`], [`sandbox`], [`serve`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod annotation;
@@ -23,11 +23,13 @@ pub mod commands;
 pub mod config;
 pub mod debian;
 pub mod debian_archive;
+pub mod distribution;
 pub mod download;
 pub mod elf;
 pub mod emulator;
 pub mod exec;
 pub mod exit;
+pub mod formatted;
 pub mod full_disk;
 pub mod golang;
 pub mod hint;
@@ -39,7 +41,9 @@ pub mod invocation;
 pub mod layer;
 pub mod layer_entry;
 pub mod listing;
+pub mod manifest;
 pub mod mirror;
+pub mod named_platform;
 pub mod output_spec;
 pub mod plan;
 pub mod platform;
@@ -51,6 +55,7 @@ pub mod registry;
 pub mod registry_map;
 pub mod run;
 pub mod sandbox;
+pub mod serve;
 pub mod sink;
 pub mod static_base;
 pub mod store;

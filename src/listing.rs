@@ -6,6 +6,7 @@
 
 mod archive;
 mod bytes;
+mod entries;
 mod error;
 mod loader;
 mod read;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::elf::{ElfFacts, Symbols};
 
 pub(crate) use archive::{Archive, Member, damaged, failed};
+pub use entries::Open;
 pub use error::ListingError;
 pub use loader::Loader;
 pub use read::{Limits, ReadSeek, Spool};

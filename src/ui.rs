@@ -50,6 +50,11 @@ impl Ui {
         self.screen.above(|| drop(writeln!(io::stdout().lock(), "{line}")));
     }
 
+    /// Writes bytes to stdout as they are.
+    pub fn bytes(&self, bytes: &[u8]) {
+        self.screen.above(|| drop(io::stdout().lock().write_all(bytes).and_then(|()| io::stdout().flush())));
+    }
+
     /// Prints a table of data to stdout: columns that line up, a line a row however narrow the terminal is, nothing
     /// around them, so that grep and awk can read it.
     pub fn table<const N: usize>(&self, header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
@@ -96,15 +101,14 @@ impl Ui {
         }
     }
 
-    /// Prints what was found out about a platform, and below it the ways out.
-    pub fn finding(&self, platform: Platform, verdict: Verdict, text: &impl Display, hints: &[String]) {
+    /// Prints what was found out, mostly about a platform, and below it the ways out.
+    pub fn finding(&self, whose: &str, verdict: Verdict, text: &impl Display, hints: &[String]) {
         let (style, word) = match verdict {
             Verdict::Ok => (NOTE, "note"),
             Verdict::Unknown => (NOTE, "unknown"),
             Verdict::Fails => (ERROR, "fails"),
         };
-        let platform = platform.to_string();
-        self.line(&format!("{platform:<16} {style}{word:<8}{style:#} {text}"));
+        self.line(&format!("{whose:<16} {style}{word:<8}{style:#} {text}"));
         for hint in hints {
             self.line(&format!("{:<16} {HINT}hint{HINT:#}: {hint}", ""));
         }
@@ -202,6 +206,16 @@ impl Watch for Ui {
                 let platform = platform.to_string();
                 self.line(&format!("{platform:<16} {image:<20} {DONE}packed{DONE:#}   {elapsed}"));
             }
+            Event::Checked { image, platform, verdict, elapsed } => {
+                let (style, stage) = match verdict {
+                    Verdict::Ok => (DONE, "verified"),
+                    Verdict::Unknown => (NOTE, "unknown"),
+                    Verdict::Fails => (ERROR, "fails"),
+                };
+                let (platform, elapsed) = (platform.to_string(), seconds(elapsed));
+                self.line(&format!("{platform:<16} {image:<20} {style}{stage:<8}{style:#} {elapsed}"));
+            }
+            Event::Finding { units, verdict, text, hints } => self.finding(&units, verdict, &text, &hints),
             Event::Started { image, platform, elapsed } => self.unit(&platform, &image, "started", elapsed),
             Event::StartFailed { image, platform, command, ending, output } => {
                 let platform = platform.to_string();

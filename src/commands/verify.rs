@@ -77,16 +77,16 @@ fn row(verified: &Verified) -> [String; 5] {
 fn findings(ui: &Ui, platforms: &[Verified]) {
     for verified in platforms {
         for problem in &verified.judgement.problems {
-            ui.finding(verified.platform, problem.verdict(), problem, &problem.hints());
+            ui.finding(&verified.platform.to_string(), problem.verdict(), problem, &problem.hints());
         }
         match &verified.smoke {
             Some(Outcome::Passed { elapsed }) => {
                 let text = format!("it was started, and ended well after {}", seconds(*elapsed));
-                ui.finding(verified.platform, Verdict::Ok, &text, &[]);
+                ui.finding(&verified.platform.to_string(), Verdict::Ok, &text, &[]);
             }
             Some(Outcome::Failed(start)) => {
                 let text = format!("`{}` {}", start.command, start.ending);
-                ui.finding(verified.platform, Verdict::Fails, &text, &start.ways_out);
+                ui.finding(&verified.platform.to_string(), Verdict::Fails, &text, &start.ways_out);
                 if !start.output.is_empty() {
                     ui.quoted(&verified.platform.to_string(), &start.output);
                 }

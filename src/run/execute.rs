@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
 
 use crate::exec::{self, ExecError, Jobs};
 use crate::golang;
 use crate::image::{self, Image};
-use crate::output_spec::Output;
 use crate::plan::Job;
 use crate::platform::Platform;
 use crate::sink::Bundle;
 use crate::toolchain::Language;
+use crate::verify::{Policy, Verdict};
 
 use super::compile::{self, Compilation, Compiled, Failure};
 use super::error::Error;
@@ -29,7 +30,9 @@ use super::publish::{self, Published};
 use super::push::Push;
 use super::session::Session;
 use super::setup;
-use super::smoke::{FailedStart, Outcome, Smoke, Units};
+use super::smoke::{self, Outcome, Starts, Units};
+use super::start_check::{self, Checked};
+use super::verdicts::Verdicts;
 
 /// What a thread that does one thing reports.
 enum Report {
@@ -39,6 +42,8 @@ enum Report {
     Ended { job: usize, result: Result<Compiled, Error> },
     /// a unit is an image
     Packed { image: usize, unit: usize, result: Box<Result<(Image, u64), Error>>, elapsed: Duration },
+    /// an image was judged
+    Checked { image: usize, unit: usize, made: Image, result: Box<Result<Checked, Error>>, elapsed: Duration },
     /// a unit's program was started, if it can be
     Started { image: usize, unit: usize, result: Result<Outcome, Error> },
 }
@@ -48,7 +53,6 @@ enum Report {
 /// # Errors
 /// When anything fails; nothing was published then.
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
-    let output = prepared.output.clone();
     make_own_folder(&prepared)?;
     // Held until all is packed, for what is packed lies in the same folder.
     let lock = if prepared.plan.jobs.iter().any(|job| !job.setup.is_empty()) {
@@ -57,9 +61,11 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
         None
     };
     let prepared = Arc::new(prepared);
-    let smoke = smoke(session, &prepared)?;
-    let push = (output == Output::Registry).then(|| Push::new(session, &prepared));
-    let fetches = publish::prefetch(session, &prepared, &output, smoke.as_deref());
+    let smoke = smoke::asked(session, &prepared)?;
+    let pushes = prepared.outlets.iter().any(|outlet| outlet.output.is_registry());
+    let push = pushes.then(|| Push::new(session, &prepared));
+    let fetches = publish::prefetch(&prepared, smoke.as_deref());
+    let ahead = start_check::ahead(&prepared);
     let (sender, receiver) = unbounded_channel();
     let size = prepared.settings.jobs();
     if let Some(reason) = exec::lost_jobserver().filter(|_| size.is_none()) {
@@ -69,22 +75,19 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     }
     let jobs = Jobs::new(size)?;
     start_jobs(session, &prepared, jobs.clone(), sender.clone());
-    let starts = smoke.map(|smoke| Units::new(session, &prepared, smoke, &jobs));
+    let starts = Starts::of(smoke.map(|smoke| Units::new(session, &prepared, smoke, &jobs)));
     let mut run = Run::new(session, prepared.clone(), sender, push, starts);
     run.start_ready_units();
     run.follow(receiver).await?;
-    drop(lock);
+    drop((lock, ahead));
     fetches.finish().await?;
     let bundles = run.bundles();
     let push = run.push.take();
-    publish::publish(session, &prepared, bundles, &output, push).await
-}
-
-/// What starts the units, where they are to be: that this machine lets it is known before anything is compiled.
-fn smoke(session: &Session, prepared: &Prepared) -> Result<Option<Arc<Smoke>>, Error> {
-    let Some(asked) = &prepared.settings.flags.smoke else { return Ok(None) };
-    let units = prepared.plan.images.iter().flat_map(|image| &image.units);
-    Smoke::new(session, asked, units.map(|unit| unit.platform)).map(|smoke| Some(Arc::new(smoke)))
+    let mut published = publish::publish(session, &prepared, bundles, push).await?;
+    for (position, (image, plan)) in published.iter_mut().zip(&prepared.plan.images).enumerate() {
+        image.checked = run.verdicts.of_image(position, plan.units.len());
+    }
+    Ok(published)
 }
 
 fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {
@@ -142,17 +145,18 @@ struct Run<'session> {
     prepared: Arc<Prepared>,
     sender: UnboundedSender<Report>,
     push: Option<Push>,
-    /// starts what was packed
-    starts: Option<Units>,
+    starts: Starts,
     /// binaries that are still missing, by image and unit
     awaited: BTreeMap<(usize, usize), BTreeSet<PathBuf>>,
     packing: usize,
-    starting: usize,
     running: usize,
+    judging: usize,
+    /// they end with the run
+    checks: JoinSet<()>,
+    verdicts: Verdicts,
     images: BTreeMap<(usize, usize), Image>,
     failed: Vec<String>,
     failed_jobs: BTreeSet<usize>,
-    failed_starts: Vec<FailedStart>,
     error: Option<Error>,
 }
 
@@ -162,7 +166,7 @@ impl<'session> Run<'session> {
         prepared: Arc<Prepared>,
         sender: UnboundedSender<Report>,
         push: Option<Push>,
-        starts: Option<Units>,
+        starts: Starts,
     ) -> Self {
         let mut awaited = BTreeMap::new();
         for (image, plan) in prepared.plan.images.iter().enumerate() {
@@ -179,12 +183,13 @@ impl<'session> Run<'session> {
             starts,
             awaited,
             packing: 0,
-            starting: 0,
             running,
+            judging: 0,
+            checks: JoinSet::new(),
+            verdicts: Verdicts::default(),
             images: BTreeMap::new(),
             failed: Vec::new(),
             failed_jobs: BTreeSet::new(),
-            failed_starts: Vec::new(),
             error: None,
         }
     }
@@ -216,7 +221,7 @@ impl<'session> Run<'session> {
                 None => std::future::pending().await,
             }
         });
-        while self.running > 0 || self.packing > 0 || self.starting > 0 {
+        while self.running > 0 || self.packing > 0 || self.judging > 0 || self.starts.are_going() {
             let report = tokio::select! {
                 report = receiver.recv() => report.ok_or(Error::Thread)?,
                 error = &mut refused => {
@@ -229,21 +234,25 @@ impl<'session> Run<'session> {
                 Report::Made { path, elapsed } => self.made(&path, elapsed),
                 Report::Ended { job, result } => self.ended(job, result)?,
                 Report::Packed { image, unit, result, elapsed } => self.packed(image, unit, *result, elapsed),
-                Report::Started { image, unit, result } => self.started(image, unit, result)?,
+                Report::Checked { image, unit, made, result, elapsed } => {
+                    self.checked((image, unit), made, *result, elapsed);
+                }
+                Report::Started { image, unit, result } => {
+                    let plan = &self.prepared.plan.images[image];
+                    let ended = self.starts.ended(self.session, (&plan.name, plan.units[unit].platform), result)?;
+                    self.error = self.error.take().or(ended);
+                }
             }
             self.start_ready_units();
         }
+        self.verdicts.say(self.session, &self.prepared.plan);
         if !self.failed.is_empty() {
             let ways_out = self.ways_out();
             return Err(Error::Compile { failed: std::mem::take(&mut self.failed), ways_out });
         }
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
-        if !self.failed_starts.is_empty() {
-            return Err(Error::Smoke { failed: std::mem::take(&mut self.failed_starts) });
-        }
-        Ok(())
+        let refusal = || self.verdicts.refusal(&self.prepared.plan, self.prepared.settings.verify());
+        let error = self.error.take().or_else(refusal);
+        error.or_else(|| self.starts.refusal()).map_or(Ok(()), Err)
     }
 
     fn made(&mut self, path: &PathBuf, elapsed: Duration) {
@@ -324,40 +333,60 @@ impl<'session> Run<'session> {
                 let plan = &self.prepared.plan.images[image];
                 let platform = plan.units[unit].platform;
                 self.session.watch.event(Event::Packed { image: plan.name.clone(), platform, size, elapsed });
-                if let Some(push) = &mut self.push {
-                    push.start(image, unit, &made);
+                match self.prepared.settings.verify() {
+                    Policy::Off => self.take(image, unit, made),
+                    Policy::Strict | Policy::Warn => self.check(image, unit, made),
                 }
-                if let Some(starts) = self.starts.clone() {
-                    self.starting += 1;
-                    let (sender, made) = (self.sender.clone(), made.clone());
-                    tokio::spawn(async move {
-                        let result = starts.start(image, unit, made).await;
-                        // The receiver is gone only when the run has ended already.
-                        let _ = sender.send(Report::Started { image, unit, result });
-                    });
-                }
-                self.images.insert((image, unit), made);
             }
             Err(error) => self.error = self.error.take().or(Some(error)),
         }
     }
 
-    fn started(&mut self, image: usize, unit: usize, result: Result<Outcome, Error>) -> Result<(), Error> {
-        self.starting -= 1;
-        let plan = &self.prepared.plan.images[image];
-        let (image, platform) = (plan.name.clone(), plan.units[unit].platform);
+    fn check(&mut self, image: usize, unit: usize, made: Image) {
+        self.judging += 1;
+        let (session, prepared, sender) = (self.session.clone(), self.prepared.clone(), self.sender.clone());
+        self.checks.spawn(async move {
+            let plan = &prepared.plan.images[image];
+            let start = Instant::now();
+            let result = Box::new(start_check::check(&session, &prepared, plan, &plan.units[unit], &made).await);
+            // The receiver is gone only when the run has ended already.
+            let _ = sender.send(Report::Checked { image, unit, made, result, elapsed: start.elapsed() });
+        });
+    }
+
+    fn checked(
+        &mut self,
+        (image, unit): (usize, usize),
+        made: Image,
+        result: Result<Checked, Error>,
+        elapsed: Duration,
+    ) {
+        self.judging -= 1;
         match result {
-            Ok(Outcome::NotRun) => {}
-            Ok(Outcome::Passed { elapsed }) => self.session.watch.event(Event::Started { image, platform, elapsed }),
-            Ok(Outcome::Failed(start)) => {
-                let (command, ending, output) = (start.command.clone(), start.ending.clone(), start.output.clone());
-                self.session.watch.event(Event::StartFailed { image, platform, command, ending, output });
-                self.failed_starts.push(*start);
+            Ok(checked) => {
+                let plan = &self.prepared.plan.images[image];
+                let (name, platform, verdict) = (plan.name.clone(), plan.units[unit].platform, checked.verdict);
+                self.session.watch.event(Event::Checked { image: name, platform, verdict, elapsed });
+                self.verdicts.add(image, unit, checked);
+                // What is not published needs not go anywhere.
+                if verdict != Verdict::Fails || self.prepared.settings.verify() == Policy::Warn {
+                    self.take(image, unit, made);
+                }
             }
-            Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => self.error = self.error.take().or(Some(error)),
         }
-        Ok(())
+    }
+
+    /// An image goes on its way.
+    fn take(&mut self, image: usize, unit: usize, made: Image) {
+        if let Some(push) = &mut self.push {
+            push.start(image, unit, &made);
+        }
+        let sender = self.sender.clone();
+        // The receiver is gone only when the run has ended already.
+        let report = move |result| drop(sender.send(Report::Started { image, unit, result }));
+        self.starts.begin(&mut self.checks, (image, unit), &made, report);
+        self.images.insert((image, unit), made);
     }
 
     fn bundles(&mut self) -> Vec<Bundle> {

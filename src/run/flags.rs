@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::verify::Policy;
+
 use super::smoke::Asked;
 
 /// Flags as they were typed; empty where nothing was.
@@ -54,10 +56,16 @@ pub struct Flags {
     pub tags: Vec<String>,
     /// `--push`
     pub push: bool,
+    /// `--load`
+    pub load: bool,
     /// `--output`
-    pub output: Option<String>,
+    pub outputs: Vec<String>,
+    /// `--json`: stdout is taken
+    pub json: bool,
     /// `--install-missing`
     pub install_missing: bool,
+    /// `--verify`
+    pub verify: Option<Policy>,
     /// `--single-manifest`
     pub single_manifest: bool,
     /// `--smoke`

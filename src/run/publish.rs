@@ -1,33 +1,26 @@
 //! Finished images reach their destination; until then nothing that a user can pull has changed.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::base::Bases;
 use crate::base_name::BaseName;
 use crate::blob::{Descriptor, Digest};
-use crate::output_spec::Output;
 use crate::platform::Platform;
 use crate::reference::Reference;
-use crate::sink::{self, Bundle, SinkError};
-use crate::store::Store;
-use crate::wanted::Wanted;
+use crate::sink::Bundle;
 
+use super::destination::Outlet;
 use super::error::Error;
-use super::event::TransferEnd;
 use super::prepare::Prepared;
 use super::push::Push;
-use super::renew;
 use super::session::Session;
 use super::smoke::Smoke;
-use super::transfer::{self, Transfer};
-
-/// How many layers of bases come at once.
-const TRANSFERS: usize = 4;
+use super::start_check::Checked;
+use super::written::{self, Written};
 
 /// An image that is where it should be.
 #[derive(Clone, Debug)]
@@ -36,17 +29,26 @@ pub struct Published {
     pub name: String,
     /// describes the index, or the only manifest
     pub top: Descriptor,
+    /// the config, where there is one platform
+    pub config: Option<Digest>,
     /// each platform's manifest, with the bytes that a pull of it moves
     pub platforms: Vec<(Descriptor, u64)>,
-    /// where it is
-    pub place: Place,
+    /// what was found out about each platform before, where somebody looked
+    pub checked: Vec<Option<Checked>>,
+    /// where it is, in the order in which the outputs were asked for
+    pub places: Vec<Place>,
 }
 
 /// Where an image is.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// in registries, under these references
-    Registry(Vec<Reference>),
+    /// in registries
+    Registry {
+        /// under these references
+        names: Vec<Reference>,
+        /// true: under its digest alone, in their repositories
+        by_digest: bool,
+    },
     /// in a layout
     Folder {
         /// the folder
@@ -54,15 +56,42 @@ pub enum Place {
         /// its name in there
         tag: String,
     },
-    /// in a tar
+    /// in a tar of a layout
     Archive {
         /// the file
         path: PathBuf,
         /// its name in there
         tag: String,
     },
+    /// in an archive for docker
+    DockerArchive {
+        /// the file
+        path: PathBuf,
+        /// its names in there
+        names: Vec<Reference>,
+    },
+    /// in docker or podman
+    Daemon {
+        /// the command that runs it
+        command: &'static str,
+        /// its names there
+        names: Vec<Reference>,
+    },
+    /// what was added to its base, in a folder
+    Files {
+        /// the folder
+        path: PathBuf,
+    },
+    /// what was added to its base, in a tar
+    FilesArchive {
+        /// the file
+        path: PathBuf,
+    },
     /// on stdout, which is full of it
-    Stdout,
+    Stdout {
+        /// its names in there; `None` where it is no image
+        names: Option<Vec<Reference>>,
+    },
 }
 
 /// Layers of bases on their way into the store.
@@ -83,15 +112,14 @@ impl Fetches {
 
 /// Starts to bring base layers into the store while compilers run. A push fetches only what its registry lacks, later, and
 /// what units are started on.
-pub fn prefetch(session: &Session, prepared: &Arc<Prepared>, output: &Output, smoke: Option<&Smoke>) -> Fetches {
+pub fn prefetch(prepared: &Prepared, smoke: Option<&Smoke>) -> Fetches {
     let mut set = JoinSet::new();
-    let is_pushed = *output == Output::Registry;
-    let limit = Arc::new(Semaphore::new(TRANSFERS));
+    let all = prepared.outlets.iter().any(|outlet| outlet.output.holds_bases());
     let mut wanted: BTreeMap<Digest, (BaseName, Platform, Descriptor)> = BTreeMap::new();
     for unit in prepared.plan.images.iter().flat_map(|image| &image.units) {
         let Some(name) = prepared.base_names.get(&unit.base.name) else { continue };
         let is_started = smoke.is_some_and(|smoke| smoke.can_run(unit.platform)) && !Bases::is_local(name);
-        if is_pushed && !is_started {
+        if !all && !is_started {
             continue;
         }
         for layer in &unit.base.image.layers {
@@ -99,108 +127,41 @@ pub fn prefetch(session: &Session, prepared: &Arc<Prepared>, output: &Output, sm
         }
     }
     for (name, platform, layer) in wanted.into_values() {
-        let (session, prepared, limit) = (session.clone(), prepared.clone(), limit.clone());
-        set.spawn(async move {
-            let _permit = limit.acquire().await.map_err(|_| Error::Thread)?;
-            fetch(&session, &prepared, &name, platform, &layer).await
-        });
+        let listings = prepared.listings.clone();
+        set.spawn(async move { listings.fetch(&name, platform, &layer).await });
     }
     Fetches(set)
 }
 
-/// Brings a layer of a base into the store, unless it is there.
-pub(super) async fn fetch(
-    session: &Session,
-    prepared: &Prepared,
-    name: &BaseName,
-    platform: Platform,
-    layer: &Descriptor,
-) -> Result<(), Error> {
-    if session.store.has(&layer.digest, layer.size) {
-        return Ok(());
-    }
-    let transfer = Transfer::start(session, transfer::of_base(name, platform), layer.size);
-    prepared.bases.fetch_layer(name, layer, &|bytes| transfer.moved(bytes)).await?;
-    transfer.end(TransferEnd::Done);
-    if let BaseName::Registry(reference) = name {
-        session.moved.fetched(&reference.repository, layer);
-    }
-    Ok(())
-}
-
-/// Publishes every image.
+/// Publishes every image: registries first, then the other outputs in their order.
 ///
 /// # Errors
-/// When a destination cannot be written. Tags that moved before stay moved; each points to a whole image.
+/// When a destination cannot be written. Tags that moved before stay moved, and what was written stays; each is a whole
+/// image.
 pub async fn publish(
     session: &Session,
     prepared: &Prepared,
     bundles: Vec<Bundle>,
-    output: &Output,
     push: Option<Push>,
 ) -> Result<Vec<Published>, Error> {
     if let Some(push) = push {
         push.finish(&bundles).await?;
     }
     let mut published = Vec::with_capacity(bundles.len());
-    for ((bundle, plan), references) in bundles.into_iter().zip(&prepared.plan.images).zip(&prepared.references) {
-        let tag = references.first().map_or("latest", Reference::tag_or_latest).to_owned();
+    for (image, bundle) in bundles.into_iter().enumerate() {
         let bundle = Arc::new(bundle);
-        let written = Written { bundle: bundle.clone(), tag: tag.clone(), store: session.store.clone() };
-        let place = match output {
-            Output::Registry => Place::Registry(references.clone()),
-            Output::Default => {
-                let path = prepared.settings.own_folder().join("out").join(&plan.name);
-                let folder = path.clone();
-                renew::whole(session, prepared, move |wanted| written.to_folder(&folder, wanted)).await?;
-                Place::Folder { path, tag }
-            }
-            Output::Folder(path) => {
-                let folder = session.directory.join(path);
-                renew::whole(session, prepared, move |wanted| written.to_folder(&folder, wanted)).await?;
-                Place::Folder { path: path.clone(), tag }
-            }
-            Output::Archive(path) => {
-                let file = session.directory.join(path);
-                renew::whole(session, prepared, move |wanted| written.to_file(&file, wanted)).await?;
-                Place::Archive { path: path.clone(), tag }
-            }
-            Output::Stdout => {
-                let proved = written.clone();
-                renew::whole(session, prepared, move |wanted| proved.prove(wanted)).await?;
-                // What is on its way cannot be taken back, so there is no second attempt.
-                renew::once(move |wanted| written.to_stdout(wanted)).await??;
-                Place::Stdout
-            }
-        };
+        let mut places = Vec::with_capacity(prepared.outlets.len());
+        for Outlet { output, names } in &prepared.outlets {
+            let written = Written { bundle: bundle.clone(), names: names[image].clone(), store: session.store.clone() };
+            places.push(written::put(session, prepared, image, output, written).await?);
+        }
         let platforms = bundle.images.iter().map(|image| (image.descriptor(), image.size())).collect();
-        published.push(Published { name: plan.name.clone(), top: bundle.top(), platforms, place });
+        let config = match bundle.images.as_slice() {
+            [only] => Some(only.config_descriptor().digest),
+            _ => None,
+        };
+        let name = prepared.plan.images[image].name.clone();
+        published.push(Published { name, top: bundle.top(), config, platforms, checked: Vec::new(), places });
     }
     Ok(published)
-}
-
-/// What is written somewhere, and where its layers are.
-#[derive(Clone)]
-struct Written {
-    bundle: Arc<Bundle>,
-    tag: String,
-    store: Store,
-}
-
-impl Written {
-    fn to_folder(&self, folder: &Path, wanted: &Wanted) -> Result<(), SinkError> {
-        sink::layout::write(&self.bundle, &self.tag, &self.store, folder, wanted)
-    }
-
-    fn to_file(&self, file: &Path, wanted: &Wanted) -> Result<(), SinkError> {
-        sink::archive::write(&self.bundle, &self.tag, &self.store, file, wanted)
-    }
-
-    fn prove(&self, wanted: &Wanted) -> Result<(), SinkError> {
-        sink::archive::prove(&self.bundle, &self.store, wanted)
-    }
-
-    fn to_stdout(&self, wanted: &Wanted) -> Result<(), SinkError> {
-        sink::archive::write_to_stdout(&self.bundle, &self.tag, &self.store, wanted)
-    }
 }

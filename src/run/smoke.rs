@@ -1,36 +1,37 @@
 //! `--smoke`: an image's program is started once, with arguments of the user's, in the image's own files, as nobody of this
 //! machine, and within a time; on each platform that this machine or an emulator runs.
 
+mod conversation;
 mod error;
 mod image;
 mod unit;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::PathBuf;
-use std::process::ChildStdin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::blob::{Descriptor, Hashed};
+use crate::blob::Descriptor;
 use crate::emulator::{self, Way};
-use crate::exec::{Attended, OWN_PROGRAM};
+use crate::exec::Attended;
 use crate::host::{self, Emulation};
-use crate::invocation::{Invocation, quote};
+use crate::invocation::quote;
 use crate::platform::Platform;
-use crate::sandbox::{COMMAND, EmulatorFile, Failure, Message, Spec, Start, write_frame};
-use crate::store::{StoreError, VerifiedBlob};
+use crate::sandbox::{EmulatorFile, Failure, Spec, Start, write_frame};
 use crate::verify::StartConfig;
 
 use super::error::Error;
 use super::event::Event;
 use super::session::Session;
+use conversation::{Heard, NotFed, feed, pump, run};
 
+pub use conversation::LayerBytes;
 pub use error::SandboxError;
 pub use image::start_all;
-pub use unit::Units;
+pub use unit::{Starts, Units, asked};
 
 /// How long a program may take where nobody says: emulated, on a machine that does other things at the same time.
 pub const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
@@ -105,32 +106,12 @@ pub struct FailedStart {
     pub ways_out: Vec<String>,
 }
 
-/// The bytes of a layer.
-pub enum LayerBytes {
-    /// from the store, where they are held to their digest
-    Stored(VerifiedBlob),
-    /// from elsewhere
-    Elsewhere(Box<dyn Read + Send>),
-}
-
-/// Why a sandbox did not get what it was to get.
-enum NotFed {
-    /// a layer could not be read
-    Layer(Error),
-    /// it did not listen, for a reason that it tells itself
-    Deaf,
-}
-
 impl Smoke {
     /// Finds out how programs of `platforms` can be started here, and says of which they cannot.
     ///
     /// # Errors
     /// When the arguments are none, or this machine lets nobody make a sandbox.
-    pub fn new(
-        session: &Session,
-        asked: &Asked,
-        platforms: impl IntoIterator<Item = Platform>,
-    ) -> Result<Self, Error> {
+    pub fn new(session: &Session, asked: &Asked, platforms: impl IntoIterator<Item = Platform>) -> Result<Self, Error> {
         let words = shlex::split(&asked.arguments);
         let words = words.ok_or_else(|| Error::SmokeArguments { text: asked.arguments.clone() })?;
         let machine = host::processor()?;
@@ -190,8 +171,12 @@ impl Smoke {
                 Some((EmulatorFile { size, cpu: cpu.map(str::to_owned) }, file, path))
             }
         };
-        let start =
-            Start { words: config.words(), env: config.env().to_vec(), user: config.user.clone(), folder: config.folder() };
+        let start = Start {
+            words: config.words(),
+            env: config.env().to_vec(),
+            user: config.user.clone(),
+            folder: config.folder(),
+        };
         let spec = Spec {
             start: Some(start),
             layers: subject.layers.iter().map(|layer| layer.size).collect(),
@@ -272,93 +257,6 @@ fn runner(machine: Platform, platform: Platform) -> Result<Runner, String> {
     }
 }
 
-/// What a sandbox told.
-#[derive(Debug, Default)]
-struct Heard {
-    ready: bool,
-    notes: Vec<String>,
-    started: Option<Instant>,
-    script: bool,
-    failure: Option<Failure>,
-    ended: Option<(Option<i32>, Option<i32>)>,
-    elapsed: Duration,
-}
-
-impl Heard {
-    /// Takes a line; how long the program has, once it starts.
-    fn take(&mut self, line: &str, limit: Duration) -> Option<Duration> {
-        match Message::read(line)? {
-            Message::Ready => self.ready = true,
-            Message::Note(note) => self.notes.push(note),
-            Message::Starting { script } => {
-                self.script = script;
-                self.started = Some(Instant::now());
-                return Some(limit);
-            }
-            // Of several, the first says what happened.
-            Message::Failed(failure) => self.failure = self.failure.take().or(Some(failure)),
-            Message::Ended { code, signal } if self.ended.is_none() => {
-                self.ended = Some((code, signal));
-                self.elapsed = self.started.map(|started| started.elapsed()).unwrap_or_default();
-            }
-            Message::Ended { .. } => {}
-        }
-        None
-    }
-}
-
-/// Runs a sandbox in a folder of its own to its end.
-fn run<T: Send>(
-    session: &Session,
-    limit: Duration,
-    heard: &mut Heard,
-    feed: impl FnOnce(&mut ChildStdin) -> T + Send,
-) -> Result<Attended<T>, Error> {
-    let scratch = session.store.scratch()?;
-    let call = Invocation::new(OWN_PROGRAM, scratch.path()).args([COMMAND]);
-    let attended = session.children.attend(&call, |mut stdin| feed(&mut stdin), &mut |line| heard.take(line, limit))?;
-    Ok(attended)
-}
-
-/// Gives a sandbox the bytes of a layer, as many as were announced, and holds them to their digest.
-fn feed(layer: &Descriptor, bytes: LayerBytes, stdin: &mut ChildStdin) -> Result<(), NotFed> {
-    let read = |source| NotFed::Layer(Error::SmokeRead { layer: layer.digest, source });
-    match bytes {
-        LayerBytes::Stored(mut blob) => {
-            pump(&mut blob, stdin, |error| match StoreError::within(error) {
-                Ok(error) => NotFed::Layer(Error::Store(error)),
-                Err(error) => read(error),
-            })
-        }
-        LayerBytes::Elsewhere(bytes) => {
-            let mut bytes = Hashed::new(bytes);
-            pump(&mut bytes.by_ref().take(layer.size), stdin, read)?;
-            let (digest, size) = bytes.finish();
-            if (digest, size) == (layer.digest, layer.size) {
-                return Ok(());
-            }
-            Err(NotFed::Layer(SandboxError::Damaged { layer: layer.digest }.into()))
-        }
-    }
-}
-
-/// Copies, and tells who reads and who does not listen apart.
-fn pump(
-    source: &mut impl Read,
-    stdin: &mut impl Write,
-    read: impl FnOnce(io::Error) -> NotFed,
-) -> Result<(), NotFed> {
-    let mut buffer = vec![0; 1 << 17];
-    loop {
-        match source.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(count) => stdin.write_all(&buffer[..count]).map_err(|_| NotFed::Deaf)?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(read(error)),
-        }
-    }
-}
-
 /// A time as it is typed.
 fn shown(limit: Duration) -> String {
     format!("{} s", limit.as_secs_f64())
@@ -368,7 +266,8 @@ fn shown(limit: Duration) -> String {
 fn printable(text: &str) -> String {
     let kept = |letter: char| !letter.is_control() || matches!(letter, '\n' | '\t');
     let text = text.replace("\r\n", "\n");
-    let text: String = text.chars().map(|letter| if kept(letter) { letter } else { char::REPLACEMENT_CHARACTER }).collect();
+    let text: String =
+        text.chars().map(|letter| if kept(letter) { letter } else { char::REPLACEMENT_CHARACTER }).collect();
     text.trim_end().to_owned()
 }
 
@@ -379,24 +278,5 @@ mod tests {
     #[test]
     fn what_a_program_says_does_nothing_to_a_terminal() {
         assert_eq!(printable("\x1b[31mred\r\nplain\tnext\x07\n\n"), "\u{fffd}[31mred\nplain\tnext\u{fffd}");
-    }
-
-    #[test]
-    fn the_first_failure_counts_and_the_clock_starts_with_the_program() {
-        let mut heard = Heard::default();
-        let limit = Duration::from_secs(7);
-        for (line, expected) in [
-            ("\"Ready\"", None),
-            ("no message", None),
-            ("{\"Starting\":{\"script\":true}}", Some(limit)),
-            ("{\"Failed\":{\"Start\":{\"text\":\"first\"}}}", None),
-            ("{\"Failed\":{\"Start\":{\"text\":\"second\"}}}", None),
-            ("{\"Ended\":{\"code\":1,\"signal\":null}}", None),
-        ] {
-            assert_eq!(heard.take(line, limit), expected, "{line}");
-        }
-        assert!(heard.ready && heard.script && heard.started.is_some());
-        assert_eq!(heard.failure, Some(Failure::Start { text: "first".to_owned() }));
-        assert_eq!(heard.ended, Some((Some(1), None)));
     }
 }

@@ -24,8 +24,12 @@ const ROOT: &str = "root";
 /// Devices that every container has.
 const DEVICES: [&str; 5] = ["full", "null", "random", "urandom", "zero"];
 /// Links in /dev that every container has.
-const LINKS: [(&str, &str); 4] =
-    [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2")];
+const LINKS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
 
 /// Has an empty folder be the root, with the mounts of a container; false when /proc is not among them.
 pub(super) fn enter(has_emulator: bool) -> Result<bool, Failure> {

@@ -54,8 +54,10 @@ fn enter() -> Result<(), Failure> {
 
 /// Closes whatever whoever called us left open: it might be a folder of this machine.
 fn close_others() -> io::Result<()> {
-    let names: Vec<String> =
-        fs::read_dir("/proc/self/fd")?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let names: Vec<String> = fs::read_dir("/proc/self/fd")?
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     for number in names.iter().filter_map(|name| name.parse::<i32>().ok()).filter(|number| *number > 2) {
         // What listed them is closed by now.
         let _ = unistd::close(number);

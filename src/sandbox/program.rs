@@ -76,9 +76,9 @@ impl Call {
 /// The first executable file of the name on a PATH.
 fn on_path(name: &str, path: &str) -> Option<PathBuf> {
     let folders = path.split(':').filter(|folder| folder.starts_with('/'));
-    folders.map(|folder| Path::new(folder).join(name)).find(|file| {
-        fs::metadata(file).is_ok_and(|there| there.is_file() && there.permissions().mode() & 0o111 != 0)
-    })
+    folders
+        .map(|folder| Path::new(folder).join(name))
+        .find(|file| fs::metadata(file).is_ok_and(|there| there.is_file() && there.permissions().mode() & 0o111 != 0))
 }
 
 /// The first line of a script behind `#!`; `None` for what is none, or has no interpreter.

@@ -70,7 +70,8 @@ impl SandboxError {
     pub(super) fn of(failure: Failure, layers: &[Descriptor]) -> Self {
         match failure {
             Failure::Forbidden { step, reason } => {
-                let ways_out = ways_out(&reason, &|path| fs::read_to_string(path).ok(), &|path| Path::new(path).exists());
+                let ways_out =
+                    ways_out(&reason, &|path| fs::read_to_string(path).ok(), &|path| Path::new(path).exists());
                 Self::Forbidden { step, reason, ways_out }
             }
             Failure::Layer { position, text } => match layers.get(position) {

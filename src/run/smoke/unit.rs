@@ -3,18 +3,99 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
+
 use crate::base::Bases;
 use crate::blob::Descriptor;
 use crate::exec::Jobs;
 use crate::image::Image;
+use crate::platform::Platform;
 use crate::verify::StartConfig;
 
-use super::{LayerBytes, Outcome, Smoke, Subject};
+use super::{FailedStart, LayerBytes, Outcome, Smoke, Subject};
 use crate::run::error::Error;
+use crate::run::event::Event;
 use crate::run::prepare::Prepared;
-use crate::run::publish::fetch;
 use crate::run::renew;
 use crate::run::session::Session;
+
+/// What starts the units of a plan, where they are to be: that this machine lets it is known before anything is compiled.
+///
+/// # Errors
+/// When the arguments are none, or this machine lets nobody make a sandbox.
+pub fn asked(session: &Session, prepared: &Prepared) -> Result<Option<Arc<Smoke>>, Error> {
+    let Some(asked) = &prepared.settings.flags.smoke else { return Ok(None) };
+    let units = prepared.plan.images.iter().flat_map(|image| &image.units);
+    Smoke::new(session, asked, units.map(|unit| unit.platform)).map(|smoke| Some(Arc::new(smoke)))
+}
+
+/// The starts of a run.
+pub struct Starts {
+    units: Option<Units>,
+    going: usize,
+    failed: Vec<FailedStart>,
+}
+
+impl Starts {
+    /// None yet; never any without `units`.
+    #[must_use]
+    pub fn of(units: Option<Units>) -> Self {
+        Self { units, going: 0, failed: Vec::new() }
+    }
+
+    /// Whether there are some that have not ended.
+    #[must_use]
+    pub fn are_going(&self) -> bool {
+        self.going > 0
+    }
+
+    /// Begins to start a unit that became the image `made`, if that was asked for; `report` is told how it went.
+    pub fn begin(
+        &mut self,
+        tasks: &mut JoinSet<()>,
+        (image, unit): (usize, usize),
+        made: &Image,
+        report: impl FnOnce(Result<Outcome, Error>) + Send + 'static,
+    ) {
+        let Some(units) = self.units.clone() else { return };
+        self.going += 1;
+        let made = made.clone();
+        tasks.spawn(async move { report(units.start(image, unit, made).await) });
+    }
+
+    /// Takes in how a start went, and tells it; what kept it from being one is returned, for others go on.
+    ///
+    /// # Errors
+    /// When we were interrupted.
+    pub fn ended(
+        &mut self,
+        session: &Session,
+        (image, platform): (&str, Platform),
+        result: Result<Outcome, Error>,
+    ) -> Result<Option<Error>, Error> {
+        self.going -= 1;
+        let image = image.to_owned();
+        match result {
+            Ok(Outcome::NotRun) => {}
+            Ok(Outcome::Passed { elapsed }) => session.watch.event(Event::Started { image, platform, elapsed }),
+            Ok(Outcome::Failed(start)) => {
+                let (command, ending, output) = (start.command.clone(), start.ending.clone(), start.output.clone());
+                session.watch.event(Event::StartFailed { image, platform, command, ending, output });
+                self.failed.push(*start);
+            }
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => return Ok(Some(error)),
+        }
+        Ok(None)
+    }
+
+    /// The error of all that failed.
+    pub fn refusal(&mut self) -> Option<Error> {
+        let mut failed = std::mem::take(&mut self.failed);
+        failed.sort_by_key(|start| start.platform);
+        (!failed.is_empty()).then_some(Error::Smoke { failed })
+    }
+}
 
 /// Starts the units of a build, as many at once as there are job tokens.
 #[derive(Clone)]
@@ -58,7 +139,7 @@ impl Units {
             return Ok(());
         }
         let layers = unit.base.image.layers.iter();
-        let fetches = layers.map(|layer| fetch(&self.session, &self.prepared, name, unit.platform, layer));
+        let fetches = layers.map(|layer| self.prepared.listings.fetch(name, unit.platform, layer));
         futures_util::future::try_join_all(fetches).await.map(drop)
     }
 
@@ -68,8 +149,7 @@ impl Units {
         let work = move |_: &_| {
             let _place = units.jobs.place(&units.session.children).map_err(Error::from)?;
             let config = serde_json::from_slice(&made.config).unwrap_or_default();
-            let subject =
-                Subject { platform: made.platform, config: StartConfig::of(&config), layers: &made.layers };
+            let subject = Subject { platform: made.platform, config: StartConfig::of(&config), layers: &made.layers };
             units.smoke.start(&units.session, &subject, &|layer| units.open(image, unit, layer))
         };
         renew::once(work).await?
