@@ -64,6 +64,7 @@ mod rings;
 mod rust_builds;
 mod same_digest;
 mod schema;
+mod smoke;
 mod starts;
 mod support_works;
 mod sysroot;

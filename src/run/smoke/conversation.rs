@@ -99,7 +99,11 @@ pub(super) fn feed(layer: &Descriptor, bytes: LayerBytes, stdin: &mut ChildStdin
 }
 
 /// Copies, and tells who reads and who does not listen apart.
-pub(super) fn pump(source: &mut impl Read, stdin: &mut impl Write, read: impl FnOnce(io::Error) -> NotFed) -> Result<(), NotFed> {
+pub(super) fn pump(
+    source: &mut impl Read,
+    stdin: &mut impl Write,
+    read: impl FnOnce(io::Error) -> NotFed,
+) -> Result<(), NotFed> {
     let mut buffer = vec![0; 1 << 17];
     loop {
         match source.read(&mut buffer) {
