@@ -86,6 +86,9 @@ pub struct Build {
     /// What to do with the result
     #[command(flatten)]
     pub destination: Destination,
+    /// Whether what was built is started
+    #[command(flatten)]
+    pub smoke: Smoke,
     /// Write the digest of the published image to FILE
     #[arg(long, value_name = "FILE")]
     pub iidfile: Option<PathBuf>,
@@ -133,9 +136,25 @@ pub struct Verify {
     /// Ask no registry: what is not in the cache is an error
     #[arg(long)]
     pub offline: bool,
+    /// Whether the programs are started
+    #[command(flatten)]
+    pub smoke: Smoke,
     /// Print JSON on stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// Whether programs are started.
+#[derive(Debug, Args)]
+pub struct Smoke {
+    /// Start each image's program once with ARGS, which a shell's quotes keep together, in the image's own files, as nobody
+    /// of this machine and without a network, on each platform that this machine or qemu-user runs; exit code 3 when one
+    /// does not end with 0
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub smoke: Option<String>,
+    /// How long such a program may take (10s, 2min)
+    #[arg(long, value_name = "TIME", value_parser = quantity::time, default_value = "30s", requires = "smoke")]
+    pub smoke_timeout: Duration,
 }
 
 /// `anyarch platforms`

@@ -18,10 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::elf::{ElfFacts, Symbols};
 
+pub(crate) use archive::{Archive, Member, damaged, failed};
 pub use entries::Open;
 pub use error::ListingError;
 pub use loader::Loader;
 pub use read::{Limits, ReadSeek, Spool};
+pub(crate) use unpack::unpacked;
 
 /// What a record of a listing says of its own form: raised whenever the same layer would give another listing.
 pub const FORMAT: u32 = 1;

@@ -8,6 +8,9 @@ use anyarch::cli::{Cli, Command};
 use anyarch::commands;
 
 fn main() -> ExitCode {
+    if let Some(code) = anyarch::sandbox::dispatch(std::env::args_os()) {
+        return code.into();
+    }
     // cargo-zigbuild makes us our own linker and archiver: those calls are none of the user's.
     match anyarch::zigbuild::dispatch(std::env::args_os()) {
         Some(Ok(code)) => return code.into(),

@@ -46,6 +46,7 @@ pub mod rust;
 pub mod session;
 pub mod settings;
 mod setup;
+pub mod smoke;
 mod source_copy;
 pub mod start_check;
 mod sysroot;

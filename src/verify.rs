@@ -31,10 +31,12 @@ use start::{Started, Starter};
 use user::{EXECUTE, User};
 
 pub use advice::{Built, advice};
-pub use config::StartConfig;
+pub use config::{DEFAULT_PATH, StartConfig};
 pub use libc::{ImageLibc, libc_of};
 pub use policy::Policy;
 pub use problem::Problem;
+pub use start::{SCRIPTS, asked_of_env, interpreter_of};
+pub use user::{Numbers, numbers};
 
 /// An answer that depends on a layer which is not in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -78,6 +78,7 @@ mod serve_changes;
 mod serve_fuzz;
 mod serve_readers;
 mod shard;
+mod smoke;
 mod starts;
 mod support_works;
 mod sysroot;

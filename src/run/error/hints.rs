@@ -160,6 +160,12 @@ impl Error {
             Self::ManifestAnnotation { name, .. } => {
                 ["index", "manifest-descriptor"].map(|place| format!("--annotation {place}:{name}=VALUE")).into()
             }
+            Self::Smoke { failed } => {
+                let mut ways: Vec<String> = failed.iter().flat_map(|start| start.ways_out.clone()).collect();
+                ways.dedup();
+                ways
+            }
+            Self::SmokeArguments { .. } => vec!["--smoke \"--version\"".to_owned()],
             Self::SeveralDocuments { platforms, .. }
             | Self::OnePlatform { platforms, .. }
             | Self::NotInImage { offered: platforms, .. } => {
@@ -251,6 +257,7 @@ impl Error {
             Self::Image(error) => Some(error),
             Self::Layer(error) => Some(error),
             Self::Sink(error) => Some(error),
+            Self::Sandbox(error) => Some(error),
             Self::Serve(error) => Some(error),
             Self::CommitTime { source, .. } => Some(source),
             Self::Format(error) => Some(error),
