@@ -42,6 +42,23 @@ fn rich(platform: &str) -> Builder {
         .go("GOOS=linux CGO_ENABLED=1 -x=123456789012345678901234567890123456789012345678901234567890123456789012345")
 }
 
+/// What the fuzz target begins with, byte for byte as it is built here.
+#[test]
+fn seeds_of_the_fuzz_target_are_up_to_date() {
+    use base64::Engine as _;
+    let seeds: [(&str, Builder, &[u8]); 4] = [
+        ("amd64", rich("linux/amd64"), include_bytes!("../../fuzz/seeds/elf/amd64")),
+        ("arm", rich("linux/arm/v7").arm(10, 1), include_bytes!("../../fuzz/seeds/elf/arm")),
+        ("s390x", rich("linux/s390x"), include_bytes!("../../fuzz/seeds/elf/s390x")),
+        ("mips", rich("linux/mips"), include_bytes!("../../fuzz/seeds/elf/mips")),
+    ];
+    for (name, builder, committed) in seeds {
+        let built = builder.build();
+        let packed = base64::engine::general_purpose::STANDARD.encode(&built);
+        assert!(built == committed, "hint: echo {packed} | base64 -d > fuzz/seeds/elf/{name}");
+    }
+}
+
 #[test]
 fn every_fact_is_read_in_every_class_and_byte_order() {
     for platform in EVERY {

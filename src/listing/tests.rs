@@ -134,6 +134,40 @@ fn every_kind_of_member_is_an_entry() {
     }
 }
 
+/// What the fuzz target begins with, byte for byte as it is built here.
+#[test]
+fn seeds_of_the_fuzz_target_are_up_to_date() {
+    use base64::Engine as _;
+    let tar = [
+        member(EntryType::Directory, "lib/", "", b""),
+        file("lib/ld.so", include_bytes!("../../fuzz/seeds/elf/amd64")),
+        file("a", include_bytes!("../../fuzz/seeds/elf/amd64")),
+        member(EntryType::Symlink, "b", "../lib/./ld.so", b""),
+        member(EntryType::Link, "c", "a", b""),
+        pax(&[("path", "etc/passwd"), ("uid", "3000000000")]),
+        file("short", b"a:x:7:8::/:\n"),
+        file("etc/.wh.group", b""),
+        file("d/.wh..wh..opq", b""),
+        member(EntryType::GNULongName, "././@LongLink", "", b"bin/run\0"),
+        file("cut", b"#!/bin/env a\n"),
+        file("etc/ld.so.cache", b"glibc-ld.so.cache1.1\x01\0\0\0"),
+    ]
+    .concat();
+    let packed = base64::engine::general_purpose::STANDARD.encode(&tar);
+    let committed = include_bytes!("../../fuzz/seeds/layer/tar");
+    assert!(tar == committed, "hint: echo {packed} | base64 -d > fuzz/seeds/layer/tar");
+    // Compressors write other bytes from version to version.
+    let seeds: [(&str, Vec<u8>, &[u8]); 2] = [
+        ("gzip", gzip(&tar), include_bytes!("../../fuzz/seeds/layer/gzip")),
+        ("zstd", zstd(&tar), include_bytes!("../../fuzz/seeds/layer/zstd")),
+    ];
+    for (name, built, committed) in seeds {
+        let packed = base64::engine::general_purpose::STANDARD.encode(&built);
+        let is_current = list(committed).is_ok_and(|listing| listing == list(&tar).unwrap());
+        assert!(is_current, "hint: echo {packed} | base64 -d > fuzz/seeds/layer/{name}");
+    }
+}
+
 #[test]
 fn frames_without_data_are_passed_over() {
     let tar = file("a", b"1");

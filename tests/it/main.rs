@@ -23,6 +23,7 @@ mod fault_matrix;
 mod fault_proxy;
 mod folders;
 mod full_disk;
+mod fuzz;
 mod images;
 mod init;
 mod install;
