@@ -5,6 +5,7 @@
 mod documents;
 mod error;
 mod files;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
@@ -27,10 +28,11 @@ use crate::static_base;
 use crate::store::{STATIC_LAYER, Store, StoreError};
 use crate::wanted::{Waiter, Wanted};
 
-use documents::{described, is_attestation, layers, layout_entries, parse};
+use documents::{Entries, described, layers, layout_entries, parse};
 use files::Files;
 
 pub use error::{BaseError, Role, Subject};
+pub use whole::Whole;
 
 /// The longest index, manifest or config that is read, in bytes; registries commonly refuse manifests above 4 MiB.
 const LONGEST_DOCUMENT: u64 = 4 << 20;
@@ -81,7 +83,15 @@ impl Bases {
         Self { store, client, role: Role::Image }
     }
 
-    fn subject(&self, name: &BaseName) -> Subject {
+    /// What that is to the user which is read here.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What has that name, for sentences.
+    #[must_use]
+    pub fn subject(&self, name: &BaseName) -> Subject {
         Subject { role: self.role, name: name.to_string().into() }
     }
 
@@ -142,14 +152,12 @@ impl Bases {
                 MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX if !seen.insert(descriptor.digest) => {}
                 MEDIA_TYPE_INDEX | MEDIA_TYPE_DOCKER_INDEX => {
                     let bytes = self.document(base, place, "index", &descriptor).await?;
-                    let index: oci::ImageIndex = parse(base, "index", &descriptor.digest, &bytes)?;
+                    let index: Entries = parse(base, "index", &descriptor.digest, &bytes)?;
                     entries_left = entries_left
-                        .checked_sub(index.manifests().len())
+                        .checked_sub(index.manifests.len())
                         .ok_or_else(|| BaseError::TooMany { base: base.clone(), what: "images", most: MOST_ENTRIES })?;
-                    let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
-                    let entries: Vec<Descriptor> =
-                        entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
-                    pending.extend(entries.into_iter().rev().map(|entry| (depth + 1, entry)));
+                    let entries = index.manifests.into_iter().filter(|entry| !entry.is_attestation());
+                    pending.extend(entries.rev().map(|entry| (depth + 1, entry.descriptor)));
                 }
                 // Whatever else an index holds beside images is not for us; alone it is an error.
                 _ if depth > 0 => {}

@@ -10,6 +10,7 @@ mod login;
 
 use crate::quantity;
 use crate::store::Kind;
+use crate::verify::Policy;
 
 pub use login::{Login, Logout, Unseen};
 
@@ -70,6 +71,10 @@ pub struct Build {
     /// Write the digest of the published image to FILE
     #[arg(long, value_name = "FILE")]
     pub iidfile: Option<PathBuf>,
+    /// What to do when an image would not start on a platform: `strict` publishes nothing, `warn` says so and publishes,
+    /// `off` does not look; strict when left out
+    #[arg(long, value_name = "MODE", value_parser = policy)]
+    pub verify: Option<Policy>,
     /// Show the output of compilers that succeed, too
     #[arg(short, long)]
     pub verbose: bool,
@@ -190,6 +195,11 @@ pub struct CachePrune {
 fn kind(text: &str) -> Result<Kind, String> {
     let known = Kind::ALL.map(Kind::name).join(", ");
     Kind::from_name(text).ok_or_else(|| format!("there is {known}"))
+}
+
+fn policy(text: &str) -> Result<Policy, String> {
+    let known = Policy::ALL.map(Policy::name).join(", ");
+    Policy::from_name(text).ok_or_else(|| format!("there is {known}"))
 }
 
 /// What toolchains are for.

@@ -161,6 +161,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         push_jobs: destination.push_jobs.map(std::num::NonZeroUsize::get),
         output: destination.output,
         install_missing: request.install_missing,
+        verify: None,
         single_manifest: destination.single_manifest,
     }
 }
@@ -197,9 +198,11 @@ fn end_interrupted(ui: Arc<Ui>) {
 fn exit_of(error: &Error) -> Exit {
     match error {
         Error::Interrupted | Error::Install(InstallError::Interrupted) => Exit::Interrupted,
-        Error::NoProgram { .. } | Error::Unfit { .. } | Error::NotStatic { .. } | Error::DoesNotStart { .. } => {
-            Exit::Check
-        }
+        Error::NoProgram { .. }
+        | Error::Unfit { .. }
+        | Error::NotStatic { .. }
+        | Error::DoesNotStart { .. }
+        | Error::WouldNotStart { .. } => Exit::Check,
         Error::Compile { .. } | Error::NotMade { .. } => Exit::Compile,
         Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
         Error::Install(_)

@@ -38,6 +38,7 @@ pub mod invocation;
 pub mod layer;
 pub mod layer_entry;
 pub mod listing;
+pub mod manifest;
 pub mod mirror;
 pub mod output_spec;
 pub mod plan;

@@ -6,6 +6,7 @@
 
 mod archive;
 mod bytes;
+mod entries;
 mod error;
 mod loader;
 mod read;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::elf::{ElfFacts, Symbols};
 
+pub use entries::Open;
 pub use error::ListingError;
 pub use loader::Loader;
 pub use read::{Limits, ReadSeek, Spool};

@@ -96,15 +96,14 @@ impl Ui {
         }
     }
 
-    /// Prints what was found out about a platform, and below it the ways out.
-    pub fn finding(&self, platform: Platform, verdict: Verdict, text: &impl Display, hints: &[String]) {
+    /// Prints what was found out, mostly about a platform, and below it the ways out.
+    pub fn finding(&self, whose: &str, verdict: Verdict, text: &impl Display, hints: &[String]) {
         let (style, word) = match verdict {
             Verdict::Ok => (NOTE, "note"),
             Verdict::Unknown => (NOTE, "unknown"),
             Verdict::Fails => (ERROR, "fails"),
         };
-        let platform = platform.to_string();
-        self.line(&format!("{platform:<16} {style}{word:<8}{style:#} {text}"));
+        self.line(&format!("{whose:<16} {style}{word:<8}{style:#} {text}"));
         for hint in hints {
             self.line(&format!("{:<16} {HINT}hint{HINT:#}: {hint}", ""));
         }
@@ -201,6 +200,16 @@ impl Watch for Ui {
                 let platform = platform.to_string();
                 self.line(&format!("{platform:<16} {image:<20} {DONE}packed{DONE:#}   {elapsed}"));
             }
+            Event::Checked { image, platform, verdict, elapsed } => {
+                let (style, stage) = match verdict {
+                    Verdict::Ok => (DONE, "verified"),
+                    Verdict::Unknown => (NOTE, "unknown"),
+                    Verdict::Fails => (ERROR, "fails"),
+                };
+                let (platform, elapsed) = (platform.to_string(), seconds(elapsed));
+                self.line(&format!("{platform:<16} {image:<20} {style}{stage:<8}{style:#} {elapsed}"));
+            }
+            Event::Finding { units, verdict, text, hints } => self.finding(&units, verdict, &text, &hints),
             Event::Installing { what, step } => self.installing(&what, &step),
             Event::InstallMoved { bytes } => self.reach(Key::Install, bytes),
             Event::InstallEnded => drop(self.end(Key::Install)),

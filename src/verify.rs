@@ -3,9 +3,11 @@
 //! Nothing is run. What the kernel looks at, what the loader looks for and what the engine looks up is looked at, looked for
 //! and looked up here in the same way and order, in the image's own files. What cannot be known is said to be unknown.
 
+mod advice;
 mod cache;
 mod config;
 mod link;
+mod policy;
 mod problem;
 mod search;
 mod start;
@@ -14,6 +16,8 @@ mod tests;
 mod user;
 
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::elf::Linkage;
 use crate::listing::{Binary, Contents, Loader};
@@ -25,7 +29,9 @@ use search::{Object, Search};
 use start::{Started, Starter};
 use user::{EXECUTE, User};
 
+pub use advice::{Built, advice};
 pub use config::StartConfig;
+pub use policy::Policy;
 pub use problem::Problem;
 
 /// An answer that depends on a layer which is not in the tree.
@@ -33,7 +39,8 @@ pub use problem::Problem;
 pub struct NeedsLower;
 
 /// Whether an image starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// nothing keeps it from starting
     Ok,
@@ -138,6 +145,27 @@ pub fn judge(platform: Platform, config: &StartConfig, tree: &Tree<'_>) -> Resul
         let (libc, problems) = dynamic(&starter, path, binary)?;
         judgement.libc = libc;
         judgement.problems.extend(problems);
+    }
+    Ok(judgement)
+}
+
+/// Judges one platform of an image that is to start each of `programs`, absolute paths, beside what its config names.
+///
+/// # Errors
+/// When the tree lacks a layer that the answer depends on.
+pub fn judge_each(
+    platform: Platform,
+    config: &StartConfig,
+    programs: &[String],
+    tree: &Tree<'_>,
+) -> Result<Judgement, NeedsLower> {
+    let mut judgement = judge(platform, config, tree)?;
+    for program in programs.iter().filter(|program| judgement.program.as_ref() != Some(*program)) {
+        for problem in judge(platform, &config.starting(program), tree)?.problems {
+            if !judgement.problems.contains(&problem) {
+                judgement.problems.push(problem);
+            }
+        }
     }
     Ok(judgement)
 }

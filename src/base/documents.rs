@@ -8,9 +8,16 @@ use super::error::{BaseError, Subject};
 use super::files::Files;
 use super::{LARGEST_LAYER, LONGEST_DOCUMENT, MOST_LAYERS};
 use crate::blob::{Descriptor, Digest, DigestError, REF_NAME};
+use crate::manifest::Entry;
 
 /// The entries of a layout's `index.json` that make up one image.
 pub(super) fn layout_entries(base: &Subject, files: &Files, tag: Option<&str>) -> Result<Vec<Descriptor>, BaseError> {
+    let entries = whole_layout(base, files, tag)?.into_iter().filter(|entry| !entry.is_attestation());
+    Ok(entries.map(|entry| entry.descriptor).collect())
+}
+
+/// The same, with what is said about the image in there.
+pub(super) fn whole_layout(base: &Subject, files: &Files, tag: Option<&str>) -> Result<Vec<Entry>, BaseError> {
     let read = |source| BaseError::Read { base: base.clone(), source };
     let bytes = files.read("index.json", LONGEST_DOCUMENT).map_err(|source| match (source.kind(), files) {
         (io::ErrorKind::NotFound, Files::Folder(folder)) => {
@@ -21,24 +28,28 @@ pub(super) fn layout_entries(base: &Subject, files: &Files, tag: Option<&str>) -
         }
         _ => read(source),
     })?;
-    let index: oci::ImageIndex = parse(base, "index", &Digest::of(&bytes), &bytes)?;
-    let entries = index.manifests().iter().filter(|entry| !is_attestation(entry));
-    let entries: Vec<Descriptor> = entries.map(|entry| described(base, entry)).collect::<Result<_, _>>()?;
-    let name_of = |entry: &Descriptor| entry.annotations.get(REF_NAME).cloned();
-    let mut tags: Vec<String> = entries.iter().filter_map(name_of).collect();
+    let index: Entries = parse(base, "index", &Digest::of(&bytes), &bytes)?;
+    let name_of = |entry: &Entry| entry.descriptor.annotations.get(REF_NAME).cloned();
+    let mut tags: Vec<String> = index.manifests.iter().filter_map(name_of).collect();
     tags.dedup();
     match tag {
         Some(tag) => {
-            let chosen: Vec<Descriptor> =
-                entries.into_iter().filter(|entry| name_of(entry).as_deref() == Some(tag)).collect();
+            let chosen = index.manifests.into_iter().filter(|entry| name_of(entry).as_deref() == Some(tag));
+            let chosen: Vec<Entry> = chosen.collect();
             if chosen.is_empty() {
                 return Err(BaseError::NoImage { base: base.clone(), tag: tag.to_owned(), tags });
             }
             Ok(chosen)
         }
         None if tags.len() > 1 => Err(BaseError::SeveralImages { base: base.clone(), tags }),
-        None => Ok(entries),
+        None => Ok(index.manifests),
     }
+}
+
+/// What an index names.
+#[derive(serde::Deserialize)]
+pub(super) struct Entries {
+    pub(super) manifests: Vec<Entry>,
 }
 
 pub(super) fn parse<T: serde::de::DeserializeOwned>(
@@ -53,14 +64,6 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(
         digest: digest.to_string(),
         source: Box::new(source),
     })
-}
-
-/// `BuildKit` stores provenance beside images, marked so or for the platform `unknown/unknown`.
-pub(super) fn is_attestation(entry: &oci::Descriptor) -> bool {
-    let marked =
-        entry.annotations().as_ref().is_some_and(|annotations| annotations.contains_key("vnd.docker.reference.type"));
-    let unknown = entry.platform().as_ref().is_some_and(|platform| platform.os().to_string() == "unknown");
-    marked || unknown
 }
 
 /// The layers of an image, as far as there can be such.

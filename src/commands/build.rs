@@ -31,7 +31,8 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     let limit = super::cache_limit()?;
     let session = super::session(ui, arguments.request.offline)?;
     let as_json = arguments.request.json;
-    let flags = Flags { carries_out: true, ..super::flags(arguments.request, arguments.destination) };
+    let flags = super::flags(arguments.request, arguments.destination);
+    let flags = Flags { carries_out: true, verify: arguments.verify, ..flags };
     if let Some(file) = &arguments.iidfile {
         destination::parent(&session.directory, file)?;
     }
@@ -147,10 +148,16 @@ fn shown(path: &Path, directory: &Path) -> String {
 }
 
 fn as_value(image: &Published) -> serde_json::Value {
+    let checked = image.checked.iter().map(Option::as_ref).chain(std::iter::repeat(None));
     let platforms: Vec<_> = image
         .platforms
         .iter()
-        .map(|(descriptor, size)| json!({"platform": platform_of(descriptor), "digest": descriptor.digest, "size": size}))
+        .zip(checked)
+        .map(|((descriptor, size), checked)| {
+            json!({
+                "platform": platform_of(descriptor), "digest": descriptor.digest, "size": size, "start": checked,
+            })
+        })
         .collect();
     let mut value = json!({
         "name": image.name,

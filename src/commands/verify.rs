@@ -67,7 +67,7 @@ fn row(verified: &Verified) -> [String; 5] {
 fn findings(ui: &Ui, platforms: &[Verified]) {
     for verified in platforms {
         for problem in &verified.judgement.problems {
-            ui.finding(verified.platform, problem.verdict(), problem, &problem.hints());
+            ui.finding(&verified.platform.to_string(), problem.verdict(), problem, &problem.hints());
         }
     }
 }

@@ -14,7 +14,7 @@ use super::place::Source;
 use super::program::{Overlay, ProgramFile, replaces};
 use super::registry::Registries;
 use super::schema::{describe, table};
-use super::values::{Created, ImageName, Mode, Owner, PlatformWish, Port, ProgramName, Signal};
+use super::values::{Created, ImageName, Mode, Owner, PlatformWish, PolicyName, Port, ProgramName, Signal};
 
 /// A list of texts, each with its place.
 type Texts = Vec<Spanned<String>>;
@@ -138,6 +138,8 @@ file! {
         push: Option<Spanned<bool>>,
         /// how many requests of a push may be open at once at each registry: `--push-jobs`
         push_jobs: Option<Spanned<NonZeroU32>>,
+        /// what happens with an image that would not start: `strict` (when not given), `warn` or `off`: `--verify`
+        verify: Option<Spanned<PolicyName>>,
         /// registries that are spoken to by plain http: `--insecure-registry`
         insecure_registries: Option<Spanned<OneOrMany<String>>>,
         /// whether only the exact platform of a base will do: `--strict-platform`

@@ -13,11 +13,12 @@ use super::collections::{ByPlatform, Labels, OneOrMany, Variables};
 use super::file::ConfigFile;
 use super::sysroot::{DebianWish, SysrootWish};
 use super::values::{
-    BuildStd, BuildSystemName, Created, ImageName, LanguageName, LibcName, Mode, Owner, PlatformWish, Port,
+    BuildStd, BuildSystemName, Created, ImageName, LanguageName, LibcName, Mode, Owner, PlatformWish, PolicyName, Port,
     ProgramName, Signal,
 };
 use crate::c_program::BuildSystem;
 use crate::toolchain::Language;
+use crate::verify::Policy;
 
 /// What a value looks like in the file.
 pub(super) trait Shape {
@@ -164,6 +165,7 @@ shapes! {
     Owner => { "type": "string", "pattern": "^[0-9]+:[0-9]+$" },
     LanguageName => { "enum": Language::names() },
     BuildSystemName => { "enum": BuildSystem::names() },
+    PolicyName => { "enum": Policy::ALL.map(Policy::name) },
     BuildStd => { "anyOf": [{ "type": "boolean" }, { "type": "string", "pattern": "^nightly" }] },
     LibcName => { "type": "string", "pattern": r"^(musl|gnu(\.[0-9]+\.[0-9]+)?)$" },
     Signal => { "type": "string", "pattern": "^(SIG[A-Z0-9+-]+|[1-9][0-9]?)$" },

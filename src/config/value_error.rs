@@ -25,6 +25,8 @@ pub enum ValueError {
     Language { text: String, nearest: Option<&'static str> },
     #[error("`{text}` is not a build system")]
     BuildSystem { text: String },
+    #[error("`{text}` is not a way to verify: it should read strict, warn or off")]
+    Policy { text: String },
     #[error("`{text}` is not a nightly toolchain, and only those compile the standard library")]
     Nightly { text: String },
     #[error("`{text}` is not a libc: it should read musl, gnu, or gnu with a version such as gnu.2.28")]
@@ -69,6 +71,7 @@ impl Hint for ValueError {
             Self::Language { nearest: Some(nearest), .. } => format!("did you mean `{nearest}`?"),
             Self::Language { nearest: None, .. } => format!("known languages: {}", Language::names().join(", ")),
             Self::BuildSystem { .. } => format!("known build systems: {}", BuildSystem::names().join(", ")),
+            Self::Policy { .. } => "verify = \"warn\"".into(),
             Self::Nightly { .. } => "build_std = \"nightly\"".into(),
             Self::Libc { .. } => "libc = \"gnu.2.28\"".into(),
             Self::Time { .. } => "created = \"2026-01-31T12:00:00Z\"".into(),

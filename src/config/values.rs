@@ -14,6 +14,7 @@ use crate::c_program::BuildSystem;
 use crate::layer_entry::is_whiteout;
 use crate::platform::{Platform, PlatformError};
 use crate::toolchain::{Language, Libc};
+use crate::verify::Policy;
 
 /// Deserializes a text by [`FromStr`]; `expected` completes "should be".
 pub(super) fn from_text<'de, D, T>(deserializer: D, expected: &'static str) -> Result<T, D::Error>
@@ -50,6 +51,7 @@ from_text! {
     LanguageName => "a string",
     LibcName => "a string",
     BuildSystemName => "a string",
+    PolicyName => "a string",
     Signal => "a string",
     PlatformWish => "a string",
     PlatformKey => "a string",
@@ -216,6 +218,18 @@ impl FromStr for LibcName {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         text.parse().map(Self).map_err(|_| ValueError::Libc { text: text.into() })
+    }
+}
+
+/// What is done with an image that would not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PolicyName(pub Policy);
+
+impl FromStr for PolicyName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        Policy::from_name(text).map(Self).ok_or_else(|| ValueError::Policy { text: text.into() })
     }
 }
 

@@ -13,7 +13,7 @@ use crate::elf::{ElfError, ElfFacts, FileKind, Linkage, Symbols};
 /// `PATH_MAX` of Linux.
 const LONGEST_PATH: usize = 4096;
 /// How much of a file is looked at to see what it is; a script's first line is no longer for the kernel (`BINPRM_BUF_SIZE`).
-const BEGINNING: usize = 512;
+pub(super) const BEGINNING: usize = 512;
 const SCRIPT_LINE: usize = 256;
 /// Binaries up to this size are taken into memory to be read, larger ones are put aside.
 const IN_MEMORY: u64 = 8 << 20;
@@ -72,7 +72,7 @@ impl Listing {
     /// When the blob cannot be read, is no such tar, or has more of something than `limits` allow.
     pub fn read(blob: impl Read, limits: &Limits, spool: &Spool<'_>) -> Result<Self, ListingError> {
         let mut archive = Archive::new(unpack::unpacked(blob, limits.stream)?);
-        let mut reader = Reader { left: *limits, limits, spool };
+        let mut reader = Reader::new(limits, spool);
         let mut entries = Vec::new();
         while let Some(member) = archive.next()? {
             if entries.len() == limits.entries {
@@ -84,14 +84,18 @@ impl Listing {
     }
 }
 
-struct Reader<'listing> {
+pub(super) struct Reader<'listing> {
     /// what is left of each limit
     left: Limits,
     limits: &'listing Limits,
     spool: &'listing Spool<'listing>,
 }
 
-impl Reader<'_> {
+impl<'listing> Reader<'listing> {
+    pub(super) fn new(limits: &'listing Limits, spool: &'listing Spool<'listing>) -> Self {
+        Self { left: *limits, limits, spool }
+    }
+
     fn entry<R: Read>(&mut self, member: &Member, archive: &mut Archive<R>) -> Result<Option<Entry>, ListingError> {
         let path = self.path(&member.path)?;
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
@@ -152,22 +156,33 @@ impl Reader<'_> {
         let mut beginning = Vec::new();
         archive.take(BEGINNING as u64).read_to_end(&mut beginning).map_err(failed)?;
         if beginning.len() as u64 != member.size.min(BEGINNING as u64) {
-            return Err(damaged("it ends within a file"));
+            return Err(short_of());
         }
         if beginning.starts_with(b"\x7fELF") {
-            let name = path.rsplit('/').next().unwrap_or_default();
-            return self.binary(name, member, beginning, archive);
+            return self.binary(path, member.size, beginning, archive);
         }
+        self.other(path, member.mode, member.size, beginning, archive)
+    }
+
+    /// What is in a file that is no binary and begins so; `rest` is what follows.
+    pub(super) fn other(
+        &mut self,
+        path: &str,
+        mode: u32,
+        size: u64,
+        mut beginning: Vec<u8>,
+        rest: &mut impl Read,
+    ) -> Result<Contents, ListingError> {
         if let Some(line) = beginning.strip_prefix(b"#!") {
             let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
             return Ok(Contents::Script(printable(&line[..line.len().min(SCRIPT_LINE)])));
         }
-        if is_kept(path) && member.size <= KEPT_SIZE.min(self.left.kept) {
-            self.left.kept -= member.size;
-            archive.read_to_end(&mut beginning).map_err(failed)?;
+        if is_kept(path) && size <= KEPT_SIZE.min(self.left.kept) {
+            self.left.kept -= size;
+            rest.read_to_end(&mut beginning).map_err(failed)?;
             return Ok(Contents::Kept(beginning));
         }
-        if member.mode & 0o111 != 0 {
+        if mode & 0o111 != 0 {
             return Ok(Contents::NotStartable(FileKind::of(&beginning).to_string()));
         }
         Ok(Contents::Unread)
@@ -175,24 +190,36 @@ impl Reader<'_> {
 
     fn binary<R: Read>(
         &mut self,
-        name: &str,
-        member: &Member,
+        path: &str,
+        size: u64,
         beginning: Vec<u8>,
         archive: &mut Archive<R>,
     ) -> Result<Contents, ListingError> {
-        if member.size > LARGEST_BINARY {
-            return Ok(Contents::NotRead(format!("has {} bytes, more than anyarch reads", member.size)));
+        if size > LARGEST_BINARY {
+            return self.binary_at(path, size, &mut io::empty());
         }
         let mut whole = Cursor::new(beginning).chain(archive);
-        let read = if member.size <= IN_MEMORY {
+        if size <= IN_MEMORY {
             let mut bytes = Vec::new();
             whole.read_to_end(&mut bytes).map_err(failed)?;
-            self.facts(name, member.size, &mut Cursor::new(bytes))
+            self.binary_at(path, size, &mut Cursor::new(bytes))
         } else {
             let mut aside = (self.spool)(&mut whole).map_err(failed)?;
-            self.facts(name, member.size, &mut aside)
-        };
-        match read {
+            self.binary_at(path, size, &mut aside)
+        }
+    }
+
+    /// What is in a binary that can be read from any place.
+    pub(super) fn binary_at(
+        &mut self,
+        path: &str,
+        size: u64,
+        bytes: &mut (impl Read + Seek),
+    ) -> Result<Contents, ListingError> {
+        if size > LARGEST_BINARY {
+            return Ok(Contents::NotRead(format!("has {size} bytes, more than anyarch reads")));
+        }
+        match self.facts(path.rsplit('/').next().unwrap_or_default(), size, bytes) {
             Ok(binary) => Ok(Contents::Elf(Box::new(binary))),
             Err(ElfError::Unreadable { source }) => Err(failed(source)),
             Err(error) => Ok(Contents::Unreadable(error.to_string())),
@@ -224,6 +251,11 @@ impl Reader<'_> {
         });
         Ok(Binary { facts, symbols, glibc, loader })
     }
+}
+
+/// A file has fewer bytes than was said of it.
+pub(super) fn short_of() -> ListingError {
+    damaged("it ends within a file")
 }
 
 /// Files that say who users are and where libraries are, wherever links lead to them.

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::annotation::AnnotationError;
-use crate::base::BaseError;
+use crate::base::{BaseError, Subject};
 use crate::base_name::BaseNameError;
 use crate::blob::Digest;
 use crate::cargo::{CargoError, MissingLibrary};
@@ -197,8 +197,8 @@ pub enum Error {
     ImageName { text: String, source: BaseNameError },
     #[error("the image `{image}` has no {platform}")]
     NotInImage { image: String, platform: Platform, offered: Vec<Platform> },
-    #[error("the layer {layer} of the image `{image}` {source}")]
-    Listing { image: String, layer: Digest, source: Box<ListingError> },
+    #[error("the layer {layer} of the {of} {source}")]
+    Listing { of: Subject, layer: Digest, source: Box<ListingError> },
     #[error("the image `{image}` cannot be judged")]
     TooManyFiles {
         image: String,
@@ -207,6 +207,8 @@ pub enum Error {
     },
     #[error("`{image}` does not start on {}", join(.platforms))]
     DoesNotStart { image: String, platforms: Vec<Platform> },
+    #[error("{}, so nothing was published", describe_unstartable(.images))]
+    WouldNotStart { images: Vec<(String, Vec<Platform>)> },
     #[error("the base `{base}` cannot be used for {platform}")]
     BaseImage {
         base: String,
@@ -301,6 +303,11 @@ fn describe_failures(failed: &[String]) -> String {
         [only] => format!("{only} was not built, so nothing was published"),
         several => format!("{} were not built, so nothing was published", several.join(" and ")),
     }
+}
+
+fn describe_unstartable(images: &[(String, Vec<Platform>)]) -> String {
+    let each = images.iter().map(|(image, platforms)| format!("`{image}` would not start on {}", join(platforms)));
+    each.collect::<Vec<_>>().join(", and ")
 }
 
 fn describe_missing(missing: &[String]) -> String {

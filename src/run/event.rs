@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::platform::Platform;
+use crate::verify::Verdict;
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -60,6 +61,28 @@ pub enum Event {
         size: u64,
         /// for checking, compressing and hashing
         elapsed: Duration,
+    },
+    /// A unit was judged.
+    Checked {
+        /// its image
+        image: String,
+        /// its platform
+        platform: Platform,
+        /// whether it starts
+        verdict: Verdict,
+        /// for listing and judging
+        elapsed: Duration,
+    },
+    /// What a person should know of units.
+    Finding {
+        /// of which, in words
+        units: String,
+        /// what it means for their start
+        verdict: Verdict,
+        /// what it is
+        text: String,
+        /// ways out, the best first
+        hints: Vec<String>,
     },
     /// Something that was missing is being installed; one thing at a time.
     Installing {

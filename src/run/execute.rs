@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
 
 use crate::exec::{self, ExecError, Jobs};
 use crate::golang;
@@ -17,6 +18,7 @@ use crate::plan::Job;
 use crate::platform::Platform;
 use crate::sink::Bundle;
 use crate::toolchain::Language;
+use crate::verify::{Policy, Verdict};
 
 use super::compile::{self, Compilation, Compiled, Failure};
 use super::error::Error;
@@ -29,6 +31,8 @@ use super::publish::{self, Published};
 use super::push::Push;
 use super::session::Session;
 use super::setup;
+use super::start_check::{self, Checked};
+use super::verdicts::Verdicts;
 
 /// What a thread that does one thing reports.
 enum Report {
@@ -38,6 +42,8 @@ enum Report {
     Ended { job: usize, result: Result<Compiled, Error> },
     /// a unit is an image
     Packed { image: usize, unit: usize, result: Box<Result<(Image, u64), Error>>, elapsed: Duration },
+    /// an image was judged
+    Checked { image: usize, unit: usize, made: Image, result: Box<Result<Checked, Error>>, elapsed: Duration },
 }
 
 /// Carries the plan out.
@@ -55,7 +61,8 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     };
     let prepared = Arc::new(prepared);
     let push = (output == Output::Registry).then(|| Push::new(session, &prepared));
-    let fetches = publish::prefetch(session, &prepared, &output);
+    let fetches = publish::prefetch(&prepared, &output);
+    let ahead = start_check::ahead(&prepared);
     let (sender, receiver) = unbounded_channel();
     let size = prepared.settings.jobs();
     if let Some(reason) = exec::lost_jobserver().filter(|_| size.is_none()) {
@@ -68,11 +75,15 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     let mut run = Run::new(session, prepared.clone(), sender, push);
     run.start_ready_units();
     run.follow(receiver).await?;
-    drop(lock);
+    drop((lock, ahead));
     fetches.finish().await?;
     let bundles = run.bundles();
     let push = run.push.take();
-    publish::publish(session, &prepared, bundles, &output, push).await
+    let mut published = publish::publish(session, &prepared, bundles, &output, push).await?;
+    for (position, (image, plan)) in published.iter_mut().zip(&prepared.plan.images).enumerate() {
+        image.checked = run.verdicts.of_image(position, plan.units.len());
+    }
+    Ok(published)
 }
 
 fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {
@@ -134,6 +145,10 @@ struct Run<'session> {
     awaited: BTreeMap<(usize, usize), BTreeSet<PathBuf>>,
     packing: usize,
     running: usize,
+    judging: usize,
+    /// they end with the run
+    checks: JoinSet<()>,
+    verdicts: Verdicts,
     images: BTreeMap<(usize, usize), Image>,
     failed: Vec<String>,
     failed_jobs: BTreeSet<usize>,
@@ -162,6 +177,9 @@ impl<'session> Run<'session> {
             awaited,
             packing: 0,
             running,
+            judging: 0,
+            checks: JoinSet::new(),
+            verdicts: Verdicts::default(),
             images: BTreeMap::new(),
             failed: Vec::new(),
             failed_jobs: BTreeSet::new(),
@@ -196,7 +214,7 @@ impl<'session> Run<'session> {
                 None => std::future::pending().await,
             }
         });
-        while self.running > 0 || self.packing > 0 {
+        while self.running > 0 || self.packing > 0 || self.judging > 0 {
             let report = tokio::select! {
                 report = receiver.recv() => report.ok_or(Error::Thread)?,
                 error = &mut refused => {
@@ -209,14 +227,19 @@ impl<'session> Run<'session> {
                 Report::Made { path, elapsed } => self.made(&path, elapsed),
                 Report::Ended { job, result } => self.ended(job, result)?,
                 Report::Packed { image, unit, result, elapsed } => self.packed(image, unit, *result, elapsed),
+                Report::Checked { image, unit, made, result, elapsed } => {
+                    self.checked((image, unit), made, *result, elapsed);
+                }
             }
             self.start_ready_units();
         }
+        self.verdicts.say(self.session, &self.prepared.plan);
         if !self.failed.is_empty() {
             let ways_out = self.ways_out();
             return Err(Error::Compile { failed: std::mem::take(&mut self.failed), ways_out });
         }
-        self.error.take().map_or(Ok(()), Err)
+        let refusal = || self.verdicts.refusal(&self.prepared.plan, self.prepared.settings.verify());
+        self.error.take().or_else(refusal).map_or(Ok(()), Err)
     }
 
     fn made(&mut self, path: &PathBuf, elapsed: Duration) {
@@ -297,13 +320,56 @@ impl<'session> Run<'session> {
                 let plan = &self.prepared.plan.images[image];
                 let platform = plan.units[unit].platform;
                 self.session.watch.event(Event::Packed { image: plan.name.clone(), platform, size, elapsed });
-                if let Some(push) = &mut self.push {
-                    push.start(image, unit, &made);
+                match self.prepared.settings.verify() {
+                    Policy::Off => self.take(image, unit, made),
+                    Policy::Strict | Policy::Warn => self.check(image, unit, made),
                 }
-                self.images.insert((image, unit), made);
             }
             Err(error) => self.error = self.error.take().or(Some(error)),
         }
+    }
+
+    fn check(&mut self, image: usize, unit: usize, made: Image) {
+        self.judging += 1;
+        let (session, prepared, sender) = (self.session.clone(), self.prepared.clone(), self.sender.clone());
+        self.checks.spawn(async move {
+            let plan = &prepared.plan.images[image];
+            let start = Instant::now();
+            let result = Box::new(start_check::check(&session, &prepared, plan, &plan.units[unit], &made).await);
+            // The receiver is gone only when the run has ended already.
+            let _ = sender.send(Report::Checked { image, unit, made, result, elapsed: start.elapsed() });
+        });
+    }
+
+    fn checked(
+        &mut self,
+        (image, unit): (usize, usize),
+        made: Image,
+        result: Result<Checked, Error>,
+        elapsed: Duration,
+    ) {
+        self.judging -= 1;
+        match result {
+            Ok(checked) => {
+                let plan = &self.prepared.plan.images[image];
+                let (name, platform, verdict) = (plan.name.clone(), plan.units[unit].platform, checked.verdict);
+                self.session.watch.event(Event::Checked { image: name, platform, verdict, elapsed });
+                self.verdicts.add(image, unit, checked);
+                // What is not published needs not go anywhere.
+                if verdict != Verdict::Fails || self.prepared.settings.verify() == Policy::Warn {
+                    self.take(image, unit, made);
+                }
+            }
+            Err(error) => self.error = self.error.take().or(Some(error)),
+        }
+    }
+
+    /// An image goes on its way.
+    fn take(&mut self, image: usize, unit: usize, made: Image) {
+        if let Some(push) = &mut self.push {
+            push.start(image, unit, &made);
+        }
+        self.images.insert((image, unit), made);
     }
 
     fn bundles(&mut self) -> Vec<Bundle> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::verify::Policy;
+
 /// Flags as they were typed; empty where nothing was.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -56,6 +58,8 @@ pub struct Flags {
     pub output: Option<String>,
     /// `--install-missing`
     pub install_missing: bool,
+    /// `--verify`
+    pub verify: Option<Policy>,
     /// `--single-manifest`
     pub single_manifest: bool,
 }

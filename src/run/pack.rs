@@ -1,6 +1,7 @@
 //! A unit whose binaries are there becomes an image: each binary is checked against its platform, put into a layer
-//! of its own (made once, then found again), and laid on the base.
+//! of its own (made and listed once, then found again), and laid on the base.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use crate::elf::{self, ElfFacts, Linkage};
 use crate::image::{self, Image, OwnLayer};
 use crate::layer::{LayerError, Recipe, Uncompressed};
 use crate::layer_entry::{Contents, Entry, EntryKind};
+use crate::listing::{Limits, Listing, ReadSeek};
 use crate::plan::{ImagePlan, PlannedProgram, Unit};
 use crate::platform::Platform;
 use crate::store::{OWN_LAYER, Store};
@@ -20,6 +22,7 @@ use crate::toolchain::Language;
 
 use super::error::Error;
 use super::installed;
+use super::listings;
 use super::settings::Times;
 use super::unchanged::{BUFFER, Unchanged};
 
@@ -50,7 +53,7 @@ pub fn unit(store: &Store, plan: &ImagePlan, unit: &Unit, times: &Times) -> Resu
         .map(|(entries, created_by)| {
             let whose = format!("{} {}", created_by.trim_start_matches("anyarch "), unit.platform);
             let recipe = Recipe::of(&entries, times.mtime, &|path: &Path| files.digest(path))?;
-            own_layer(store, &recipe, created_by, &whose)
+            own_layer(store, &entries, &recipe, created_by, &whose)
         })
         .collect::<Result<_, _>>()?;
     let mut annotations = BTreeMap::new();
@@ -154,13 +157,20 @@ fn add_parents(contents: &mut [(Vec<Entry>, String)]) {
 }
 
 /// Makes a layer, or finds it again; the record of one that is made says `whose` it is.
-fn own_layer(store: &Store, recipe: &Recipe<'_>, created_by: String, whose: &str) -> Result<OwnLayer, Error> {
+fn own_layer(
+    store: &Store,
+    entries: &[Entry],
+    recipe: &Recipe<'_>,
+    created_by: String,
+    whose: &str,
+) -> Result<OwnLayer, Error> {
     let known: Option<(Descriptor, Uncompressed, String)> = store.record(OWN_LAYER, recipe.key());
     if let Some((descriptor, inside, _)) =
         known.filter(|(descriptor, ..)| store.has(&descriptor.digest, descriptor.size))
     {
         return Ok(OwnLayer { descriptor, diff_id: inside.diff_id, created_by });
     }
+    let (listed, listing) = listing(entries);
     let mut blob = store.writer()?;
     let open = |path: &Path| -> io::Result<Box<dyn Read>> {
         Ok(Box::new(BufReader::with_capacity(BUFFER, fs::File::open(path)?)))
@@ -172,7 +182,25 @@ fn own_layer(store: &Store, recipe: &Recipe<'_>, created_by: String, whose: &str
     let (digest, size) = blob.finish()?;
     let descriptor = Descriptor::new(MEDIA_TYPE_LAYER_GZIP, digest, size);
     store.set_record(OWN_LAYER, recipe.key(), &(&descriptor, inside, whose))?;
+    // One that cannot be made of the files, or of other ones by now, is made of the layer by who wants it.
+    if let Some(listing) = listing.filter(|_| listed.holds()) {
+        listings::keep(store, &descriptor.digest, &listing)?;
+    }
     Ok(OwnLayer { descriptor, diff_id: inside.diff_id, created_by })
+}
+
+/// What a layer of `entries` holds, and the files that this was read of.
+fn listing(entries: &[Entry]) -> (Unchanged, Option<Listing>) {
+    let files = RefCell::new(Unchanged::default());
+    let open = |path: &Path| -> io::Result<Box<dyn ReadSeek>> {
+        Ok(Box::new(BufReader::with_capacity(BUFFER, files.borrow_mut().open(path)?)))
+    };
+    let size = entries.iter().map(|entry| match &entry.kind {
+        EntryKind::File(contents) => contents.size(),
+        EntryKind::Directory | EntryKind::Symlink(_) => 0,
+    });
+    let listing = Listing::of_entries(entries, &Limits::of(size.sum()), &open).ok();
+    (files.into_inner(), listing)
 }
 
 /// The binaries of a unit that compilers have yet to make.
@@ -194,7 +222,7 @@ mod tests {
         let kind = EntryKind::File(Contents::Path { path: path.clone(), size: 3 });
         let entries = [Entry { path: "app".to_owned(), mode: 0o755, uid: 0, gid: 0, kind }];
         let recipe = || Recipe::of(&entries, 0, &|path: &Path| Unchanged::default().digest(path)).unwrap();
-        let layer = |recipe: &Recipe<'_>| own_layer(&store, recipe, "test".to_owned(), "app");
+        let layer = |recipe: &Recipe<'_>| own_layer(&store, &entries, recipe, "test".to_owned(), "app");
         let files = |below: &str| std::fs::read_dir(store.root().join(below)).unwrap().count();
 
         let of_old = recipe();

@@ -30,6 +30,7 @@ use super::error::Error;
 use super::files;
 use super::flags::Flags;
 use super::images::{self, Group};
+use super::listings::Listings;
 use super::locate::{Location, locate};
 use super::offline;
 use super::provide;
@@ -55,6 +56,8 @@ pub struct Prepared {
     pub times: Vec<Times>,
     /// reads bases
     pub bases: Bases,
+    /// what is in the layers of bases
+    pub listings: Listings,
     /// speaks to registries
     pub client: registry::Client,
     /// the base of each image's units, by its printed name
@@ -99,6 +102,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     offline::check_output(session, &settings, &output)?;
     let client = registries::of_project(session, &settings)?;
     let bases = Bases::new(session.store.clone(), client.clone());
+    let listings = Listings::new(session, &bases);
     let mut preparation = Preparation {
         settings: &settings,
         children: &session.children,
@@ -147,7 +151,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     destination::check(&session.directory, &settings, &output, &plan, &references)?;
     check::bases(&settings, &plan)?;
     offline::check_layers(session, &settings, &plan, &base_names)?;
-    Ok(Prepared { plan, settings, output, references, times, bases, client, base_names })
+    Ok(Prepared { plan, settings, output, references, times, bases, listings, client, base_names })
 }
 
 fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Error> {

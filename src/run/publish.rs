@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::base_name::BaseName;
@@ -17,15 +16,11 @@ use crate::store::Store;
 use crate::wanted::Wanted;
 
 use super::error::Error;
-use super::event::TransferEnd;
 use super::prepare::Prepared;
 use super::push::Push;
 use super::renew;
 use super::session::Session;
-use super::transfer::{self, Transfer};
-
-/// How many layers of bases come at once.
-const TRANSFERS: usize = 4;
+use super::start_check::Checked;
 
 /// An image that is where it should be.
 #[derive(Clone, Debug)]
@@ -36,6 +31,8 @@ pub struct Published {
     pub top: Descriptor,
     /// each platform's manifest, with the bytes that a pull of it moves
     pub platforms: Vec<(Descriptor, u64)>,
+    /// what was found out about each platform before, where somebody looked
+    pub checked: Vec<Option<Checked>>,
     /// where it is
     pub place: Place,
 }
@@ -80,12 +77,11 @@ impl Fetches {
 }
 
 /// Starts to bring base layers into the store while compilers run. A push fetches only what its registry lacks, later.
-pub fn prefetch(session: &Session, prepared: &Arc<Prepared>, output: &Output) -> Fetches {
+pub fn prefetch(prepared: &Prepared, output: &Output) -> Fetches {
     let mut set = JoinSet::new();
     if *output == Output::Registry {
         return Fetches(set);
     }
-    let limit = Arc::new(Semaphore::new(TRANSFERS));
     let mut wanted: BTreeMap<Digest, (BaseName, Platform, Descriptor)> = BTreeMap::new();
     for unit in prepared.plan.images.iter().flat_map(|image| &image.units) {
         let Some(name) = prepared.base_names.get(&unit.base.name) else { continue };
@@ -94,33 +90,10 @@ pub fn prefetch(session: &Session, prepared: &Arc<Prepared>, output: &Output) ->
         }
     }
     for (name, platform, layer) in wanted.into_values() {
-        let (session, prepared, limit) = (session.clone(), prepared.clone(), limit.clone());
-        set.spawn(async move {
-            let _permit = limit.acquire().await.map_err(|_| Error::Thread)?;
-            fetch(&session, &prepared, &name, platform, &layer).await
-        });
+        let listings = prepared.listings.clone();
+        set.spawn(async move { listings.fetch(&name, platform, &layer).await });
     }
     Fetches(set)
-}
-
-/// Brings a layer of a base into the store, unless it is there.
-pub(super) async fn fetch(
-    session: &Session,
-    prepared: &Prepared,
-    name: &BaseName,
-    platform: Platform,
-    layer: &Descriptor,
-) -> Result<(), Error> {
-    if session.store.has(&layer.digest, layer.size) {
-        return Ok(());
-    }
-    let transfer = Transfer::start(session, transfer::of_base(name, platform), layer.size);
-    prepared.bases.fetch_layer(name, layer, &|bytes| transfer.moved(bytes)).await?;
-    transfer.end(TransferEnd::Done);
-    if let BaseName::Registry(reference) = name {
-        session.moved.fetched(&reference.repository, layer);
-    }
-    Ok(())
 }
 
 /// Publishes every image.
@@ -169,7 +142,7 @@ pub async fn publish(
             }
         };
         let platforms = bundle.images.iter().map(|image| (image.descriptor(), image.size())).collect();
-        published.push(Published { name: plan.name.clone(), top: bundle.top(), platforms, place });
+        published.push(Published { name: plan.name.clone(), top: bundle.top(), platforms, checked: Vec::new(), place });
     }
     Ok(published)
 }

@@ -13,7 +13,6 @@ use super::error::Error;
 use super::event::Event;
 use super::pack;
 use super::prepare::Prepared;
-use super::publish;
 use super::session::Session;
 
 /// Calls `write`, on a thread of its own, until it succeeds, or fails for something else than a layer that can be made or
@@ -68,7 +67,7 @@ pub(super) async fn renewed(session: &Session, prepared: &Prepared, error: &Erro
                 // The layer of `static` is made, those of others are fetched.
                 Some((name, _)) if prepared.bases.built_in(name, times.mtime)?.is_some() => "made",
                 Some((name, layer)) => {
-                    publish::fetch(session, prepared, name, unit.platform, layer).await?;
+                    prepared.listings.fetch(name, unit.platform, layer).await?;
                     "fetched"
                 }
                 // Its other layers are there, and only named again.

@@ -16,6 +16,7 @@ use crate::invocation::{Invocation, Word};
 use crate::output_spec::{self, Output};
 use crate::platform::Platform;
 use crate::toolchain::Toolchains;
+use crate::verify::Policy;
 
 use super::error::Error;
 use super::flags::Flags;
@@ -208,6 +209,13 @@ impl Settings {
     #[must_use]
     pub fn single_manifest(&self) -> bool {
         self.flags.single_manifest || said(self.file.single_manifest.as_ref())
+    }
+
+    /// What is done with an image that would not start.
+    #[must_use]
+    pub fn verify(&self) -> Policy {
+        let file = self.file.verify.as_ref().map(|policy| policy.get_ref().0);
+        self.flags.verify.or(file).unwrap_or_default()
     }
 
     /// Whether missing platforms are left out.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::base::Role;
 use crate::base_name::BaseName;
 use crate::platform::Platform;
 use crate::reference::Repository;
@@ -51,14 +52,10 @@ impl Drop for Transfer {
     }
 }
 
-/// What comes when a layer of a base is read: `base debian:12-slim linux/arm64`.
-pub(super) fn of_base(base: &BaseName, platform: Platform) -> String {
-    format!("base {} {platform}", familiar(&base.to_string()))
-}
-
-/// What comes when a layer of an image is read to be looked at: `layer debian:12-slim`.
-pub(super) fn of_layer(image: &BaseName) -> String {
-    format!("layer {}", familiar(&image.to_string()))
+/// What comes when a layer is read: `base debian:12-slim linux/arm64`, or `layer ...` of an image that is looked at.
+pub(super) fn of_layer(role: Role, image: &BaseName, platform: Platform) -> String {
+    let word = if role == Role::Base { "base" } else { "layer" };
+    format!("{word} {} {platform}", familiar(&image.to_string()))
 }
 
 /// What goes when a blob of an image is pushed: `push ghcr.io/me/app linux/arm64`, and behind it `base` for a layer of the
@@ -93,7 +90,7 @@ mod tests {
             (format!("ghcr.io/me/base:1@{digest}"), "base ghcr.io/me/base:1 linux/arm64"),
             ("oci:folder:tag".to_owned(), "base oci:folder:tag linux/arm64"),
         ] {
-            assert_eq!(of_base(&base.parse().unwrap(), platform), expected);
+            assert_eq!(of_layer(Role::Base, &base.parse().unwrap(), platform), expected);
         }
         for (repository, is_of_base, expected) in [
             ("ghcr.io/me/app", false, "push ghcr.io/me/app linux/arm64"),

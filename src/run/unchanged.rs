@@ -41,6 +41,15 @@ impl Unchanged {
         Ok(file)
     }
 
+    /// Whether each file is as it was when it was opened for the first time.
+    #[must_use]
+    pub(super) fn holds(&self) -> bool {
+        let same = |(path, stamp): (&PathBuf, &Stamp)| {
+            fs::File::open(path).and_then(|file| Stamp::of(&file)).is_ok_and(|now| now == *stamp)
+        };
+        self.0.iter().all(same)
+    }
+
     /// The digest of a file's contents.
     ///
     /// # Errors
@@ -104,6 +113,7 @@ mod tests {
             let mut files = Unchanged::default();
             files.open(&path).unwrap();
             act();
+            assert_eq!(files.holds(), fits, "{name}");
             match files.digest(&path) {
                 Ok(digest) => assert!(fits && digest == Digest::of(b"one"), "{name}"),
                 Err(error) => assert!(!fits && matches!(error, LayerError::Changed { .. }), "{name}: {error}"),

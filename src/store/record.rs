@@ -45,6 +45,12 @@ impl Store {
         Some(value)
     }
 
+    /// Whether there is a record under `key`, damaged or not.
+    #[must_use]
+    pub fn has_record(&self, kind: &str, key: &Digest) -> bool {
+        self.record_path(kind, key).is_file()
+    }
+
     /// Records `value` under `key`.
     ///
     /// # Errors

@@ -38,6 +38,12 @@ impl StartConfig {
         }
     }
 
+    /// The same with another program to start.
+    #[must_use]
+    pub fn starting(&self, program: &str) -> Self {
+        Self { entrypoint: vec![program.to_owned()], cmd: Vec::new(), ..self.clone() }
+    }
+
     /// The words of the start: the entrypoint's, then the command's.
     #[must_use]
     pub fn words(&self) -> Vec<String> {

@@ -148,8 +148,13 @@ pub(super) fn family(interpreter: &str) -> &'static str {
 /// Bases by their glibc, oldest first.
 const BASES: &[((u32, u32), &str)] = &[((2, 31), "debian:11"), ((2, 36), "debian:12"), ((2, 41), "debian:13")];
 
+/// A base whose glibc is of that version or newer.
+pub(super) fn newer_base(needed: (u32, u32)) -> Option<&'static str> {
+    BASES.iter().find(|(has, _)| *has >= needed).map(|(_, base)| *base)
+}
+
 /// The numbers of `GLIBC_2.34`.
-fn glibc_version(version: &str) -> Option<(u32, u32)> {
+pub(super) fn glibc_version(version: &str) -> Option<(u32, u32)> {
     let mut numbers = version.strip_prefix("GLIBC_")?.split('.');
     let (major, minor) = (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?);
     Some((major, minor))
@@ -233,7 +238,7 @@ fn old_library(version: &str, glibc: Option<&str>, library: &str) -> Vec<String>
         hints.push(format!("build it for the glibc that the image has: libc = \"gnu.{glibc}\" (zig)"));
     }
     hints.push("build it static: libc = \"musl\"".to_owned());
-    let newer = BASES.iter().find(|(has, _)| *has >= needed).map_or(String::new(), |(_, base)| format!(", as {base}"));
+    let newer = newer_base(needed).map_or_else(String::new, |base| format!(", as {base}"));
     hints.push(format!("take a base with glibc {}.{} or newer{newer}", needed.0, needed.1));
     hints
 }

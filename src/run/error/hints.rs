@@ -142,6 +142,7 @@ impl Error {
                 source.hints().iter().map(|hint| hint.replace("--base", "anyarch verify")).collect()
             }
             Self::NotInImage { offered, .. } => offered.iter().map(|has| format!("--platform {has}")).collect(),
+            Self::WouldNotStart { .. } => vec!["publish it all the same: --verify=warn".to_owned()],
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
             Self::OfflinePush => {
                 vec!["write it, and push that with a network: -o type=oci,dest=image.tar".to_owned()]

@@ -12,7 +12,6 @@ use super::target::Target;
 use super::{Turn, Work, push_error};
 use crate::run::error::Error;
 use crate::run::event::TransferEnd;
-use crate::run::publish::fetch;
 use crate::run::renew;
 use crate::run::transfer::{self, Transfer};
 
@@ -133,7 +132,7 @@ impl Work {
     }
 
     /// Where the bytes come from: the store; for a layer of a base that is `missing` there, straight from the base's registry,
-    /// unless several registries want it.
+    /// unless several registries want it, or it comes into the store anyway.
     async fn supply<'base>(
         &self,
         missing: Option<&'base BaseName>,
@@ -142,9 +141,12 @@ impl Work {
     ) -> Result<Supply<'base>, Error> {
         let Some(base) = missing else { return Ok(Supply::Store) };
         match repository_of(base) {
-            Some(repository) if self.one_registry => Ok(Supply::Registry(repository)),
+            // What is read into the store for something else is not read twice.
+            Some(repository) if self.one_registry && !self.prepared.listings.fetches(&blob.digest) => {
+                Ok(Supply::Registry(repository))
+            }
             _ => {
-                fetch(&self.session, &self.prepared, base, platform, blob).await?;
+                self.prepared.listings.fetch(base, platform, blob).await?;
                 Ok(Supply::Store)
             }
         }
