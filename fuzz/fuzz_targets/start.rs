@@ -171,7 +171,7 @@ fn contents(input: &mut Unstructured<'_>) -> Result<Contents> {
     })
 }
 
-fn layer(input: &mut Unstructured<'_>) -> Result<Listing> {
+fn layer(input: &mut Unstructured<'_>) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for _ in 0..input.int_in_range(0..=12)? {
         let path = (*input.choose(PATHS)?).to_owned();
@@ -192,7 +192,7 @@ fn layer(input: &mut Unstructured<'_>) -> Result<Listing> {
         };
         entries.push(Entry { path, mode, uid: *input.choose(&[0, 7])?, gid: *input.choose(&[0, 8])?, kind });
     }
-    Ok(Listing { entries })
+    Ok(entries)
 }
 
 fn config(input: &mut Unstructured<'_>) -> Result<Value> {
@@ -212,10 +212,10 @@ fn config(input: &mut Unstructured<'_>) -> Result<Value> {
 
 /// Whether a layer has something in what is a link of one below it, and lies elsewhere then: over anything else, which
 /// nobody can know who has not read that layer.
-fn leads_elsewhere(layers: &[Listing]) -> bool {
+fn leads_elsewhere(layers: &[Vec<Entry>]) -> bool {
     layers.iter().enumerate().any(|(number, layer)| {
-        let mut links = layer.entries.iter().filter(|entry| matches!(entry.kind, Kind::Symlink(_) | Kind::HardLink(_)));
-        let above: Vec<&Entry> = layers[number + 1..].iter().flat_map(|layer| &layer.entries).collect();
+        let mut links = layer.iter().filter(|entry| matches!(entry.kind, Kind::Symlink(_) | Kind::HardLink(_)));
+        let above: Vec<&Entry> = layers[number + 1..].iter().flatten().collect();
         links.any(|link| above.iter().any(|entry| entry.path.starts_with(&format!("{}/", link.path))))
     })
 }
@@ -224,11 +224,12 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
     let platform: Platform = input.choose(PLATFORMS)?.parse().expect("a platform");
     let config = StartConfig::of(&config(input)?);
     let layers = [layer(input)?, layer(input)?, layer(input)?];
+    let listings = layers.clone().map(Listing::from_iter);
     let comparable = !leads_elsewhere(&layers);
     let mut first = None;
     for lowest in (0..=layers.len()).rev() {
-        let listings: Vec<&Listing> = layers[lowest..].iter().collect();
-        let tree = Tree::of(&listings, lowest == 0).expect("small layers have few files");
+        let above: Vec<&Listing> = listings[lowest..].iter().collect();
+        let tree = Tree::of(&above, lowest == 0).expect("small layers have few files");
         match judge(platform, &config, &tree) {
             Ok(judgement) => {
                 let _ = judgement.problems.iter().map(|problem| (problem.to_string(), problem.hints())).count();
