@@ -32,7 +32,7 @@ test: tools
 
 test-full: tools
 	$(ENVIRONMENT)
-	scripts/install-test-tools crane
+	scripts/install-test-tools crane buildkit
 	$(call stage,'build')
 	cargo test --locked --no-run
 	$(call stage,'full tests$(if $(PART),: $(PART))')

@@ -4,7 +4,7 @@
 
 mod documents;
 mod error;
-mod files;
+pub(crate) mod files;
 mod whole;
 
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ pub use error::{BaseError, Role, Subject};
 pub use whole::Whole;
 
 /// The longest index, manifest or config that is read, in bytes; registries commonly refuse manifests above 4 MiB.
-const LONGEST_DOCUMENT: u64 = 4 << 20;
+pub(crate) const LONGEST_DOCUMENT: u64 = 4 << 20;
 /// How deep indexes may hold indexes.
 const DEEPEST_INDEX: usize = 3;
 /// The most entries that are read of a base's indexes, all together; the largest images that there are have a few dozen.

@@ -29,6 +29,9 @@ pub const MEDIA_TYPE_DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.d
 /// The annotation by which a layout says what an image is called:
 /// <https://github.com/opencontainers/image-spec/blob/v1.1.1/annotations.md>
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// The annotation by which a layout says what an image is called in full, as `docker save` and `BuildKit` write it and
+/// containerd reads it: <https://github.com/containerd/containerd/blob/v2.0.0/core/images/annotations.go>
+pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// A SHA-256 content digest; prints as `sha256:HEX`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

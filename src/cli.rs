@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+mod inspect;
 mod login;
+mod serve;
 
 use crate::quantity;
 use crate::store::Kind;
 use crate::verify::Policy;
 
+pub use inspect::Inspect;
 pub use login::{Login, Logout, Unseen};
+pub use serve::Serve;
 
 /// Build a Go, Rust or C project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
 ///
@@ -37,6 +41,10 @@ pub enum Command {
     Plan(Plan),
     /// Tell of any image whether it would start, platform by platform, without running it; exit code 3 when one would not
     Verify(Verify),
+    /// Show what an image is made of: its platforms, what is said about them, where it comes from
+    Inspect(Inspect),
+    /// Serve image layouts as a registry on this machine, for docker and podman to pull from; read only
+    Serve(Serve),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root
@@ -71,6 +79,9 @@ pub struct Build {
     /// Write the digest of the published image to FILE
     #[arg(long, value_name = "FILE")]
     pub iidfile: Option<PathBuf>,
+    /// Write what buildx writes about the result, as JSON, to FILE: containerimage.digest, image.name, ...
+    #[arg(long, value_name = "FILE")]
+    pub metadata_file: Option<PathBuf>,
     /// What to do when an image would not start on a platform: `strict` publishes nothing, `warn` says so and publishes,
     /// `off` does not look; strict when left out
     #[arg(long, value_name = "MODE", value_parser = policy)]
@@ -301,13 +312,17 @@ pub struct Destination {
     /// Push to the registries of the tags
     #[arg(long)]
     pub push: bool,
+    /// Load the image into the running Docker or podman: that of this machine's platform, or of `--platform`
+    #[arg(long)]
+    pub load: bool,
     /// How many requests may be open at once at each registry; 4 when left out
     #[arg(long, value_name = "N")]
     pub push_jobs: Option<NonZeroUsize>,
-    /// Where the image goes: type=oci,dest=FILE[,tar=false], with `-` for stdout, or type=registry;
+    /// Where the image goes, any number of times, as buildx has it: type=oci,dest=FILE[,tar=false], type=docker[,dest=FILE],
+    /// type=registry, and what was added to the base: type=local,dest=DIR, type=tar,dest=FILE; `-` is stdout;
     /// the layout .anyarch/out/NAME when left out
-    #[arg(short, long, value_name = "SPEC", conflicts_with = "push")]
-    pub output: Option<String>,
+    #[arg(short, long, value_name = "SPEC")]
+    pub output: Vec<String>,
     /// Publish the manifest itself, without an index; for one platform
     #[arg(long)]
     pub single_manifest: bool,

@@ -3,10 +3,12 @@
 pub mod build;
 pub mod cache;
 pub mod init;
+pub mod inspect;
 pub mod login;
 pub mod logout;
 pub mod plan;
 pub mod platforms;
+pub mod serve;
 pub mod toolchain;
 pub mod verify;
 
@@ -34,6 +36,7 @@ use crate::run::flags::Flags;
 use crate::run::interrupt;
 use crate::run::moved::Moved;
 use crate::run::session::Session;
+use crate::sink::daemon::DaemonEnvironment;
 use crate::store::Store;
 use crate::ui::Ui;
 
@@ -71,6 +74,7 @@ fn session(ui: &Arc<Ui>, offline: bool) -> Result<Session, Error> {
         configuration_folder: folder(&directory, CONFIG_DIR, strategy.as_ref().map(BaseStrategy::config_dir)),
         credentials: credentials(),
         proxies: Proxies::of_environment(),
+        daemon: daemon(),
         certificate_folders: certificate_folders(),
         notes: Notes::new(move |note| told.event(Event::Note(note))),
         offline,
@@ -134,6 +138,21 @@ fn credentials() -> CredentialEnvironment {
     }
 }
 
+/// Where docker or podman may be. Variables that are set to nothing say nothing, as for docker.
+fn daemon() -> DaemonEnvironment {
+    let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    DaemonEnvironment {
+        docker_host: text("DOCKER_HOST"),
+        docker_context: text("DOCKER_CONTEXT"),
+        docker_tls: text("DOCKER_TLS_VERIFY").or_else(|| text("DOCKER_TLS")).is_some(),
+        docker_configuration: text("DOCKER_CONFIG")
+            .map(PathBuf::from)
+            .or_else(|| text("HOME").map(|home| Path::new(&home).join(".docker"))),
+        container_host: text("CONTAINER_HOST"),
+        runtime_folder: text("XDG_RUNTIME_DIR").map(PathBuf::from),
+    }
+}
+
 fn flags(request: Request, destination: Destination) -> Flags {
     Flags {
         paths: request.paths,
@@ -159,7 +178,9 @@ fn flags(request: Request, destination: Destination) -> Flags {
         tags: destination.tag,
         push: destination.push,
         push_jobs: destination.push_jobs.map(std::num::NonZeroUsize::get),
-        output: destination.output,
+        load: destination.load,
+        outputs: destination.output,
+        json: request.json,
         install_missing: request.install_missing,
         verify: None,
         single_manifest: destination.single_manifest,
@@ -205,6 +226,7 @@ fn exit_of(error: &Error) -> Exit {
         | Error::WouldNotStart { .. } => Exit::Check,
         Error::Compile { .. } | Error::NotMade { .. } => Exit::Compile,
         Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
+        Error::Serve(error) if error.is_of_this_machine() => Exit::Failure,
         Error::Install(_)
         | Error::StillMissing { .. }
         | Error::OfflineInstall { .. }

@@ -168,9 +168,17 @@ pub struct Image {
     pub manifest: Vec<u8>,
     /// every layer, lowest first
     pub layers: Vec<Descriptor>,
+    /// how many of them are the base's
+    pub base_layers: usize,
 }
 
 impl Image {
+    /// The layers that were put on the base, lowest first.
+    #[must_use]
+    pub fn own_layers(&self) -> &[Descriptor] {
+        self.layers.get(self.base_layers..).unwrap_or_default()
+    }
+
     /// The manifest's descriptor, with its platform.
     #[must_use]
     pub fn descriptor(&self) -> Descriptor {
@@ -227,7 +235,7 @@ pub fn assemble(
     if !all.is_empty() {
         manifest["annotations"] = json!(all);
     }
-    Ok(Image { platform, config, manifest: canonical_json(&manifest), layers })
+    Ok(Image { platform, config, manifest: canonical_json(&manifest), layers, base_layers: base.layers.len() })
 }
 
 fn config(base: &BaseImage, platform: Platform, settings: &ImageSettings, own: &[OwnLayer], created: &str) -> Value {

@@ -7,7 +7,7 @@
 //!
 //! * shell: [`cli`], [`commands`], [`ui`], [`exit`]
 //! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`debian_archive`], [`cargo_flags`], [`zigbuild`],
-//!   [`http`], [`download`], [`install`]
+//!   [`http`], [`download`], [`install`], [`serve`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod annotation;
@@ -23,10 +23,12 @@ pub mod commands;
 pub mod config;
 pub mod debian;
 pub mod debian_archive;
+pub mod distribution;
 pub mod download;
 pub mod elf;
 pub mod exec;
 pub mod exit;
+pub mod formatted;
 pub mod full_disk;
 pub mod golang;
 pub mod hint;
@@ -40,6 +42,7 @@ pub mod layer_entry;
 pub mod listing;
 pub mod manifest;
 pub mod mirror;
+pub mod named_platform;
 pub mod output_spec;
 pub mod plan;
 pub mod platform;
@@ -50,6 +53,7 @@ pub mod reference;
 pub mod registry;
 pub mod registry_map;
 pub mod run;
+pub mod serve;
 pub mod sink;
 pub mod static_base;
 pub mod store;

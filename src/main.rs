@@ -20,6 +20,8 @@ fn main() -> ExitCode {
         Command::Build(arguments) => commands::build::run(arguments),
         Command::Plan(arguments) => commands::plan::run(arguments),
         Command::Verify(arguments) => commands::verify::run(arguments),
+        Command::Inspect(arguments) => commands::inspect::run(arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Platforms(arguments) => commands::platforms::run(&arguments),
         Command::Toolchain(arguments) => commands::toolchain::run(arguments),
         Command::Cache(arguments) => commands::cache::run(arguments),

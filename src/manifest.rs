@@ -1,13 +1,20 @@
 //! Bytes of indexes and manifests become what they name, as they are: every field that somebody wrote is kept, and
 //! nothing is judged. <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md>
 
+mod role;
+
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::blob::{
     Descriptor, Digest, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST,
 };
+use crate::named_platform::NamedPlatform;
 use crate::platform::Platform;
+
+pub use role::Role;
 
 /// Says of an entry that it is not an image but something about one: <https://docs.docker.com/build/metadata/attestations/attestation-storage/>
 pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
@@ -48,6 +55,18 @@ impl Entry {
         self.descriptor.annotations.get(REFERENCE_DIGEST)?.parse().ok()
     }
 
+    /// What it says it is, if it is no image.
+    #[must_use]
+    pub fn artifact_type(&self) -> Option<&str> {
+        self.written.get("artifactType").and_then(Value::as_str)
+    }
+
+    /// The platform that it says it is for, by whatever name.
+    #[must_use]
+    pub fn named_platform(&self) -> Option<NamedPlatform> {
+        self.written.get("platform").and_then(NamedPlatform::of_json)
+    }
+
     /// The platform that it says it is for, if that is one that we know.
     #[must_use]
     pub fn platform(&self) -> Option<Platform> {
@@ -77,6 +96,8 @@ pub struct Document {
     pub subject: Option<Descriptor>,
     /// what it is if it is no image
     pub artifact_type: Option<String>,
+    /// what somebody noted on it
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// What an index or a manifest names.
@@ -114,6 +135,7 @@ struct Fields {
     layers: Vec<Descriptor>,
     subject: Option<Descriptor>,
     artifact_type: Option<String>,
+    annotations: Option<BTreeMap<String, String>>,
 }
 
 /// True for the media types that [`Document::read`] reads.
@@ -145,7 +167,9 @@ impl Document {
             let config = fields.config.ok_or_else(|| missing("config"))?;
             Contents::Manifest { config, layers: fields.layers }
         };
-        Ok(Self { descriptor, bytes, contents, subject: fields.subject, artifact_type: fields.artifact_type })
+        let annotations = fields.annotations.unwrap_or_default();
+        let (subject, artifact_type) = (fields.subject, fields.artifact_type);
+        Ok(Self { descriptor, bytes, contents, subject, artifact_type, annotations })
     }
 
     /// What an index names; nothing for a manifest.
@@ -155,6 +179,24 @@ impl Document {
             Contents::Index(entries) => entries,
             Contents::Manifest { .. } => &[],
         }
+    }
+
+    /// The blobs that are kept where the document is. A layer that nobody but its owner may hand on is fetched from him: the
+    /// `urls` of the manifest say where, <https://github.com/opencontainers/image-spec/blob/v1.1.1/layer.md#non-distributable-layers>.
+    pub fn blobs_here(&self) -> impl Iterator<Item = &Descriptor> {
+        let theirs = match &self.contents {
+            Contents::Manifest { layers, .. } if layers.iter().any(is_restricted) => theirs(&self.bytes),
+            _ => Vec::new(),
+        };
+        let is_theirs = move |blob: &Descriptor| is_restricted(blob) && theirs.contains(&blob.digest);
+        self.blobs().into_iter().filter(move |blob| !is_theirs(blob))
+    }
+
+    /// Bytes that a pull of it moves: its own, and each of its blobs once.
+    #[must_use]
+    pub fn pull_size(&self) -> u64 {
+        let blobs: BTreeMap<Digest, u64> = self.blobs().into_iter().map(|blob| (blob.digest, blob.size)).collect();
+        blobs.values().fold(self.bytes.len() as u64, |sum, size| sum.saturating_add(*size))
     }
 
     /// What is kept as blobs: the config and the layers of a manifest; of an index what is neither index nor manifest.
@@ -168,6 +210,28 @@ impl Document {
             }
         }
     }
+}
+
+/// True for layers that may not be handed on to just anybody: parts of Windows.
+fn is_restricted(layer: &Descriptor) -> bool {
+    layer.media_type.contains(".nondistributable.") || layer.media_type.contains(".foreign.")
+}
+
+/// The layers of a manifest that have `urls`.
+fn theirs(manifest: &[u8]) -> Vec<Digest> {
+    #[derive(Deserialize)]
+    struct Layer {
+        digest: Digest,
+        #[serde(default)]
+        urls: Vec<String>,
+    }
+    #[derive(Deserialize)]
+    struct Layers {
+        #[serde(default)]
+        layers: Vec<Layer>,
+    }
+    let layers = serde_json::from_slice(manifest).map_or_else(|_| Vec::new(), |Layers { layers }| layers);
+    layers.into_iter().filter(|layer| !layer.urls.is_empty()).map(|layer| layer.digest).collect()
 }
 
 #[cfg(test)]
@@ -222,6 +286,21 @@ mod tests {
             assert_eq!(document.blobs(), [&config, &layer]);
             assert_eq!((document.subject, document.artifact_type.as_deref()), (Some(subject.clone()), Some("a/b")));
         }
+    }
+
+    #[test]
+    fn layers_that_only_their_owner_hands_on_are_not_here() {
+        let of =
+            |media_type: &str, text: &str| serde_json::to_value(Descriptor::of(media_type, text.as_bytes())).unwrap();
+        let foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
+        let (mut theirs, ours) = (of(foreign, "theirs"), of(foreign, "ours"));
+        theirs["urls"] = json!(["https://owner.example/layer"]);
+        let mut open = of("a/layer", "open");
+        open["urls"] = json!(["https://anybody.example/layer"]);
+        let value = json!({"config": of("a/config", "config"), "layers": [theirs, ours, open]});
+        let document = read(MEDIA_TYPE_DOCKER_MANIFEST, &value).unwrap();
+        let here: Vec<Digest> = document.blobs_here().map(|blob| blob.digest).collect();
+        assert_eq!(here, ["config", "ours", "open"].map(|text| Digest::of(text.as_bytes())));
     }
 
     #[test]

@@ -1,8 +1,26 @@
-//! `-o type=oci,dest=FILE` as buildx spells it becomes an [`Output`].
+//! The value of `-o`, as buildx spells it (`type=oci,dest=FILE`), becomes an [`OutputSpec`].
+//!
+//! Keys and their meaning: <https://docs.docker.com/build/exporters/>. A folder alone is `type=local`, `-` alone is
+//! `type=tar` on stdout.
 
-use std::path::PathBuf;
+mod error;
+mod fields;
 
-use crate::hint::Hint;
+use std::path::{Path, PathBuf};
+
+use crate::annotation::AnnotationKey;
+
+pub use error::OutputError;
+use fields::Fields;
+
+/// Where a tar goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// to this file
+    File(PathBuf),
+    /// to stdout
+    Stdout,
+}
 
 /// Where the image goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,164 +30,195 @@ pub enum Output {
     /// an OCI layout as a folder
     Folder(PathBuf),
     /// an OCI layout as a tar
-    Archive(PathBuf),
-    /// an OCI layout as a tar on stdout
-    Stdout,
-    /// the registries of the tags
+    Archive(Destination),
+    /// an archive that `docker load` reads
+    DockerArchive(Destination),
+    /// the running Docker or podman
+    Daemon,
+    /// what was added to the base, as files in a folder
+    Files {
+        /// the folder
+        folder: PathBuf,
+        /// whether each platform has a folder of its own; when there are several, if nothing was said
+        split: Option<bool>,
+    },
+    /// what was added to the base, as a tar
+    FilesArchive {
+        /// the tar
+        destination: Destination,
+        /// whether each platform has a folder of its own; when there are several, if nothing was said
+        split: Option<bool>,
+    },
+    /// registries
+    Registry {
+        /// true: no tag is moved, and names are those of repositories
+        by_digest: bool,
+    },
+}
+
+/// One `-o`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputSpec {
+    /// where the image goes
+    pub output: Output,
+    /// what it is called there, where no `-t` says it: references, which may hold templates
+    pub names: Vec<String>,
+    /// what it is annotated with
+    pub annotations: Vec<(AnnotationKey, String)>,
+}
+
+/// A type of buildx's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Local,
+    Tar,
+    Oci,
+    Docker,
+    Image,
     Registry,
 }
 
-/// Why a text is no output.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OutputError {
-    /// A part that is not KEY=VALUE.
-    #[error("`{part}` in the output `{text}` should read KEY=VALUE")]
-    Part {
-        /// what was given
-        text: String,
-        /// the part
-        part: String,
-    },
-    /// A key that the type does not have.
-    #[error("`{key}` in the output `{text}` is not a key of its type")]
-    Key {
-        /// what was given
-        text: String,
-        /// the key
-        key: String,
-    },
-    /// The same key twice.
-    #[error("`{key}` is twice in the output `{text}`")]
-    Twice {
-        /// what was given
-        text: String,
-        /// the key
-        key: String,
-    },
-    /// A type that we do not write.
-    #[error("`{kind}` in the output `{text}` is not a type that anyarch writes")]
-    Type {
-        /// what was given
-        text: String,
-        /// the type
-        kind: String,
-    },
-    /// No `type`.
-    #[error("the output `{text}` names no type")]
-    NoType {
-        /// what was given
-        text: String,
-    },
-    /// `type=oci` without a place.
-    #[error("the output `{text}` names no dest")]
-    NoDestination {
-        /// what was given
-        text: String,
-    },
-    /// A value that the key does not take.
-    #[error("`{key}` in the output `{text}` should be true or false, not `{value}`")]
-    Value {
-        /// what was given
-        text: String,
-        /// the key
-        key: String,
-        /// the value
-        value: String,
-    },
-    /// A folder on stdout.
-    #[error("the output `{text}` is a folder, and stdout takes a tar")]
-    FolderOnStdout {
-        /// what was given
-        text: String,
-    },
+impl Kind {
+    const ALL: [Self; 6] = [Self::Local, Self::Tar, Self::Oci, Self::Docker, Self::Image, Self::Registry];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Tar => "tar",
+            Self::Oci => "oci",
+            Self::Docker => "docker",
+            Self::Image => "image",
+            Self::Registry => "registry",
+        }
+    }
+
+    /// Its keys beside `type`; those that end in a dot are beginnings of keys.
+    const fn keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Local | Self::Tar => &["dest", "platform-split"],
+            Self::Oci => &["dest", "tar", "name", "compression", "oci-mediatypes", "annotation."],
+            Self::Docker => &["dest", "name", "compression", "oci-mediatypes", "annotation."],
+            Self::Image | Self::Registry => {
+                &["name", "push", "push-by-digest", "compression", "oci-mediatypes", "annotation."]
+            }
+        }
+    }
 }
 
-impl Hint for OutputError {
-    fn hints(&self) -> Vec<String> {
-        vec!["-o type=oci,dest=image.tar".into(), "-o type=oci,dest=folder,tar=false".into(), "-o type=registry".into()]
+impl From<Output> for OutputSpec {
+    /// That output without a name or an annotation of its own.
+    fn from(output: Output) -> Self {
+        Self { output, names: Vec::new(), annotations: Vec::new() }
+    }
+}
+
+impl Output {
+    /// The same output, with a path that is relative to `folder` joined to that.
+    #[must_use]
+    pub fn below(self, folder: &Path) -> Self {
+        let joined = |destination| match destination {
+            Destination::File(path) => Destination::File(folder.join(path)),
+            Destination::Stdout => Destination::Stdout,
+        };
+        match self {
+            Self::Folder(path) => Self::Folder(folder.join(path)),
+            Self::Archive(destination) => Self::Archive(joined(destination)),
+            Self::DockerArchive(destination) => Self::DockerArchive(joined(destination)),
+            Self::Files { folder: path, split } => Self::Files { folder: folder.join(path), split },
+            Self::FilesArchive { destination, split } => Self::FilesArchive { destination: joined(destination), split },
+            other @ (Self::Default | Self::Daemon | Self::Registry { .. }) => other,
+        }
+    }
+
+    /// Whether it fills stdout.
+    #[must_use]
+    pub fn is_stdout(&self) -> bool {
+        matches!(
+            self,
+            Self::Archive(Destination::Stdout)
+                | Self::DockerArchive(Destination::Stdout)
+                | Self::FilesArchive { destination: Destination::Stdout, .. }
+        )
+    }
+
+    /// Whether it goes to registries.
+    #[must_use]
+    pub fn is_registry(&self) -> bool {
+        matches!(self, Self::Registry { .. })
+    }
+
+    /// Whether it is for docker or podman, which take one platform.
+    #[must_use]
+    pub fn is_docker(&self) -> bool {
+        matches!(self, Self::DockerArchive(_) | Self::Daemon)
+    }
+
+    /// Whether it is written here with the layers of the base, which are fetched for it.
+    #[must_use]
+    pub fn holds_bases(&self) -> bool {
+        !matches!(self, Self::Files { .. } | Self::FilesArchive { .. } | Self::Registry { .. })
+    }
+
+    /// Whether it has room for one image alone.
+    #[must_use]
+    pub fn is_one_place(&self) -> bool {
+        !matches!(self, Self::Default | Self::Daemon | Self::Registry { .. })
     }
 }
 
 /// Reads the value of `-o`.
 ///
 /// # Errors
-/// When a key, a value or the type is unknown, or `dest` is missing.
-pub fn parse(text: &str) -> Result<Output, OutputError> {
+/// When a key, a value or the type is unknown, a value is missing, or what it says cannot be had here.
+pub fn parse(text: &str) -> Result<OutputSpec, OutputError> {
+    if !text.contains(['=', ',', '"']) && !text.is_empty() {
+        return Ok(match text {
+            "-" => Output::FilesArchive { destination: Destination::Stdout, split: None },
+            folder => Output::Files { folder: folder.into(), split: None },
+        }
+        .into());
+    }
+    let mut fields = Fields::read(text)?;
     let given = || text.to_owned();
-    let (mut kind, mut destination, mut tar) = (None, None, None);
-    for part in text.split(',') {
-        let (key, value) =
-            part.split_once('=').ok_or_else(|| OutputError::Part { text: given(), part: part.to_owned() })?;
-        let slot = match key.trim() {
-            "type" => &mut kind,
-            "dest" => &mut destination,
-            "tar" => &mut tar,
-            other => return Err(OutputError::Key { text: given(), key: other.to_owned() }),
-        };
-        if slot.replace(value).is_some() {
-            return Err(OutputError::Twice { text: given(), key: key.to_owned() });
+    let kind = fields.take("type").ok_or_else(|| OutputError::NoType { text: given() })?;
+    let known = Kind::ALL.into_iter().find(|known| known.name() == kind);
+    let kind = known.ok_or_else(|| OutputError::Type { text: given(), kind })?;
+    fields.only(kind)?;
+    fields.one_of("compression", &["gzip"])?;
+    fields.one_of("oci-mediatypes", &["true", "1"])?;
+    let output = output_of(kind, &mut fields)?;
+    Ok(OutputSpec { output, names: fields.names()?, annotations: fields.annotations()? })
+}
+
+fn output_of(kind: Kind, fields: &mut Fields<'_>) -> Result<Output, OutputError> {
+    let text = fields.text.to_owned();
+    let destination = fields.take("dest").filter(|destination| !destination.is_empty());
+    let tar_at = |destination: Option<String>| match destination.as_deref() {
+        None | Some("-") => Destination::Stdout,
+        Some(path) => Destination::File(path.into()),
+    };
+    let folder_at = |destination: Option<String>| match destination.as_deref() {
+        None => Err(OutputError::NoDestination { text: text.clone() }),
+        Some("-") => Err(OutputError::FolderOnStdout { text: text.clone() }),
+        Some(path) => Ok(PathBuf::from(path)),
+    };
+    Ok(match kind {
+        Kind::Local => Output::Files { folder: folder_at(destination)?, split: fields.boolean("platform-split")? },
+        Kind::Tar => {
+            Output::FilesArchive { destination: tar_at(destination), split: fields.boolean("platform-split")? }
         }
-    }
-    match kind {
-        None => Err(OutputError::NoType { text: given() }),
-        Some("registry") => match (destination, tar) {
-            (None, None) => Ok(Output::Registry),
-            (Some(_), _) => Err(OutputError::Key { text: given(), key: "dest".into() }),
-            (None, Some(_)) => Err(OutputError::Key { text: given(), key: "tar".into() }),
-        },
-        Some("oci") => {
-            let as_tar = match tar.unwrap_or("true") {
-                "true" | "1" => true,
-                "false" | "0" => false,
-                other => return Err(OutputError::Value { text: given(), key: "tar".into(), value: other.to_owned() }),
-            };
-            match (destination, as_tar) {
-                (None | Some(""), _) => Err(OutputError::NoDestination { text: given() }),
-                (Some("-"), true) => Ok(Output::Stdout),
-                (Some("-"), false) => Err(OutputError::FolderOnStdout { text: given() }),
-                (Some(path), true) => Ok(Output::Archive(path.into())),
-                (Some(path), false) => Ok(Output::Folder(path.into())),
+        Kind::Oci if fields.boolean("tar")?.unwrap_or(true) => Output::Archive(tar_at(destination)),
+        Kind::Oci => Output::Folder(folder_at(destination)?),
+        Kind::Docker if destination.is_none() => Output::Daemon,
+        Kind::Docker => Output::DockerArchive(tar_at(destination)),
+        Kind::Image | Kind::Registry => {
+            if !fields.boolean("push")?.unwrap_or(kind == Kind::Registry) {
+                return Err(OutputError::NotPushed { text });
             }
+            Output::Registry { by_digest: fields.boolean("push-by-digest")?.unwrap_or(false) }
         }
-        Some(other) => Err(OutputError::Type { text: given(), kind: other.to_owned() }),
-    }
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outputs_read_as_buildx_has_them() {
-        for (text, output) in [
-            ("type=oci,dest=a.tar", Output::Archive("a.tar".into())),
-            ("dest=a.tar,type=oci,tar=true", Output::Archive("a.tar".into())),
-            ("type=oci,dest=a,tar=false", Output::Folder("a".into())),
-            ("type=oci,dest=-", Output::Stdout),
-            ("type=registry", Output::Registry),
-        ] {
-            assert_eq!(parse(text), Ok(output), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_output_is_said() {
-        for (text, message) in [
-            ("oci", "`oci` in the output `oci` should read KEY=VALUE"),
-            ("dest=a", "the output `dest=a` names no type"),
-            ("type=oci", "the output `type=oci` names no dest"),
-            ("type=oci,dest=", "the output `type=oci,dest=` names no dest"),
-            ("type=docker,dest=a", "`docker` in the output `type=docker,dest=a` is not a type that anyarch writes"),
-            ("type=oci,dst=a", "`dst` in the output `type=oci,dst=a` is not a key of its type"),
-            ("type=oci,dest=a,dest=b", "`dest` is twice in the output `type=oci,dest=a,dest=b`"),
-            (
-                "type=oci,dest=a,tar=maybe",
-                "`tar` in the output `type=oci,dest=a,tar=maybe` should be true or false, not `maybe`",
-            ),
-            ("type=oci,dest=-,tar=false", "the output `type=oci,dest=-,tar=false` is a folder, and stdout takes a tar"),
-            ("type=registry,dest=a", "`dest` in the output `type=registry,dest=a` is not a key of its type"),
-        ] {
-            assert_eq!(parse(text).unwrap_err().to_string(), message);
-        }
-    }
-}
+mod tests;

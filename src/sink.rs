@@ -1,7 +1,13 @@
 //! Where finished images go, one destination a file. All of them take a [`Bundle`].
 
+mod added;
 pub mod archive;
+pub mod daemon;
+pub mod docker_archive;
+pub mod files;
+pub mod files_archive;
 pub mod layout;
+mod place;
 mod unfinished;
 
 use std::io;
@@ -9,10 +15,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::blob::{Descriptor, MEDIA_TYPE_INDEX, REF_NAME, canonical_json};
+use crate::blob::{CONTAINERD_NAME, Descriptor, Digest, MEDIA_TYPE_INDEX, REF_NAME, canonical_json};
 use crate::full_disk;
 use crate::hint::Hint;
 use crate::image::Image;
+use crate::reference::Reference;
 use crate::store::StoreError;
 
 /// An image as it is published: its index, its manifests and configs as bytes, its layers in the store.
@@ -51,11 +58,26 @@ pub enum SinkError {
         /// the place
         path: PathBuf,
     },
+    /// A folder where a file is to be.
+    #[error("`{path}` is a folder, and an archive is a file")]
+    IsFolder {
+        /// the place
+        path: PathBuf,
+    },
+    /// Something else where a folder is to be.
+    #[error("`{path}` is there already and is no folder")]
+    NotAFolder {
+        /// the place
+        path: PathBuf,
+    },
+    /// Docker or podman.
+    #[error(transparent)]
+    Daemon(#[from] daemon::DaemonError),
 }
 
 impl SinkError {
     /// Tells a layer that is not whole from a place that cannot be written.
-    fn of(path: &Path, error: io::Error) -> Self {
+    pub(crate) fn of(path: &Path, error: io::Error) -> Self {
         let path = path.to_owned();
         match StoreError::within(error) {
             Ok(source) => Self::Blob { path, source },
@@ -70,6 +92,17 @@ impl Hint for SinkError {
             Self::NotALayout { path } => {
                 vec![format!("choose another folder: -o type=oci,dest={}-image,tar=false", path.display())]
             }
+            Self::IsFolder { path } => {
+                let path = path.display();
+                vec![
+                    format!("-o type=oci,dest={path}/image.tar"),
+                    format!("as a folder: -o type=oci,dest={path},tar=false"),
+                ]
+            }
+            Self::NotAFolder { path } => {
+                vec![format!("choose another folder: -o type=local,dest={}-files", path.display())]
+            }
+            Self::Daemon(error) => error.hints(),
             Self::Write { source, .. } => full_disk::hints(source),
             Self::Blob { source, .. } => source.hints(),
         }
@@ -103,12 +136,40 @@ impl Bundle {
         layers
     }
 
-    /// A layout's `index.json`: <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>
-    pub(crate) fn layout_index(&self, tag: &str) -> Vec<u8> {
-        let mut top = self.top();
-        top.annotations.insert(REF_NAME.to_owned(), tag.to_owned());
-        canonical_json(&json!({"schemaVersion": 2, "mediaType": MEDIA_TYPE_INDEX, "manifests": [top]}))
+    /// A layout's `index.json`, which names what it holds by each tag.
+    pub(crate) fn layout_index(&self, names: &[Reference]) -> Vec<u8> {
+        // Readers take one of a tag, and the repository is not for them.
+        let mut distinct: Vec<&Reference> = Vec::new();
+        for name in names {
+            if !distinct.iter().any(|other| other.tag_or_latest() == name.tag_or_latest()) {
+                distinct.push(name);
+            }
+        }
+        layout_index(&self.top(), &distinct)
     }
+}
+
+/// A layout's `index.json`, with an entry for each name, or for `latest` if there is none:
+/// <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md>
+fn layout_index(top: &Descriptor, names: &[&Reference]) -> Vec<u8> {
+    let mut entries = Vec::with_capacity(names.len().max(1));
+    for name in names {
+        let mut entry = top.clone();
+        entry.annotations.insert(REF_NAME.to_owned(), name.tag_or_latest().to_owned());
+        entry.annotations.insert(CONTAINERD_NAME.to_owned(), docker_archive::full_name(name));
+        entries.push(entry);
+    }
+    if entries.is_empty() {
+        let mut entry = top.clone();
+        entry.annotations.insert(REF_NAME.to_owned(), "latest".to_owned());
+        entries.push(entry);
+    }
+    canonical_json(&json!({"schemaVersion": 2, "mediaType": MEDIA_TYPE_INDEX, "manifests": entries}))
+}
+
+/// Where a blob is in a layout.
+fn blob_path(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
 }
 
 /// A layout's `oci-layout`.

@@ -50,6 +50,11 @@ impl Ui {
         self.screen.above(|| drop(writeln!(io::stdout().lock(), "{line}")));
     }
 
+    /// Writes bytes to stdout as they are.
+    pub fn bytes(&self, bytes: &[u8]) {
+        self.screen.above(|| drop(io::stdout().lock().write_all(bytes).and_then(|()| io::stdout().flush())));
+    }
+
     /// Prints a table of data to stdout: columns that line up, a line a row however narrow the terminal is, nothing
     /// around them, so that grep and awk can read it.
     pub fn table<const N: usize>(&self, header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {

@@ -1,15 +1,19 @@
 //! An image wherever it is becomes all of its indexes and manifests, byte by byte, attestations included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::stream::{self, StreamExt as _};
 
 use super::documents::{parse, whole_layout};
-use super::{BaseError, Bases, DEEPEST_INDEX, LARGEST_LAYER, MOST_ENTRIES, Place, place_of};
+use super::{BaseError, Bases, DEEPEST_INDEX, LARGEST_LAYER, MOST_ENTRIES, Place, Subject, place_of};
 use crate::base_name::BaseName;
 use crate::blob::{Descriptor, Digest};
 use crate::manifest::{Document, Entry, is_document};
 
 /// How many bytes the documents of one image may have together: each is held in memory.
 const MOST_BYTES: u64 = 64 << 20;
+/// How many of them are read at once.
+const AT_ONCE: usize = 8;
 
 /// The indexes and manifests of an image as they are.
 #[derive(Clone, Debug)]
@@ -52,6 +56,24 @@ impl Whole {
     }
 }
 
+/// What an image may still name.
+struct Budget {
+    entries: usize,
+    bytes: u64,
+}
+
+impl Budget {
+    fn take(&mut self, base: &Subject, document: &Document) -> Result<(), BaseError> {
+        let too_many = |what, most| BaseError::TooMany { base: base.clone(), what, most };
+        let bytes = self.bytes.checked_sub(document.bytes.len() as u64);
+        let most = usize::try_from(MOST_BYTES).unwrap_or(usize::MAX);
+        self.bytes = bytes.ok_or_else(|| too_many("bytes of manifests", most))?;
+        let entries = self.entries.checked_sub(document.entries().len());
+        self.entries = entries.ok_or_else(|| too_many("images", MOST_ENTRIES))?;
+        Ok(())
+    }
+}
+
 impl Bases {
     /// Reads the indexes of an image, and those of the manifests that they name which are `wanted`.
     ///
@@ -72,44 +94,66 @@ impl Bases {
             }
             _ => return Err(BaseError::NoPlatform { base }),
         };
-        let (mut documents, mut entries_left, mut bytes_left) = (BTreeMap::new(), MOST_ENTRIES, MOST_BYTES);
-        let mut pending: Vec<(usize, Entry)> = top.iter().rev().map(|entry| (0, entry.clone())).collect();
-        while let Some((depth, entry)) = pending.pop() {
-            let descriptor = entry.descriptor.clone();
-            let digest = descriptor.digest;
-            if !is_document(&descriptor.media_type) {
-                match depth {
-                    0 => return Err(BaseError::MediaType { base, media_type: descriptor.media_type }),
-                    _ => continue,
+        let mut budget = Budget { entries: MOST_ENTRIES, bytes: MOST_BYTES };
+        let mut documents: BTreeMap<Digest, Document> = BTreeMap::new();
+        let mut level = top.clone();
+        for depth in 0.. {
+            let mut seen = BTreeSet::new();
+            level.retain(|entry| {
+                let digest = entry.descriptor.digest;
+                (depth == 0 || wanted(entry)) && !documents.contains_key(&digest) && seen.insert(digest)
+            });
+            if let Some(other) = level.iter().find(|entry| depth == 0 && !is_document(&entry.descriptor.media_type)) {
+                return Err(BaseError::MediaType { base, media_type: other.descriptor.media_type.clone() });
+            }
+            level.retain(|entry| is_document(&entry.descriptor.media_type));
+            match level.first() {
+                None => break,
+                Some(first) if depth > DEEPEST_INDEX => {
+                    return Err(BaseError::TooDeep { base, digest: first.descriptor.digest });
                 }
+                Some(_) => {}
             }
-            if documents.contains_key(&digest) || depth > 0 && !wanted(&entry) {
-                continue;
+            let (of, at) = (&base, &place);
+            let read = |entry: Entry| async move { self.read_document(of, at, &entry.descriptor).await };
+            let mut reads = stream::iter(std::mem::take(&mut level)).map(read).buffered(AT_ONCE);
+            while let Some(document) = reads.next().await {
+                let document = document?;
+                budget.take(&base, &document)?;
+                level.extend_from_slice(document.entries());
+                documents.insert(document.descriptor.digest, document);
             }
-            if depth > DEEPEST_INDEX {
-                return Err(BaseError::TooDeep { base, digest });
-            }
-            let bytes = self.document(&base, &place, "manifest", &descriptor).await?;
-            let too_many = |what, most| BaseError::TooMany { base: base.clone(), what, most };
-            bytes_left = bytes_left
-                .checked_sub(bytes.len() as u64)
-                .ok_or_else(|| too_many("bytes of manifests", usize::try_from(MOST_BYTES).unwrap_or(usize::MAX)))?;
-            let document = Document::read(descriptor, bytes).map_err(|source| BaseError::Document {
-                base: base.clone(),
-                what: "manifest",
-                digest: digest.to_string(),
-                source: Box::new(source),
-            })?;
-            entries_left =
-                entries_left.checked_sub(document.entries().len()).ok_or_else(|| too_many("images", MOST_ENTRIES))?;
-            if let Some(absurd) = document.blobs().into_iter().find(|blob| blob.size > LARGEST_LAYER) {
-                let (digest, size) = (absurd.digest, absurd.size);
-                return Err(BaseError::Absurd { base, digest, size });
-            }
-            pending.extend(document.entries().iter().rev().map(|entry| (depth + 1, entry.clone())));
-            documents.insert(digest, document);
         }
         Ok(Whole { name: name.clone(), top, documents })
+    }
+
+    /// Reads an index or a manifest of an image.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what its digest says.
+    pub async fn document_of(&self, name: &BaseName, descriptor: &Descriptor) -> Result<Document, BaseError> {
+        let base = self.subject(name);
+        let Some(place) = place_of(name) else { return Err(BaseError::NoPlatform { base }) };
+        self.read_document(&base, &place, descriptor).await
+    }
+
+    async fn read_document(
+        &self,
+        base: &Subject,
+        place: &Place,
+        descriptor: &Descriptor,
+    ) -> Result<Document, BaseError> {
+        let bytes = self.document(base, place, "manifest", descriptor).await?;
+        let document = Document::read(descriptor.clone(), bytes).map_err(|source| BaseError::Document {
+            base: base.clone(),
+            what: "manifest",
+            digest: descriptor.digest.to_string(),
+            source: Box::new(source),
+        })?;
+        match document.blobs().into_iter().find(|blob| blob.size > LARGEST_LAYER) {
+            Some(&Descriptor { digest, size, .. }) => Err(BaseError::Absurd { base: base.clone(), digest, size }),
+            None => Ok(document),
+        }
     }
 
     /// Reads the config of an image as it was written.

@@ -29,7 +29,7 @@ fn plan(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
     let prepared = super::carry_out(ui, &session, work)?;
     if as_json {
         let references: Vec<Vec<String>> =
-            prepared.references.iter().map(|names| names.iter().map(ToString::to_string).collect()).collect();
+            prepared.references().iter().map(|names| names.iter().map(ToString::to_string).collect()).collect();
         ui.data(&json!({"plan": prepared.plan, "references": references}).to_string());
         return Ok(());
     }

@@ -1,7 +1,10 @@
 //! Whether what a plan makes can go where it is to go: said before anything is compiled.
 
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
+use crate::host;
+use crate::output_spec::Destination::{File, Stdout};
 use crate::output_spec::Output;
 use crate::plan::Plan;
 use crate::reference::Reference;
@@ -22,25 +25,58 @@ pub fn parent(directory: &Path, file: &Path) -> Result<(), Error> {
     Err(Error::NoFolder { path: file.to_owned(), folder: folder.to_owned() })
 }
 
-/// Holds a plan to its output. `references` are the names of each image, `directory` is the folder we are in.
+/// An output of a run, and what each image of the plan is called there.
+#[derive(Clone, Debug)]
+pub struct Outlet {
+    /// where the images go
+    pub output: Output,
+    /// the names of each image, in the order of the plan
+    pub names: Vec<Vec<Reference>>,
+}
+
+/// Holds a plan to its outputs. `directory` is the folder we are in.
 ///
 /// # Errors
-/// When a push has no name, several images have one place, several platforms one manifest, or something else than a
-/// layout is where one is to be.
-pub fn check(
-    directory: &Path,
-    settings: &Settings,
-    output: &Output,
-    plan: &Plan,
-    references: &[Vec<Reference>],
-) -> Result<(), Error> {
-    let images = &plan.images;
-    if *output == Output::Registry && references.iter().any(Vec::is_empty) {
+/// When a push has no name, several images have one place, several platforms one manifest, something else than a
+/// layout is where one is to be, or stdout cannot be filled.
+pub fn check(directory: &Path, settings: &Settings, outlets: &[Outlet], plan: &Plan) -> Result<(), Error> {
+    outlets.iter().try_for_each(|outlet| check_outlet(directory, settings, outlet, plan))?;
+    if !settings.single_manifest() {
+        return Ok(());
+    }
+    for image in &plan.images {
+        if image.units.len() != 1 {
+            return Err(Error::SingleManifest { image: image.name.clone(), platforms: image.units.len() });
+        }
+        if let Some(annotation) = image.settings.annotations.only_in_index() {
+            return Err(Error::NoIndex { annotation: annotation.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn check_outlet(directory: &Path, settings: &Settings, outlet: &Outlet, plan: &Plan) -> Result<(), Error> {
+    let (Outlet { output, names }, images) = (outlet, &plan.images);
+    if output.is_registry() && names.iter().any(Vec::is_empty) {
         return Err(Error::NoTag);
     }
-    if images.len() > 1 && matches!(output, Output::Archive(_) | Output::Folder(_) | Output::Stdout) {
+    if images.len() > 1 && output.is_one_place() {
         let images = images.iter().map(|image| image.name.clone()).collect();
         return Err(Error::OnePlace { images, tables: !settings.file.image.is_empty() });
+    }
+    if output.is_docker()
+        && let Some(image) = images.iter().find(|image| image.units.len() > 1)
+    {
+        let (image, platforms) = (image.name.clone(), image.units.len());
+        return Err(Error::SeveralPlatforms { image, platforms, host: host::platform()?.to_string() });
+    }
+    if output.is_stdout() && settings.flags.carries_out {
+        if settings.flags.json {
+            return Err(Error::JsonOnStdout);
+        }
+        if io::stdout().is_terminal() {
+            return Err(Error::Terminal);
+        }
     }
     match output {
         Output::Folder(folder) => sink::layout::check(&directory.join(folder))?,
@@ -48,18 +84,15 @@ pub fn check(
             let out = settings.own_folder().join("out");
             images.iter().try_for_each(|image| sink::layout::check(&out.join(&image.name)))?;
         }
-        Output::Archive(_) | Output::Stdout | Output::Registry => {}
-    }
-    if !settings.single_manifest() {
-        return Ok(());
-    }
-    for image in images {
-        if image.units.len() != 1 {
-            return Err(Error::SingleManifest { image: image.name.clone(), platforms: image.units.len() });
-        }
-        if let Some(annotation) = image.settings.annotations.only_in_index() {
-            return Err(Error::NoIndex { annotation: annotation.to_owned() });
-        }
+        Output::Files { folder, .. } => sink::files::check(&directory.join(folder))?,
+        Output::Archive(File(file))
+        | Output::DockerArchive(File(file))
+        | Output::FilesArchive { destination: File(file), .. } => sink::archive::check(&directory.join(file))?,
+        Output::Archive(Stdout)
+        | Output::DockerArchive(Stdout)
+        | Output::FilesArchive { destination: Stdout, .. }
+        | Output::Daemon
+        | Output::Registry { .. } => {}
     }
     Ok(())
 }

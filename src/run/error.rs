@@ -16,6 +16,7 @@ use crate::config::{ConfigError, Origin, Place};
 use crate::debian_archive::DebianError;
 use crate::elf::{ElfError, Mismatch};
 use crate::exec::ExecError;
+use crate::formatted::FormatError;
 use crate::full_disk;
 use crate::golang::GoError;
 use crate::host::HostError;
@@ -29,6 +30,7 @@ use crate::platform::{Platform, PlatformError};
 use crate::quantity::QuantityError;
 use crate::reference::ReferenceError;
 use crate::registry;
+use crate::serve::ServeError;
 use crate::sink::SinkError;
 use crate::store::StoreError;
 use crate::toolchain::ToolchainError;
@@ -71,6 +73,8 @@ pub enum Error {
     NoPlatforms,
     #[error("pushing needs a name for the image, and there is none")]
     NoTag,
+    #[error("`{image}` is no name for docker, and the image has no other")]
+    NoDockerName { image: String },
     #[error("several images ({}) cannot go to one place", images.join(", "))]
     OnePlace { images: Vec<String>, tables: bool },
     #[error("a single manifest is for one platform, and `{image}` has {platforms}")]
@@ -105,8 +109,18 @@ pub enum Error {
     NoPrebuilt { program: String, platform: Platform, place: String, path: PathBuf },
     #[error("`{program}` in {place} has no `{key}` for {platform}")]
     NoKeyFor { program: String, platform: Platform, place: String, key: &'static str },
-    #[error("`output` in {place} names {number} places, and anyarch writes one")]
-    SeveralOutputs { place: String, number: usize },
+    #[error("`{text}` ({flag}) has a tag, and a push by digest moves none")]
+    TagByDigest { flag: &'static str, text: String, named: String },
+    #[error("the outputs `{first}` and `{second}` have different annotations, and one build makes one image")]
+    OutputsDiffer { first: String, second: String },
+    #[error("the outputs `{first}` and `{second}` have one place")]
+    SamePlace { first: String, second: String },
+    #[error("`--json` and an output on stdout exclude each other")]
+    JsonOnStdout,
+    #[error("an archive is not written to a terminal")]
+    Terminal,
+    #[error("docker and podman take one platform, and `{image}` has {platforms}")]
+    SeveralPlatforms { image: String, platforms: usize, host: String },
     #[error("`{variable}` cannot be used: {source}")]
     CacheLimit { variable: &'static str, source: QuantityError },
     #[error("`SOURCE_DATE_EPOCH` is `{text}`, which is no number of seconds")]
@@ -197,6 +211,10 @@ pub enum Error {
     ImageName { text: String, source: BaseNameError },
     #[error("the image `{image}` has no {platform}")]
     NotInImage { image: String, platform: Platform, offered: Vec<Platform> },
+    #[error("the image `{image}` holds several manifests, and the bytes of one can be had at a time")]
+    SeveralDocuments { image: String, platforms: Vec<Platform> },
+    #[error(transparent)]
+    Format(#[from] FormatError),
     #[error("the layer {layer} of the {of} {source}")]
     Listing { of: Subject, layer: Digest, source: Box<ListingError> },
     #[error("the image `{image}` cannot be judged")]
@@ -219,7 +237,7 @@ pub enum Error {
     #[error("{source} ({origin})")]
     Reference { origin: String, source: ReferenceError },
     #[error("{source} ({origin})")]
-    Output { origin: Origin, source: OutputError },
+    Output { origin: Origin, source: Box<OutputError> },
     #[error("cannot push to `{target}`")]
     Push {
         target: String,
@@ -260,6 +278,8 @@ pub enum Error {
     Layer(#[from] LayerError),
     #[error(transparent)]
     Sink(#[from] SinkError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
 }
 
 impl From<MissingLibrary> for Error {

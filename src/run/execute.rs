@@ -13,7 +13,6 @@ use tokio::task::JoinSet;
 use crate::exec::{self, ExecError, Jobs};
 use crate::golang;
 use crate::image::{self, Image};
-use crate::output_spec::Output;
 use crate::plan::Job;
 use crate::platform::Platform;
 use crate::sink::Bundle;
@@ -51,7 +50,6 @@ enum Report {
 /// # Errors
 /// When anything fails; nothing was published then.
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
-    let output = prepared.output.clone();
     make_own_folder(&prepared)?;
     // Held until all is packed, for what is packed lies in the same folder.
     let lock = if prepared.plan.jobs.iter().any(|job| !job.setup.is_empty()) {
@@ -60,8 +58,9 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
         None
     };
     let prepared = Arc::new(prepared);
-    let push = (output == Output::Registry).then(|| Push::new(session, &prepared));
-    let fetches = publish::prefetch(&prepared, &output);
+    let pushes = prepared.outlets.iter().any(|outlet| outlet.output.is_registry());
+    let push = pushes.then(|| Push::new(session, &prepared));
+    let fetches = publish::prefetch(&prepared);
     let ahead = start_check::ahead(&prepared);
     let (sender, receiver) = unbounded_channel();
     let size = prepared.settings.jobs();
@@ -79,7 +78,7 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     fetches.finish().await?;
     let bundles = run.bundles();
     let push = run.push.take();
-    let mut published = publish::publish(session, &prepared, bundles, &output, push).await?;
+    let mut published = publish::publish(session, &prepared, bundles, push).await?;
     for (position, (image, plan)) in published.iter_mut().zip(&prepared.plan.images).enumerate() {
         image.checked = run.verdicts.of_image(position, plan.units.len());
     }

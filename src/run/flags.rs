@@ -54,8 +54,12 @@ pub struct Flags {
     pub tags: Vec<String>,
     /// `--push`
     pub push: bool,
+    /// `--load`
+    pub load: bool,
     /// `--output`
-    pub output: Option<String>,
+    pub outputs: Vec<String>,
+    /// `--json`: stdout is taken
+    pub json: bool,
     /// `--install-missing`
     pub install_missing: bool,
     /// `--verify`

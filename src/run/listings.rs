@@ -101,7 +101,7 @@ impl Listings {
         if self.session.store.has(&layer.digest, layer.size) {
             return Ok(());
         }
-        let what = transfer::of_layer(self.bases.role(), name, platform);
+        let what = transfer::of_layer(self.bases.role(), name, Some(platform));
         let transfer = Transfer::start(&self.session, what, layer.size);
         self.bases.fetch_layer(name, layer, &|bytes| transfer.moved(bytes)).await?;
         transfer.end(TransferEnd::Done);

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::base::{BaseError, Listing};
+use crate::base::{BaseError, Bases, Listing};
 use crate::base_name::BaseName;
 use crate::config::ImageKeys;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
 use crate::image::BaseImage;
-use crate::output_spec::Output;
 use crate::plan::Plan;
 use crate::platform::{self, Platform};
 use crate::{host, registry};
@@ -18,7 +17,7 @@ use super::error::Error;
 use super::images::Group;
 use super::prepare::Preparation;
 use super::session::Session;
-use super::settings::{Settings, platform_scope};
+use super::settings::{OutputChoice, Settings, platform_scope};
 
 /// What is missing, in the words of the error, each once and in the order in which it was found.
 #[derive(Default)]
@@ -34,9 +33,9 @@ impl Missing {
         }
     }
 
-    /// Looks for the layers of a base, which a folder on this disk has itself.
+    /// Looks for the layers of a base, which a folder or an archive on this disk has itself.
     fn layers(&mut self, session: &Session, base: &BaseName, platform: Platform, image: &BaseImage) {
-        if matches!(base, BaseName::Layout { .. }) {
+        if Bases::is_local(base) {
             return;
         }
         for layer in image.layers.iter().filter(|layer| !session.store.has(&layer.digest, layer.size)) {
@@ -53,12 +52,12 @@ impl Missing {
     }
 }
 
-/// Holds an output to what can be done without a registry.
+/// Holds outputs to what can be done without a registry.
 ///
 /// # Errors
-/// When it is one.
-pub(super) fn check_output(session: &Session, settings: &Settings, output: &Output) -> Result<(), Error> {
-    let pushes = settings.flags.carries_out && *output == Output::Registry;
+/// When one is a registry.
+pub(super) fn check_outputs(session: &Session, settings: &Settings, outputs: &[OutputChoice]) -> Result<(), Error> {
+    let pushes = settings.flags.carries_out && outputs.iter().any(|choice| choice.spec.output.is_registry());
     if session.offline && pushes { Err(Error::OfflinePush) } else { Ok(()) }
 }
 

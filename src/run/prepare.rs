@@ -20,11 +20,13 @@ use crate::plan::{self, BaseOffer, ImageInput, Options, Plan, UnitInput};
 use crate::platform::{self, Platform};
 use crate::reference::Reference;
 use crate::registry;
+use crate::sink::SinkError;
+use crate::sink::daemon::Daemon;
 use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::cgo::GoSaid;
 use super::check;
-use super::destination;
+use super::destination::{self, Outlet};
 use super::detect::{Detector, Kind, Program};
 use super::error::Error;
 use super::files;
@@ -39,7 +41,7 @@ use super::row_choice::RowChoice;
 use super::rows;
 use super::rust::Workspaces;
 use super::session::Session;
-use super::settings::{Name, Settings, Times, platform_scope};
+use super::settings::{Name, OutputChoice, Settings, Times, platform_scope};
 use super::sysroot::DebianSysroots;
 
 /// A plan with all that carrying it out needs.
@@ -48,12 +50,12 @@ pub struct Prepared {
     pub plan: Plan,
     /// the project
     pub settings: Settings,
-    /// where the images go
-    pub output: Output,
-    /// what each image of the plan is called
-    pub references: Vec<Vec<Reference>>,
+    /// where the images go, and what they are called there
+    pub outlets: Vec<Outlet>,
     /// created and modification times of each image of the plan
     pub times: Vec<Times>,
+    /// docker or podman, where images go there
+    pub daemon: Option<Daemon>,
     /// reads bases
     pub bases: Bases,
     /// what is in the layers of bases
@@ -62,6 +64,36 @@ pub struct Prepared {
     pub client: registry::Client,
     /// the base of each image's units, by its printed name
     pub base_names: BTreeMap<String, BaseName>,
+}
+
+impl Prepared {
+    /// What each image of the plan is called, by whatever output, each name once.
+    #[must_use]
+    pub fn references(&self) -> Vec<Vec<&Reference>> {
+        let of_image = |image: usize| {
+            let mut all: Vec<&Reference> = Vec::new();
+            for reference in self.outlets.iter().flat_map(|outlet| &outlet.names[image]) {
+                if !all.contains(&reference) {
+                    all.push(reference);
+                }
+            }
+            all
+        };
+        (0..self.plan.images.len()).map(of_image).collect()
+    }
+
+    /// The references of an image that are pushed, and whether each is pushed by its digest alone.
+    pub fn pushed(&self, image: usize) -> impl Iterator<Item = (&Reference, bool)> {
+        self.outlets.iter().flat_map(move |outlet| {
+            let by_digest = match outlet.output {
+                Output::Registry { by_digest } => Some(by_digest),
+                _ => None,
+            };
+            by_digest
+                .into_iter()
+                .flat_map(move |by_digest| outlet.names[image].iter().map(move |name| (name, by_digest)))
+        })
+    }
 }
 
 /// Makes the plan; with `--install-missing`, gets what it needs and the machine lacks.
@@ -98,8 +130,13 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let mut programs = detector.programs(&location, &file, &flags)?;
     let settings =
         Settings::new(location.root.clone(), file, flags, session.children.clone(), session.epoch.as_deref())?;
-    let output = settings.output(&Scope::default())?;
-    offline::check_output(session, &settings, &output)?;
+    let outputs = settings.outputs(&Scope::default())?;
+    offline::check_outputs(session, &settings, &outputs)?;
+    let daemon = if settings.flags.carries_out && outputs.iter().any(|choice| choice.spec.output == Output::Daemon) {
+        Some(Daemon::find(&session.daemon).await.map_err(SinkError::Daemon)?)
+    } else {
+        None
+    };
     let client = registries::of_project(session, &settings)?;
     let bases = Bases::new(session.store.clone(), client.clone());
     let listings = Listings::new(session, &bases);
@@ -127,19 +164,11 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         .rows
         .check(groups.iter().flat_map(|group| &group.programs).flat_map(|program| preparation.languages(program)))?;
     preparation.check_cached(session, &groups).await?;
-    let (mut inputs, mut names) = (Vec::new(), Vec::new());
-    for group in groups {
-        let (input, mut references) = preparation.image(session, &group).await?;
-        // What is pushed goes where the name leads: two names may lead to one place.
-        for Name { reference, .. } in &mut references {
-            reference.repository = client.location_of(&reference.repository);
-        }
-        names.push((group.name, references));
-        inputs.push(input);
+    let mut inputs = Vec::with_capacity(groups.len());
+    for group in &groups {
+        inputs.push(preparation.image(session, group).await?);
     }
-    images::distinct(&names)?;
-    let references = names.into_iter().map(|(_, names)| names.into_iter().map(|name| name.reference).collect());
-    let references: Vec<Vec<Reference>> = references.collect();
+    let outlets = name_images(&settings, &client, outputs, &groups)?;
     let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();
     let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };
     let build = settings.own_folder().join("build");
@@ -148,10 +177,59 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     let context = workspaces.context(&environment, &found)?;
     let mut plan = plan::make(&toolchains, &build, &context, inputs, options)?;
     provide::call_downloaded(&mut plan);
-    destination::check(&session.directory, &settings, &output, &plan, &references)?;
+    destination::check(&session.directory, &settings, &outlets, &plan)?;
     check::bases(&settings, &plan)?;
     offline::check_layers(session, &settings, &plan, &base_names)?;
-    Ok(Prepared { plan, settings, output, references, times, bases, listings, client, base_names })
+    Ok(Prepared { plan, settings, outlets, times, daemon, bases, listings, client, base_names })
+}
+
+/// What templates of an image know.
+fn scope_of(group: &Group) -> Scope {
+    let first_rust = group.programs.iter().find_map(|program| match &program.kind {
+        Kind::Rust(binary) => Some(binary.version.clone()),
+        _ => None,
+    });
+    Scope { image: Some(group.name.clone()), cargo_version: first_rust, ..Scope::default() }
+}
+
+/// What each image is called by each output.
+fn name_images(
+    settings: &Settings,
+    client: &registry::Client,
+    outputs: Vec<OutputChoice>,
+    groups: &[Group],
+) -> Result<Vec<Outlet>, Error> {
+    let mut tags: Vec<(String, Vec<Name>)> = groups.iter().map(|group| (group.name.clone(), Vec::new())).collect();
+    let mut outlets = Vec::with_capacity(outputs.len());
+    for choice in outputs {
+        let mut names = Vec::with_capacity(groups.len());
+        for (group, (_, tags)) in groups.iter().zip(&mut tags) {
+            let mut references = settings.references(&group.keys, group.below, &choice, &scope_of(group))?;
+            if choice.spec.output.is_registry() {
+                // What is pushed goes where the name leads: two names may lead to one place.
+                for Name { reference, .. } in &mut references {
+                    reference.repository = client.location_of(&reference.repository);
+                }
+            }
+            if choice.spec.output.is_docker() && references.is_empty() {
+                references.push(own_name(group, &choice)?);
+            }
+            names.push(references.iter().map(|name| name.reference.clone()).collect());
+            // Any number of images may be in one repository by their digests.
+            if choice.spec.output != (Output::Registry { by_digest: true }) {
+                tags.append(&mut references);
+            }
+        }
+        outlets.push(Outlet { output: choice.spec.output, names });
+    }
+    images::distinct(&tags)?;
+    Ok(outlets)
+}
+
+/// What docker calls an image that nobody gave a name: as the project calls it, as its layout is called.
+fn own_name(group: &Group, choice: &OutputChoice) -> Result<Name, Error> {
+    let reference: Reference = group.name.parse().map_err(|_| Error::NoDockerName { image: group.name.clone() })?;
+    Ok(Name { reference, origin: choice.origin.clone() })
 }
 
 fn read_config(directory: &Path, location: &Location) -> Result<ConfigFile, Error> {
@@ -184,13 +262,8 @@ pub(super) struct Preparation<'run> {
 }
 
 impl Preparation<'_> {
-    async fn image(&mut self, session: &Session, group: &Group) -> Result<(ImageInput, Vec<Name>), Error> {
-        let first_rust = group.programs.iter().find_map(|program| match &program.kind {
-            Kind::Rust(binary) => Some(binary.version.clone()),
-            _ => None,
-        });
-        let scope = Scope { image: Some(group.name.clone()), cargo_version: first_rust, ..Scope::default() };
-        let references = self.settings.references(&group.keys, group.below, &scope)?;
+    async fn image(&mut self, session: &Session, group: &Group) -> Result<ImageInput, Error> {
+        let scope = scope_of(group);
         let mut settings = self.settings.image(&group.keys, &scope, |rendered| rendered.value)?;
         let mut shown = self.settings.image(&group.keys, &scope, |rendered| rendered.display)?;
         // One program is the entrypoint; with several, `entrypoint` says which, else the first.
@@ -216,7 +289,7 @@ impl Preparation<'_> {
             units.push(UnitInput { platform: *platform, programs, base });
         }
         images::note_special_bases(session, self.settings, group, &bases);
-        Ok((ImageInput { name: group.name.clone(), settings, shown, files: files.entries(), units }, references))
+        Ok(ImageInput { name: group.name.clone(), settings, shown, files: files.entries(), units })
     }
 
     pub(super) fn destination(&self, program: &Program, scope: &Scope) -> Result<String, Error> {

@@ -1,26 +1,24 @@
 //! Finished images reach their destination; until then nothing that a user can pull has changed.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
 use crate::base_name::BaseName;
 use crate::blob::{Descriptor, Digest};
-use crate::output_spec::Output;
 use crate::platform::Platform;
 use crate::reference::Reference;
-use crate::sink::{self, Bundle, SinkError};
-use crate::store::Store;
-use crate::wanted::Wanted;
+use crate::sink::Bundle;
 
+use super::destination::Outlet;
 use super::error::Error;
 use super::prepare::Prepared;
 use super::push::Push;
-use super::renew;
 use super::session::Session;
 use super::start_check::Checked;
+use super::written::{self, Written};
 
 /// An image that is where it should be.
 #[derive(Clone, Debug)]
@@ -29,19 +27,26 @@ pub struct Published {
     pub name: String,
     /// describes the index, or the only manifest
     pub top: Descriptor,
+    /// the config, where there is one platform
+    pub config: Option<Digest>,
     /// each platform's manifest, with the bytes that a pull of it moves
     pub platforms: Vec<(Descriptor, u64)>,
     /// what was found out about each platform before, where somebody looked
     pub checked: Vec<Option<Checked>>,
-    /// where it is
-    pub place: Place,
+    /// where it is, in the order in which the outputs were asked for
+    pub places: Vec<Place>,
 }
 
 /// Where an image is.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// in registries, under these references
-    Registry(Vec<Reference>),
+    /// in registries
+    Registry {
+        /// under these references
+        names: Vec<Reference>,
+        /// true: under its digest alone, in their repositories
+        by_digest: bool,
+    },
     /// in a layout
     Folder {
         /// the folder
@@ -49,15 +54,42 @@ pub enum Place {
         /// its name in there
         tag: String,
     },
-    /// in a tar
+    /// in a tar of a layout
     Archive {
         /// the file
         path: PathBuf,
         /// its name in there
         tag: String,
     },
+    /// in an archive for docker
+    DockerArchive {
+        /// the file
+        path: PathBuf,
+        /// its names in there
+        names: Vec<Reference>,
+    },
+    /// in docker or podman
+    Daemon {
+        /// the command that runs it
+        command: &'static str,
+        /// its names there
+        names: Vec<Reference>,
+    },
+    /// what was added to its base, in a folder
+    Files {
+        /// the folder
+        path: PathBuf,
+    },
+    /// what was added to its base, in a tar
+    FilesArchive {
+        /// the file
+        path: PathBuf,
+    },
     /// on stdout, which is full of it
-    Stdout,
+    Stdout {
+        /// its names in there; `None` where it is no image
+        names: Option<Vec<Reference>>,
+    },
 }
 
 /// Layers of bases on their way into the store.
@@ -77,9 +109,9 @@ impl Fetches {
 }
 
 /// Starts to bring base layers into the store while compilers run. A push fetches only what its registry lacks, later.
-pub fn prefetch(prepared: &Prepared, output: &Output) -> Fetches {
+pub fn prefetch(prepared: &Prepared) -> Fetches {
     let mut set = JoinSet::new();
-    if *output == Output::Registry {
+    if !prepared.outlets.iter().any(|outlet| outlet.output.holds_bases()) {
         return Fetches(set);
     }
     let mut wanted: BTreeMap<Digest, (BaseName, Platform, Descriptor)> = BTreeMap::new();
@@ -96,79 +128,35 @@ pub fn prefetch(prepared: &Prepared, output: &Output) -> Fetches {
     Fetches(set)
 }
 
-/// Publishes every image.
+/// Publishes every image: registries first, then the other outputs in their order.
 ///
 /// # Errors
-/// When a destination cannot be written. Tags that moved before stay moved; each points to a whole image.
+/// When a destination cannot be written. Tags that moved before stay moved, and what was written stays; each is a whole
+/// image.
 pub async fn publish(
     session: &Session,
     prepared: &Prepared,
     bundles: Vec<Bundle>,
-    output: &Output,
     push: Option<Push>,
 ) -> Result<Vec<Published>, Error> {
     if let Some(push) = push {
         push.finish(&bundles).await?;
     }
     let mut published = Vec::with_capacity(bundles.len());
-    for ((bundle, plan), references) in bundles.into_iter().zip(&prepared.plan.images).zip(&prepared.references) {
-        let tag = references.first().map_or("latest", Reference::tag_or_latest).to_owned();
+    for (image, bundle) in bundles.into_iter().enumerate() {
         let bundle = Arc::new(bundle);
-        let written = Written { bundle: bundle.clone(), tag: tag.clone(), store: session.store.clone() };
-        let place = match output {
-            Output::Registry => Place::Registry(references.clone()),
-            Output::Default => {
-                let path = prepared.settings.own_folder().join("out").join(&plan.name);
-                let folder = path.clone();
-                renew::whole(session, prepared, move |wanted| written.to_folder(&folder, wanted)).await?;
-                Place::Folder { path, tag }
-            }
-            Output::Folder(path) => {
-                let folder = session.directory.join(path);
-                renew::whole(session, prepared, move |wanted| written.to_folder(&folder, wanted)).await?;
-                Place::Folder { path: path.clone(), tag }
-            }
-            Output::Archive(path) => {
-                let file = session.directory.join(path);
-                renew::whole(session, prepared, move |wanted| written.to_file(&file, wanted)).await?;
-                Place::Archive { path: path.clone(), tag }
-            }
-            Output::Stdout => {
-                let proved = written.clone();
-                renew::whole(session, prepared, move |wanted| proved.prove(wanted)).await?;
-                // What is on its way cannot be taken back, so there is no second attempt.
-                renew::once(move |wanted| written.to_stdout(wanted)).await??;
-                Place::Stdout
-            }
-        };
+        let mut places = Vec::with_capacity(prepared.outlets.len());
+        for Outlet { output, names } in &prepared.outlets {
+            let written = Written { bundle: bundle.clone(), names: names[image].clone(), store: session.store.clone() };
+            places.push(written::put(session, prepared, image, output, written).await?);
+        }
         let platforms = bundle.images.iter().map(|image| (image.descriptor(), image.size())).collect();
-        published.push(Published { name: plan.name.clone(), top: bundle.top(), platforms, checked: Vec::new(), place });
+        let config = match bundle.images.as_slice() {
+            [only] => Some(only.config_descriptor().digest),
+            _ => None,
+        };
+        let name = prepared.plan.images[image].name.clone();
+        published.push(Published { name, top: bundle.top(), config, platforms, checked: Vec::new(), places });
     }
     Ok(published)
-}
-
-/// What is written somewhere, and where its layers are.
-#[derive(Clone)]
-struct Written {
-    bundle: Arc<Bundle>,
-    tag: String,
-    store: Store,
-}
-
-impl Written {
-    fn to_folder(&self, folder: &Path, wanted: &Wanted) -> Result<(), SinkError> {
-        sink::layout::write(&self.bundle, &self.tag, &self.store, folder, wanted)
-    }
-
-    fn to_file(&self, file: &Path, wanted: &Wanted) -> Result<(), SinkError> {
-        sink::archive::write(&self.bundle, &self.tag, &self.store, file, wanted)
-    }
-
-    fn prove(&self, wanted: &Wanted) -> Result<(), SinkError> {
-        sink::archive::prove(&self.bundle, &self.store, wanted)
-    }
-
-    fn to_stdout(&self, wanted: &Wanted) -> Result<(), SinkError> {
-        sink::archive::write_to_stdout(&self.bundle, &self.tag, &self.store, wanted)
-    }
 }

@@ -25,12 +25,26 @@ pub(super) async fn whole(
     prepared: &Prepared,
     write: impl Fn(&Wanted) -> Result<(), SinkError> + Send + Sync + 'static,
 ) -> Result<(), Error> {
-    let mut seen = BTreeSet::new();
     let write = Arc::new(write);
-    loop {
+    let attempt = async || {
         let write = write.clone();
-        let Err(error) = once(move |wanted| write(wanted)).await? else { return Ok(()) };
-        let error = Error::from(error);
+        Ok(once(move |wanted| write(wanted)).await??)
+    };
+    repeated(session, prepared, attempt).await
+}
+
+/// Makes attempts until one succeeds, or fails for something else than a layer that can be made or fetched anew.
+///
+/// # Errors
+/// What the last attempt failed with, or what making or fetching failed with.
+pub(super) async fn repeated(
+    session: &Session,
+    prepared: &Prepared,
+    attempt: impl AsyncFn() -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    loop {
+        let Err(error) = attempt().await else { return Ok(()) };
         // What is damaged again at once is not worth a third attempt.
         let first = lost(&error).is_some_and(|(digest, _)| seen.insert(digest));
         if !first || !renewed(session, prepared, &error).await? {
@@ -90,7 +104,7 @@ pub(super) async fn renewed(session: &Session, prepared: &Prepared, error: &Erro
 }
 
 /// The blob that `error` says is not whole and is no longer in the store, with its reason.
-fn lost(error: &Error) -> Option<(Digest, &StoreError)> {
+pub(super) fn lost(error: &Error) -> Option<(Digest, &StoreError)> {
     let reason = match error {
         Error::Store(source) | Error::Sink(SinkError::Blob { source, .. }) => source,
         Error::Push { source, .. } => match source.as_ref() {

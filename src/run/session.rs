@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::exec::Children;
 use crate::registry;
+use crate::sink::daemon::DaemonEnvironment;
 use crate::store::Store;
 
 use super::event::Watch;
@@ -33,6 +34,8 @@ pub struct Session {
     pub proxies: registry::Proxies,
     /// folders with a folder for each registry that has certificates in it, in the order in which they are looked at
     pub certificate_folders: Vec<PathBuf>,
+    /// where docker or podman may be
+    pub daemon: DaemonEnvironment,
     /// takes what clients have to say
     pub notes: registry::Notes,
     /// true: no registry is asked and nothing is downloaded

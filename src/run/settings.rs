@@ -1,6 +1,7 @@
 //! Flags over the configuration file over what holds by default: each setting as one value, templates rendered.
 
 mod image;
+mod outputs;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,21 +11,20 @@ use toml::Spanned;
 use crate::config::git::{self, GitError, GitFact, GitOutput};
 use crate::config::template::{Facts, PlatformScope, Rendered, Scope, Templates};
 use crate::config::value_error::ValueError;
-use crate::config::{ConfigError, ConfigFile, Origin};
+use crate::config::{ConfigError, ConfigFile};
 use crate::exec::Children;
 use crate::invocation::{Invocation, Word};
-use crate::output_spec::{self, Output};
 use crate::platform::Platform;
 use crate::toolchain::Toolchains;
 use crate::verify::Policy;
 
 use super::error::Error;
 use super::flags::Flags;
+use super::locate;
+use super::push::PUSH_JOBS;
 
 pub use image::{Below, Name};
-
-/// How many requests of a push may be open at once where nothing else is said.
-const PUSH_JOBS: usize = 4;
+pub use outputs::OutputChoice;
 
 /// A project with all that was said about it.
 pub struct Settings {
@@ -135,37 +135,6 @@ impl Settings {
         }
     }
 
-    /// Where the image goes.
-    ///
-    /// # Errors
-    /// When the output is none that we write.
-    pub fn output(&self, scope: &Scope) -> Result<Output, Error> {
-        if self.flags.push {
-            return Ok(Output::Registry);
-        }
-        let parse =
-            |text: &str, origin: Origin| output_spec::parse(text).map_err(|source| Error::Output { origin, source });
-        if let Some(text) = &self.flags.output {
-            return parse(text, Origin::Flag("-o"));
-        }
-        match (&self.file.output, self.file.output.as_ref().map(|output| output.get_ref().0.as_slice())) {
-            (_, Some([value])) => {
-                let output = parse(&self.text(value, scope)?.value, self.file.source.origin_of(value))?;
-                // What the file says is relative to the file.
-                Ok(match output {
-                    Output::Folder(path) => Output::Folder(self.root.join(path)),
-                    Output::Archive(path) => Output::Archive(self.root.join(path)),
-                    other => other,
-                })
-            }
-            (Some(output), Some(several @ [_, _, ..])) => {
-                let place = self.file.source.place_of(output).to_string();
-                Err(Error::SeveralOutputs { place, number: several.len() })
-            }
-            _ => Ok(if said(self.file.push.as_ref()) { Output::Registry } else { Output::Default }),
-        }
-    }
-
     /// The time that files in a layer have, in seconds since 1970: `SOURCE_DATE_EPOCH`, else 0.
     #[must_use]
     pub fn mtime(&self) -> u64 {
@@ -233,7 +202,7 @@ impl Settings {
     /// The folder of ours in the project.
     #[must_use]
     pub fn own_folder(&self) -> PathBuf {
-        self.root.join(".anyarch")
+        locate::own_folder(&self.root)
     }
 }
 

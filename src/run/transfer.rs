@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::base::Role;
 use crate::base_name::BaseName;
 use crate::platform::Platform;
-use crate::reference::Repository;
+use crate::reference::{Reference, Repository};
 
 use super::event::{Event, TransferEnd};
+use super::push::{Blob, Task};
 use super::session::Session;
 
 /// Digits of a digest that tell it from others well enough for a line.
@@ -53,21 +54,35 @@ impl Drop for Transfer {
 }
 
 /// What comes when a layer is read: `base debian:12-slim linux/arm64`, or `layer ...` of an image that is looked at.
-pub(super) fn of_layer(role: Role, image: &BaseName, platform: Platform) -> String {
+pub(super) fn of_layer(role: Role, image: &BaseName, platform: Option<Platform>) -> String {
     let word = if role == Role::Base { "base" } else { "layer" };
-    format!("{word} {} {platform}", familiar(&image.to_string()))
+    format!("{word} {}{}", familiar(&image.to_string()), behind(platform))
+}
+
+/// What goes into docker or podman: `docker app:1.0`, or `docker image` for one without a name.
+pub(super) fn of_load(command: &str, names: &[Reference]) -> String {
+    let name = names.first().map_or_else(|| "image".to_owned(), |name| familiar(&name.to_string()));
+    format!("{command} {name}")
 }
 
 /// What goes when a blob of an image is pushed: `push ghcr.io/me/app linux/arm64`, and behind it `base` for a layer of the
-/// base.
-pub(super) fn of_push(repository: &Repository, platform: Platform, is_of_base: bool) -> String {
-    let base = if is_of_base { " base" } else { "" };
-    format!("push {} {platform}{base}", familiar(&repository.to_string()))
+/// base; `copy ghcr.io/me/app linux/arm64` when the image existed before.
+pub(super) fn of_push(task: Task, repository: &Repository, blob: &Blob) -> String {
+    let platform = behind(blob.platform);
+    let (verb, base) = match task {
+        Task::Push => ("push", if blob.origin.is_some() { " base" } else { "" }),
+        Task::Copy => ("copy", ""),
+    };
+    format!("{verb} {}{platform}{base}", familiar(&repository.to_string()))
+}
+
+fn behind(platform: Option<Platform>) -> String {
+    platform.map_or_else(String::new, |platform| format!(" {platform}"))
 }
 
 /// A name as docker shows it: Docker Hub goes without saying, and so does a digest behind a tag; of another digest the
 /// beginning is enough.
-fn familiar(name: &str) -> String {
+pub(super) fn familiar(name: &str) -> String {
     let name = name.strip_prefix("docker.io/").map_or(name, |path| path.strip_prefix("library/").unwrap_or(path));
     let Some((name, digest)) = name.split_once("@sha256:") else { return name.to_owned() };
     let tagged = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
@@ -77,6 +92,7 @@ fn familiar(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::blob::Descriptor;
 
     #[test]
     fn what_moves_is_called_by_short_names() {
@@ -90,13 +106,17 @@ mod tests {
             (format!("ghcr.io/me/base:1@{digest}"), "base ghcr.io/me/base:1 linux/arm64"),
             ("oci:folder:tag".to_owned(), "base oci:folder:tag linux/arm64"),
         ] {
-            assert_eq!(of_layer(Role::Base, &base.parse().unwrap(), platform), expected);
+            assert_eq!(of_layer(Role::Base, &base.parse().unwrap(), Some(platform)), expected);
         }
-        for (repository, is_of_base, expected) in [
-            ("ghcr.io/me/app", false, "push ghcr.io/me/app linux/arm64"),
-            ("me/app", true, "push me/app linux/arm64 base"),
+        let base: BaseName = "debian:12".parse().unwrap();
+        for (task, repository, origin, platform, expected) in [
+            (Task::Push, "ghcr.io/me/app", None, Some(platform), "push ghcr.io/me/app linux/arm64"),
+            (Task::Push, "me/app", Some(&base), Some(platform), "push me/app linux/arm64 base"),
+            (Task::Copy, "me/app", Some(&base), Some(platform), "copy me/app linux/arm64"),
+            (Task::Copy, "me/app", Some(&base), None, "copy me/app"),
         ] {
-            assert_eq!(of_push(&repository.parse().unwrap(), platform, is_of_base), expected);
+            let blob = Blob { descriptor: Descriptor::of("text/plain", b""), origin: origin.cloned(), platform };
+            assert_eq!(of_push(task, &repository.parse().unwrap(), &blob), expected);
         }
     }
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::{Bundle, LAYOUT_VERSION, SinkError, unfinished};
 use crate::blob::Descriptor;
+use crate::reference::Reference;
 use crate::store::{Store, VerifiedBlob};
 use crate::wanted::Wanted;
 
@@ -31,12 +32,24 @@ pub fn check(folder: &Path) -> Result<(), SinkError> {
 /// # Errors
 /// When the folder is something else than a layout or cannot be written, or is no longer wanted; what was there is then
 /// still there.
-pub fn write(bundle: &Bundle, tag: &str, store: &Store, folder: &Path, wanted: &Wanted) -> Result<(), SinkError> {
+pub fn write(
+    bundle: &Bundle,
+    names: &[Reference],
+    store: &Store,
+    folder: &Path,
+    wanted: &Wanted,
+) -> Result<(), SinkError> {
     check(folder)?;
-    fill_and_swap(bundle, tag, store, folder, wanted).map_err(|source| SinkError::of(folder, source))
+    fill_and_swap(bundle, names, store, folder, wanted).map_err(|source| SinkError::of(folder, source))
 }
 
-fn fill_and_swap(bundle: &Bundle, tag: &str, store: &Store, folder: &Path, wanted: &Wanted) -> io::Result<()> {
+fn fill_and_swap(
+    bundle: &Bundle,
+    names: &[Reference],
+    store: &Store,
+    folder: &Path,
+    wanted: &Wanted,
+) -> io::Result<()> {
     // What a link leads to is replaced, not the link.
     let folder = &fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     fs::create_dir_all(unfinished::parent_of(folder))?;
@@ -50,7 +63,7 @@ fn fill_and_swap(bundle: &Bundle, tag: &str, store: &Store, folder: &Path, wante
     let before = folder.join("blobs").join("sha256");
     bundle.layers().into_par_iter().try_for_each(|layer| put(layer, store, &before, &blobs, wanted))?;
     fs::write(fresh.path().join("oci-layout"), LAYOUT_VERSION)?;
-    fs::write(fresh.path().join("index.json"), bundle.layout_index(tag))?;
+    fs::write(fresh.path().join("index.json"), bundle.layout_index(names))?;
     wanted.check()?;
     swap(fresh, folder)
 }
@@ -116,7 +129,8 @@ mod tests {
     fn writer(store: &Store) -> (Waiter, impl Fn(&str, &Path) -> Result<(), SinkError>) {
         let waiter = Waiter::default();
         let (bundle, wanted) = (Bundle { images: Vec::new(), index: Some(b"{}".to_vec()) }, waiter.wanted());
-        (waiter, move |tag: &str, folder: &Path| super::write(&bundle, tag, store, folder, &wanted))
+        let name = |tag: &str| format!("app:{tag}").parse().unwrap();
+        (waiter, move |tag: &str, folder: &Path| super::write(&bundle, &[name(tag)], store, folder, &wanted))
     }
 
     #[test]

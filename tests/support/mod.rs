@@ -2,6 +2,7 @@
 //! proof that what was built starts, projects in temporary folders, and programs that fail on demand.
 
 pub mod bases;
+pub mod buildkit;
 pub mod cache;
 pub mod crane;
 pub mod debian;

@@ -105,6 +105,7 @@ impl Error {
             Self::Language { known, .. } => known.iter().map(|name| format!("--language {name}")).collect(),
             Self::NoPlatforms => vec!["--platform linux/amd64,linux/arm64".to_owned()],
             Self::NoTag => vec!["-t registry.example.com/app:latest --push".to_owned()],
+            Self::NoDockerName { .. } => vec!["-t app:1.0".to_owned()],
             Self::OnePlace { images, tables } => {
                 let fewer = images.first().filter(|_| *tables).map(|name| format!("--image {}", quoted(name)));
                 vec![
@@ -115,6 +116,18 @@ impl Error {
             Self::NoFolder { folder, .. } => vec![format!("mkdir -p {}", quoted(&folder.display().to_string()))],
             Self::OtherProject { path, .. } => {
                 vec![format!("anyarch build {}", quoted(&path.display().to_string()))]
+            }
+            Self::TagByDigest { flag: "-t", named, .. } => vec![format!("-t {named}")],
+            Self::TagByDigest { named, .. } => vec![format!("name={named}")],
+            Self::OutputsDiffer { .. } => vec!["--annotation manifest:KEY=VALUE".to_owned()],
+            Self::SamePlace { .. } => vec!["give each a `dest` of its own".to_owned()],
+            Self::JsonOnStdout => vec!["write the archive to a file: -o type=oci,dest=image.tar".to_owned()],
+            Self::Terminal => vec![
+                "-o type=oci,dest=image.tar".to_owned(),
+                "anyarch build -o type=docker,dest=- | docker load".to_owned(),
+            ],
+            Self::SeveralPlatforms { host, .. } => {
+                vec![format!("--platform {host}"), "for all of them: -o type=oci,dest=image.tar".to_owned()]
             }
             Self::SingleManifest { .. } => vec!["--platform linux/amd64 --single-manifest".to_owned()],
             Self::CacheLimit { variable, .. } => {
@@ -141,7 +154,9 @@ impl Error {
             Self::ImageName { source, .. } => {
                 source.hints().iter().map(|hint| hint.replace("--base", "anyarch verify")).collect()
             }
-            Self::NotInImage { offered, .. } => offered.iter().map(|has| format!("--platform {has}")).collect(),
+            Self::SeveralDocuments { platforms, .. } | Self::NotInImage { offered: platforms, .. } => {
+                platforms.iter().map(|has| format!("--platform {has}")).collect()
+            }
             Self::WouldNotStart { .. } => vec!["publish it all the same: --verify=warn".to_owned()],
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
             Self::OfflinePush => {
@@ -176,7 +191,7 @@ impl Error {
             Self::Listing { source, .. } => Some(source),
             Self::BaseName { source, .. } => Some(source),
             Self::Reference { source, .. } => Some(source),
-            Self::Output { source, .. } => Some(source),
+            Self::Output { source, .. } => Some(source.as_ref()),
             Self::BaseImage { source, .. } => Some(source),
             Self::Push { source, .. } | Self::Client(source) => Some(source),
             Self::Login(error) => Some(error),
@@ -193,7 +208,9 @@ impl Error {
             Self::Image(error) => Some(error),
             Self::Layer(error) => Some(error),
             Self::Sink(error) => Some(error),
+            Self::Serve(error) => Some(error),
             Self::CommitTime { source, .. } => Some(source),
+            Self::Format(error) => Some(error),
             _ => None,
         }
     }

@@ -1,109 +1,59 @@
-//! Manifests and tags of images whose blobs are there: children first, then what the tags point to, under the name of each
-//! tag that does not point to it already.
+//! Manifests and tags whose blobs are there: children first, then what the tags point to, under the name of each tag that
+//! does not point to it already.
 
-use futures_util::future::try_join_all;
-
-use crate::blob::{Digest, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST};
+use crate::blob::{Descriptor, Digest};
 use crate::reference::Repository;
-use crate::registry;
-use crate::sink::Bundle;
 
-use super::blobs::Proof;
+use super::carrier::{Carrier, push_error};
 use super::target::{Tag, Target};
-use super::{Work, push_error};
 use crate::run::error::Error;
 
 /// A manifest or an index that is pushed.
-struct Document<'bundle> {
-    reference: &'bundle str,
-    media_type: &'bundle str,
-    bytes: &'bundle [u8],
+#[derive(Clone, Copy)]
+pub(in crate::run) struct Paper<'bytes> {
+    /// describes the bytes
+    pub descriptor: &'bytes Descriptor,
+    /// the bytes
+    pub bytes: &'bytes [u8],
 }
 
-impl Work {
-    /// Publishes every image in all its repositories.
-    pub(super) async fn publish(&self, bundles: &[Bundle]) -> Result<(), Error> {
-        for bundle in bundles {
-            // What a tag points to tells the next run what is there, if the store can tell what that is.
-            for (descriptor, bytes) in bundle.documents() {
-                self.session.store.put(&descriptor.media_type, bytes)?;
-            }
+impl Carrier {
+    /// Pushes a manifest by its digest, unless it is known to be there.
+    pub(super) async fn put(&self, repository: &Repository, paper: Paper<'_>) -> Result<(), Error> {
+        let digest = paper.descriptor.digest;
+        if self.with_known(repository, |known| known.manifests.contains(&digest)) {
+            return Ok(());
         }
-        let images = bundles.iter().zip(&self.targets).enumerate();
-        let all = images.flat_map(|(image, (bundle, targets))| {
-            targets.iter().map(move |target| self.publish_in(image, bundle, target))
-        });
-        try_join_all(all).await.map(drop)
+        self.put_as(repository, &digest.to_string(), paper).await?;
+        self.with_known(repository, |known| known.manifests.insert(digest));
+        Ok(())
     }
 
-    async fn publish_in(&self, image: usize, bundle: &Bundle, target: &Target) -> Result<(), Error> {
-        let top = bundle.top().digest;
-        let mut moving = Vec::new();
+    /// Has each tag of a repository point to a manifest whose parts are all there.
+    pub(super) async fn publish(&self, target: &Target, paper: Paper<'_>) -> Result<(), Error> {
+        let top = paper.descriptor.digest;
+        if target.by_digest {
+            self.has_manifest(&target.repository, &top).await?;
+            self.put(&target.repository, paper).await?;
+        }
         for tag in &target.tags {
-            if self.points_to(tag, &top).await? {
-                self.remember(tag, &top)?;
-            } else {
-                moving.push(tag);
+            if !self.points_to(tag, &top).await? {
+                self.put_as(&target.repository, tag.reference.tag_or_latest(), paper).await?;
             }
+            self.remember(tag, &top)?;
         }
-        // Also with no tag to move: what the index names may be there no more.
-        let repository = &target.repository;
-        match self.put(bundle, repository, &moving).await {
-            // Something vanished between our look and now, or what proved it to be there did not.
-            Err(Error::Push { source, .. }) if source.lacks_a_part() => {
-                self.check_again(image, bundle, target).await?;
-                self.put(bundle, repository, &moving).await
-            }
-            put => put,
-        }
+        Ok(())
+    }
+
+    async fn put_as(&self, repository: &Repository, reference: &str, paper: Paper<'_>) -> Result<(), Error> {
+        let _permit = self.permit(repository).await?;
+        let Paper { descriptor, bytes } = paper;
+        let put = self.client.push_manifest(repository, reference, &descriptor.media_type, bytes).await;
+        put.map_err(|source| push_error(repository, source))
     }
 
     /// Has the cache know the image by the name of a tag that points to it.
     fn remember(&self, tag: &Tag, top: &Digest) -> Result<(), Error> {
         Ok(self.session.store.remember_name(top, &tag.reference.to_string())?)
-    }
-
-    async fn put(&self, bundle: &Bundle, repository: &Repository, tags: &[&Tag]) -> Result<(), Error> {
-        let failed = |source| push_error(repository, source);
-        if bundle.index.is_some() {
-            let children = bundle.images.iter().map(|image| self.put_child(repository, &image.manifest));
-            try_join_all(children).await.map_err(failed)?;
-        }
-        let only = bundle.images.first().map(|image| image.manifest.as_slice());
-        let media_type = if bundle.index.is_some() { MEDIA_TYPE_INDEX } else { MEDIA_TYPE_MANIFEST };
-        let bytes = bundle.index.as_deref().or(only).unwrap_or_default();
-        for tag in tags {
-            let reference = tag.reference.tag_or_latest();
-            self.put_document(repository, &Document { reference, media_type, bytes }).await.map_err(failed)?;
-            self.remember(tag, &bundle.top().digest)?;
-        }
-        Ok(())
-    }
-
-    async fn put_child(&self, repository: &Repository, bytes: &[u8]) -> Result<(), registry::Error> {
-        let digest = Digest::of(bytes);
-        if self.with_known(repository, |known| known.manifests.contains(&digest)) {
-            return Ok(());
-        }
-        let document = Document { reference: &digest.to_string(), media_type: MEDIA_TYPE_MANIFEST, bytes };
-        self.put_document(repository, &document).await?;
-        self.with_known(repository, |known| known.manifests.insert(digest));
-        Ok(())
-    }
-
-    async fn put_document(&self, repository: &Repository, document: &Document<'_>) -> Result<(), registry::Error> {
-        // The semaphore is never closed.
-        let _permit = self.permit(repository).await.ok();
-        let Document { reference, media_type, bytes } = document;
-        self.prepared.client.push_manifest(repository, reference, media_type, bytes).await
-    }
-
-    /// Forgets what is known of a repository, and brings what it turns out to lack; a manifest that it still has proves
-    /// nothing now.
-    async fn check_again(&self, image: usize, bundle: &Bundle, target: &Target) -> Result<(), Error> {
-        self.with_known(&target.repository, |known| *known = super::Known::default());
-        let units = &self.prepared.plan.images[image].units;
-        let all = units.iter().zip(&bundle.images).map(|(unit, made)| self.bring(target, unit, made, Proof::Blobs));
-        try_join_all(all).await.map(drop)
     }
 }

@@ -10,21 +10,23 @@ use crate::blob::{Descriptor, Digest};
 use crate::reference::{Reference, Repository};
 use crate::store::{Store, StoreError};
 
-use super::{Work, push_error};
+use super::carrier::{Carrier, push_error};
 use crate::run::error::Error;
 
 /// How long what a tag was seen to point to counts as what it points to.
 const FRESH: Duration = Duration::from_secs(30);
 
 /// A repository that an image goes to.
-pub(super) struct Target {
+pub(in crate::run) struct Target {
     pub(super) repository: Repository,
     /// in the order that was asked for
     pub(super) tags: Vec<Tag>,
+    /// true: what the tags point to is there under its digest, whether or not there is a tag
+    pub(super) by_digest: bool,
 }
 
 /// A tag that an image is to have.
-pub(super) struct Tag {
+pub(in crate::run) struct Tag {
     pub(super) reference: Reference,
     seen: OnceCell<Seen>,
 }
@@ -36,23 +38,39 @@ struct Seen {
 }
 
 impl Target {
-    /// The repositories of an image, each once.
-    pub(super) fn all(references: &[Reference]) -> Vec<Self> {
+    /// The repositories of an image, each once; `references` say whether they are pushed by the digest alone.
+    pub(super) fn all<'name>(references: impl Iterator<Item = (&'name Reference, bool)>) -> Vec<Self> {
         let mut targets: Vec<Self> = Vec::new();
-        for reference in references {
-            let tag = Tag { reference: reference.clone(), seen: OnceCell::new() };
-            match targets.iter_mut().find(|target| target.repository == reference.repository) {
-                Some(target) => target.tags.push(tag),
-                None => targets.push(Self { repository: reference.repository.clone(), tags: vec![tag] }),
+        for (reference, by_digest) in references {
+            let repository = &reference.repository;
+            let position = targets.iter().position(|target| target.repository == *repository).unwrap_or_else(|| {
+                targets.push(Self { repository: repository.clone(), tags: Vec::new(), by_digest: false });
+                targets.len() - 1
+            });
+            let target = &mut targets[position];
+            if by_digest {
+                target.by_digest = true;
+            } else if !target.tags.iter().any(|tag| tag.reference == *reference) {
+                target.tags.push(Tag { reference: reference.clone(), seen: OnceCell::new() });
             }
         }
         targets
+    }
+
+    /// The place of one image: its tag, or, where the name has a digest, that alone.
+    pub(in crate::run) fn of(reference: &Reference) -> Self {
+        let by_digest = reference.digest.is_some();
+        let mut target = Self { repository: reference.repository.clone(), tags: Vec::new(), by_digest };
+        if !by_digest {
+            target.tags.push(Tag { reference: reference.clone(), seen: OnceCell::new() });
+        }
+        target
     }
 }
 
 /// What is in a repository.
 #[derive(Default)]
-pub(super) struct Known {
+pub(in crate::run) struct Known {
     pub(super) manifests: BTreeSet<Digest>,
     pub(super) blobs: BTreeSet<Digest>,
 }
@@ -84,13 +102,7 @@ impl Known {
     }
 }
 
-impl Work {
-    /// What is known of a repository.
-    pub(super) fn with_known<T>(&self, repository: &Repository, act: impl FnOnce(&mut Known) -> T) -> T {
-        let mut known = self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        act(known.entry(repository.clone()).or_default())
-    }
-
+impl Carrier {
     /// Finds out, once, what the tags of a repository point to. It is the first thing that is asked of a registry, and
     /// with one that cannot be reached nothing goes on.
     pub(super) async fn look_at_tags(&self, target: &Target) -> Result<(), Error> {
@@ -112,7 +124,7 @@ impl Work {
 
     async fn look(&self, tag: &Tag) -> Result<Seen, Error> {
         let _permit = self.permit(&tag.reference.repository).await?;
-        let digest = self.prepared.client.digest_of_tag(&tag.reference).await;
+        let digest = self.client.digest_of_tag(&tag.reference).await;
         let digest = digest.map_err(|source| push_error(&tag.reference.repository, source))?;
         Ok(Seen { digest, at: Instant::now() })
     }

@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::Settings;
+use super::{OutputChoice, Settings};
 use crate::annotation::{AnnotationError, AnnotationKey, Annotations};
 use crate::base_name::BaseName;
 use crate::config::check::not_empty;
@@ -13,6 +13,7 @@ use crate::config::value_error::ValueError;
 use crate::config::values::{Created, PlatformWish, absolute};
 use crate::config::{ConfigError, ImageKeys, Origin};
 use crate::image::ImageSettings;
+use crate::output_spec::Output;
 use crate::platform::{Architecture, Platform};
 use crate::reference::Reference;
 use crate::run::error::Error;
@@ -36,7 +37,7 @@ pub struct Name {
 }
 
 impl Settings {
-    /// The platforms that were asked for; amd64 and arm64 when nothing was said. `all` and `host` are still words.
+    /// The platforms that were asked for; this machine's for docker and podman, amd64 and arm64 when nothing was said. `all` and `host` are still words.
     ///
     /// # Errors
     /// When a flag names no platform.
@@ -48,6 +49,8 @@ impl Settings {
                 text => text.parse().map(PlatformWish::One),
             };
             self.flags.platforms.iter().map(parse).collect::<Result<Vec<_>, _>>()?
+        } else if self.wants_host() {
+            vec![PlatformWish::Host]
         } else if let Some(list) = &keys.platforms {
             list.get_ref().iter().map(|wish| *wish.get_ref()).collect()
         } else {
@@ -134,6 +137,7 @@ impl Settings {
         let flags = flags.collect::<Result<Vec<_>, Error>>()?;
         let mut annotations = Annotations::default();
         annotations.lay_over(file);
+        annotations.lay_over(self.annotations_of_outputs(scope, pick)?);
         annotations.lay_over(flags);
         Ok(annotations)
     }
@@ -156,41 +160,62 @@ impl Settings {
         texts.iter().map(assignment).collect()
     }
 
-    /// The names to publish under. `scope` is that of the image; below a reference that is said for several images it
-    /// has its own name, unless that reference already names it as `image.name`.
+    /// The names to publish under by an output: those of `-t`, else the output's own, else those of the file. `scope` is that
+    /// of the image; below a reference that is said for several images it has its own name, unless that reference already
+    /// names it as `image.name`.
     ///
     /// # Errors
-    /// When one cannot be rendered or is no reference.
-    pub fn references(&self, keys: &ImageKeys, below: Below, scope: &Scope) -> Result<Vec<Name>, Error> {
-        let from_file = || {
-            let tags = keys.tags.iter().flat_map(|tags| tags.get_ref().iter());
-            // Where images go that have no tag of their own.
-            let repository = keys.repository.iter().filter(|_| keys.tags.is_none());
-            tags.chain(repository)
-                .map(|tag| (tag.get_ref().clone(), self.file.source.origin_of(tag), below.file))
-                .collect()
-        };
-        let texts: Vec<(String, Origin, bool)> = if self.flags.tags.is_empty() {
-            from_file()
-        } else {
-            self.flags.tags.iter().map(|tag| (tag.clone(), Origin::Flag("-t"), below.flags)).collect()
-        };
-        let mut references = Vec::with_capacity(texts.len());
-        for (text, origin, below) in texts {
+    /// When one cannot be rendered, is no reference, or says more than the output takes.
+    pub fn references(
+        &self,
+        keys: &ImageKeys,
+        below: Below,
+        output: &OutputChoice,
+        scope: &Scope,
+    ) -> Result<Vec<Name>, Error> {
+        let mut references = Vec::new();
+        for (text, origin, below) in self.names(keys, below, output) {
             let rendered = self.templates.render(&text, &origin, scope)?;
             let text = rendered.value;
             let wrong = |source| Error::Reference { origin: origin.to_string(), source };
             let mut reference: Reference = text.parse().map_err(wrong)?;
+            let named = || text.split('@').next().unwrap_or_default().to_owned();
             if reference.digest.is_some() {
-                let named = text.split('@').next().unwrap_or_default().to_owned();
-                return Err(Error::DigestTag { origin: origin.to_string(), text, named });
+                return Err(Error::DigestTag { origin: origin.to_string(), named: named(), text });
+            }
+            // The file names what is published in the end, by whoever puts the parts together.
+            if (Output::Registry { by_digest: true }) == output.spec.output
+                && let Some(tag) = reference.tag.take()
+                && let Origin::Flag(flag) = origin
+            {
+                let named = text.strip_suffix(&format!(":{tag}")).unwrap_or(&text).to_owned();
+                return Err(Error::TagByDigest { flag, text, named });
             }
             if let Some(name) = scope.image.as_ref().filter(|_| below && !rendered.names_image) {
                 reference.repository = reference.repository.join(name).map_err(wrong)?;
             }
-            references.push(Name { reference, origin });
+            let name = Name { reference, origin };
+            if !references.iter().any(|known: &Name| known.reference == name.reference) {
+                references.push(name);
+            }
         }
         Ok(references)
+    }
+
+    /// The names as they are written, who wrote them, and whether several images are named below them.
+    fn names(&self, keys: &ImageKeys, below: Below, output: &OutputChoice) -> Vec<(String, Origin, bool)> {
+        if !self.flags.tags.is_empty() {
+            return self.flags.tags.iter().map(|tag| (tag.clone(), Origin::Flag("-t"), below.flags)).collect();
+        }
+        if !output.spec.names.is_empty() {
+            let below = if matches!(output.origin, Origin::File(_)) { below.file } else { below.flags };
+            return output.spec.names.iter().map(|name| (name.clone(), output.origin.clone(), below)).collect();
+        }
+        let tags = keys.tags.iter().flat_map(|tags| tags.get_ref().iter());
+        // Where images go that have no tag of their own.
+        let repository = keys.repository.iter().filter(|_| keys.tags.is_none());
+        let of_file = tags.chain(repository);
+        of_file.map(|tag| (tag.get_ref().clone(), self.file.source.origin_of(tag), below.file)).collect()
     }
 
     /// The time that an image says it was created at, as RFC 3339: `created`, else `SOURCE_DATE_EPOCH`, else 0.
