@@ -43,6 +43,8 @@ pub struct TooMany;
 #[derive(Debug)]
 pub struct Tree<'listing> {
     nodes: Vec<Node<'listing>>,
+    /// the folder that something was put into last
+    last: usize,
     /// An entry could not be put anywhere, because where it lies is said by a layer that was not read.
     uncertain: bool,
 }
@@ -84,6 +86,8 @@ pub enum NodeKind<'listing> {
 pub struct Folder<'listing> {
     /// by name
     children: BTreeMap<&'listing str, u32>,
+    /// how many of them were there when these were packed last
+    packed: usize,
     /// false when a layer that was not read may have more in it
     complete: bool,
 }
@@ -101,7 +105,7 @@ pub struct Found<'tree, 'listing> {
 
 impl NodeKind<'_> {
     fn folder(complete: bool) -> Self {
-        Self::Folder(Box::new(Folder { children: BTreeMap::new(), complete }))
+        Self::Folder(Box::new(Folder { children: BTreeMap::new(), packed: 0, complete }))
     }
 }
 
@@ -150,7 +154,7 @@ impl<'listing> Tree<'listing> {
         if listings.iter().map(|listing| listing.weight()).sum::<usize>() > WEIGHT {
             return Err(TooMany);
         }
-        let mut tree = Self { nodes: vec![Node::folder(complete)], uncertain: false };
+        let mut tree = Self { nodes: vec![Node::folder(complete)], last: ROOT, uncertain: false };
         for listing in listings {
             // A whiteout is for the layers below, wherever in its own layer it stands.
             for entry in listing.entries() {
@@ -224,10 +228,24 @@ impl<'listing> Tree<'listing> {
     /// Puts `node` into the folder `parent`.
     fn set(&mut self, parent: usize, name: &'listing str, node: Node<'listing>) -> Result<usize, TooMany> {
         let index = self.add(node)?;
+        if parent != self.last {
+            self.pack(self.last);
+            self.last = parent;
+        }
         if let NodeKind::Folder(folder) = &mut self.nodes[parent].kind {
             folder.children.insert(name, u32::try_from(index).map_err(|_| TooMany)?);
         }
         Ok(index)
+    }
+
+    /// Names that come in their order leave a map half empty; made of all of them at once it is full.
+    fn pack(&mut self, folder: usize) {
+        if let NodeKind::Folder(folder) = &mut self.nodes[folder].kind
+            && folder.children.len() / 2 > folder.packed
+        {
+            folder.packed = folder.children.len();
+            folder.children = std::mem::take(&mut folder.children).into_iter().collect();
+        }
     }
 
     fn child(&self, parent: usize, name: &str) -> Option<usize> {

@@ -234,6 +234,11 @@ fn bombs_end_early() {
     let limits = Limits { paths: 40, ..Limits::of(0) };
     let error = Listing::read(&*many, &limits, &spool).unwrap_err();
     assert_eq!(error.to_string(), "has paths of more than 40 bytes, more than anyarch reads");
+    // A binary's names may share their text, and are counted one by one.
+    let program = file("a", include_bytes!("../../fuzz/seeds/elf/amd64"));
+    assert!(Listing::read(&*program, &Limits { paths: 400, ..Limits::of(0) }, &spool).is_ok());
+    let error = Listing::read(&*program, &Limits { paths: 40, ..Limits::of(0) }, &spool).unwrap_err();
+    assert_eq!(error.to_string(), "has paths of more than 40 bytes, more than anyarch reads");
     // What may not be kept is not kept, and the rest is there.
     let limits = Limits { kept: 0, ..Limits::of(0) };
     let listing = Listing::read(&*file("passwd", b"root"), &limits, &spool).unwrap();

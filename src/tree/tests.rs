@@ -208,6 +208,18 @@ fn hostile_layers_are_bounded() {
 }
 
 #[test]
+fn what_all_layers_together_take_is_bounded() {
+    // Of memory that nobody wrote to, the system gives none.
+    let half = || {
+        let file = File { size: 1, contents: Contents::Kept(vec![0; WEIGHT / 2 + 1]) };
+        [entry("etc/passwd", Kind::File(file))].into_iter().collect::<Listing>()
+    };
+    let (lower, upper) = (half(), half());
+    assert!(Tree::of(&[&upper], false).is_ok());
+    assert_eq!(Tree::of(&[&lower, &upper], true).unwrap_err(), TooMany);
+}
+
+#[test]
 fn files_are_found_by_name() {
     let listing = layer("f usr/lib/libz.so.1 1\nl opt/libz.so.1 ../usr/lib/libz.so.1\nd libz.so.1");
     let tree = Tree::of(&[&listing], true).unwrap();

@@ -270,6 +270,18 @@ fn what_is_preloaded_is_judged_with_the_rest() {
 }
 
 #[test]
+fn a_search_through_absurdly_many_folders_ends() {
+    let image = |folders: usize| {
+        let path = format!("LD_LIBRARY_PATH={}", "/x:".repeat(folders));
+        amd64().glibc("GLIBC_2.36").program(X86, &["libc.so.6"], |_| ()).with("Env", json!([path]))
+    };
+    image(1000).starts("glibc 2.36");
+    let (verdict, _, problems) = image(200_001).said();
+    let said = "`/app` needs more libraries, with those that they need, than anyarch looks for";
+    assert_eq!((verdict, problems), (Verdict::Unknown, texts(&[said])));
+}
+
+#[test]
 fn code_of_the_program_and_of_libraries_is_held_to_the_platform() {
     let v3 = |made: &mut Binary| made.facts.x86_level = Some(3);
     amd64()
