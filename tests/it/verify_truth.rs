@@ -108,7 +108,7 @@ fn programs_of_each_architecture_start_where_they_fit_and_nowhere_else() {
     let native = compiled.hello("gcc", &["-static"]);
     cases.push((
         "amd64 in arm64",
-        Made::bare("linux/arm64").app(&*native),
+        Made::bare("linux/arm64").app(native),
         "is an x86-64 binary, linux/arm64 needs AArch64",
     ));
     let soft = compiled.hello("arm-linux-gnueabi-gcc", &[]);
