@@ -71,7 +71,7 @@ impl FromStr for BaseName {
             "scratch" => return Ok(Self::Scratch),
             _ => {}
         }
-        let (place, archive) = match (text.strip_prefix("oci:"), text.strip_prefix("oci-archive:")) {
+        let (place, archive) = match (after(text, "oci:"), after(text, "oci-archive:")) {
             (Some(place), _) => (place, false),
             (None, Some(place)) => (place, true),
             (None, None) => return text.parse().map(Self::Registry).map_err(BaseNameError::Reference),
@@ -88,6 +88,12 @@ impl FromStr for BaseName {
             (folder, false) => Ok(Self::Layout { folder: folder.into(), tag }),
         }
     }
+}
+
+/// What follows a prefix, in small letters or large: a registry's name is printed in small ones, and would be taken for it.
+fn after<'text>(text: &'text str, prefix: &str) -> Option<&'text str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
 impl fmt::Display for BaseName {
@@ -116,6 +122,7 @@ mod tests {
             ("oci:base", "oci:base"),
             ("oci:../base/dir:v1", "oci:../base/dir:v1"),
             ("oci-archive:dir/base.tar", "oci-archive:dir/base.tar"),
+            ("OCI:5000/base", "oci:5000/base"),
             ("oci-archive:base.tar:v1", "oci-archive:base.tar:v1"),
             ("debian:12-slim", "docker.io/library/debian:12-slim"),
             ("localhost:5000/static", "localhost:5000/static"),

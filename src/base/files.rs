@@ -7,6 +7,8 @@ use fs_err as fs;
 
 use crate::blob::Digest;
 
+/// How much is read of a tar from one file's data to the next, in bytes: there are only headers and names.
+const BETWEEN: u64 = 64 << 20;
 /// How far a tar is walked for the place of a file; layouts have some dozens of files.
 const MEMBERS: usize = 100_000;
 
@@ -71,7 +73,7 @@ fn member(archive: &Path, wanted: &str) -> io::Result<(u64, u64)> {
 /// # Errors
 /// When the archive is none, or cannot be read.
 pub(crate) fn members(archive: &fs::File, mut next: impl FnMut(&[u8], u64, u64) -> bool) -> io::Result<()> {
-    let mut tar = tar::Archive::new(BufReader::new(archive));
+    let mut tar = tar::Archive::new(BufReader::new(Walked { file: archive, left: BETWEEN }));
     for entry in tar.entries_with_seek()?.take(MEMBERS) {
         let entry = entry?;
         let path = entry.path_bytes();
@@ -81,4 +83,45 @@ pub(crate) fn members(archive: &fs::File, mut next: impl FnMut(&[u8], u64, u64) 
         }
     }
     Ok(())
+}
+
+/// Ends a walk over an archive that goes on through a name: the `tar` crate takes names of any length into memory.
+struct Walked<'archive> {
+    file: &'archive fs::File,
+    left: u64,
+}
+
+impl Read for Walked<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        let too_long = || io::Error::new(io::ErrorKind::InvalidData, "the name of a file in it is longer than any");
+        self.left = self.left.checked_sub(read as u64).ok_or_else(too_long)?;
+        Ok(read)
+    }
+}
+
+impl io::Seek for Walked<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.left = BETWEEN;
+        self.file.seek(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_a_terabyte_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("image.tar");
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::GNULongName);
+        header.set_size(1 << 40);
+        header.set_cksum();
+        std::fs::write(&path, header.as_bytes()).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
+        let error = members(&fs::File::open(&path).unwrap(), |_, _, _| true).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+    }
 }

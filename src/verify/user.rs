@@ -103,7 +103,7 @@ impl User {
             // Root passes through every folder, and starts what anyone may start.
             return Ok(node.is_folder() || node.mode & 0o111 != 0);
         }
-        if node.uid == self.uid {
+        if u64::from(node.uid) == self.uid {
             return Ok(node.mode & bit << 6 != 0);
         }
         let (group, others) = (node.mode & bit << 3 != 0, node.mode & bit != 0);
@@ -114,7 +114,7 @@ impl User {
             Some(groups) => groups.clone(),
             None => self.own_groups(tree)?,
         };
-        Ok(if groups.contains(&node.gid) { group } else { others })
+        Ok(if groups.contains(&node.gid.into()) { group } else { others })
     }
 
     /// Whether the user is root, whom no mode keeps out.

@@ -27,6 +27,7 @@ mod fault_matrix;
 mod fault_proxy;
 mod folders;
 mod full_disk;
+mod fuzz;
 mod images;
 mod index;
 mod index_readers;
