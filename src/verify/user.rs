@@ -145,8 +145,7 @@ pub fn numbers(text: &str, passwd: Option<Vec<u8>>, group: Option<Vec<u8>>) -> R
         Entry { path: path.to_owned(), mode: 0o644, uid: 0, gid: 0, kind }
     };
     let files = [("etc/passwd", passwd), ("etc/group", group)];
-    let entries = files.into_iter().filter_map(|(path, bytes)| Some(entry(path, bytes?))).collect();
-    let listing = Listing { entries };
+    let listing: Listing = files.into_iter().filter_map(|(path, bytes)| Some(entry(path, bytes?))).collect();
     let missing = || Box::new(Problem::NoUser { user: text.to_owned(), file_missing: true });
     // Of two files there are not too many, and nothing is below them.
     let tree = Tree::of(&[&listing], true).map_err(|_| missing())?;
