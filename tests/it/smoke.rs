@@ -453,7 +453,7 @@ fn a_go_program_is_started_on_every_platform() {
 #[ignore = "full: smoke"]
 fn a_push_over_a_base_in_a_registry_is_started_first() {
     let (registry, home) = (Registry::start(&Options::default()), Home::new());
-    let base = crate::support::bases::push(Release::Bookworm, registry.host(), "debian");
+    let base = crate::support::bases::push(Release::Bookworm, &registry.host(), "debian");
     let project = project("entrypoint = [\"/bin/sh\", \"-c\"]\n");
     let tag = format!("{}/app:1", registry.host());
     let build = |smoke: &str| {
