@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::shard::Shard;
 use crate::verify::Policy;
 
 /// Flags as they were typed; empty where nothing was.
@@ -20,6 +21,8 @@ pub struct Flags {
     pub all_bins: bool,
     /// `--package`
     pub package: Option<String>,
+    /// `--shard`
+    pub shard: Option<Shard>,
     /// `--image`
     pub images: Vec<String>,
     /// `--one-image`
@@ -56,6 +59,10 @@ pub struct Flags {
     pub tags: Vec<String>,
     /// `--push`
     pub push: bool,
+    /// `--push-by-digest`
+    pub push_by_digest: bool,
+    /// `--results`
+    pub results: Option<PathBuf>,
     /// `--load`
     pub load: bool,
     /// `--output`

@@ -71,10 +71,14 @@ impl Preparation<'_> {
     ///
     /// # Errors
     /// When a base cannot be read; with `--offline`, all of its layers that are missing.
-    pub(super) async fn read_libcs(&mut self, session: &Session, groups: &[Group]) -> Result<(), Error> {
+    pub(super) async fn read_libcs<'group>(
+        &mut self,
+        session: &Session,
+        groups: impl Iterator<Item = (&'group Group, &'group [Platform])>,
+    ) -> Result<(), Error> {
         let (mut waiting, mut reads) = (BTreeMap::new(), Vec::new());
-        for group in groups {
-            self.libcs_of(group, &mut waiting, &mut reads).await?;
+        for (group, platforms) in groups {
+            self.libcs_of(group, platforms, &mut waiting, &mut reads).await?;
         }
         let reader = Reader { session, layers: &self.layers, resolve: self.settings.flags.resolve };
         let read = futures_util::future::try_join_all(reads.iter().map(|(_, read)| reader.libc(read.as_ref()))).await?;
@@ -111,6 +115,7 @@ impl Preparation<'_> {
     async fn libcs_of(
         &mut self,
         group: &Group,
+        platforms: &[Platform],
         waiting: &mut BTreeMap<(Platform, String), Waiting>,
         reads: &mut Vec<(Ground, Option<Read>)>,
     ) -> Result<(), Error> {
@@ -118,12 +123,11 @@ impl Preparation<'_> {
             return Ok(());
         }
         let scope = Scope { image: Some(group.name.clone()), ..Scope::default() };
-        let platforms = self.platforms(group, &scope).await?;
-        for platform in &platforms {
+        for platform in platforms {
             for program in &group.programs {
                 let Some(request) = self.request(program, *platform) else { continue };
                 let name = self.settings.base(&group.keys, Some(*platform), &scope)?;
-                let offer = self.offer(&name, &platforms).await?;
+                let offer = self.offer(&name, platforms).await?;
                 let ground = ground(&name, &offer, *platform, self.settings.strict_platform());
                 let key = (*platform, program.name.clone());
                 let entry = waiting.entry(key).or_insert_with(|| Waiting { request, grounds: Vec::new() });
