@@ -2,14 +2,16 @@
 //!
 //! Indexes, manifests and configs are read here; layers are only described, and fetched when something needs them.
 
+mod docker;
 mod documents;
 mod error;
 mod files;
 mod whole;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fs_err as fs;
 use oci_spec::image as oci;
@@ -28,6 +30,7 @@ use crate::static_base;
 use crate::store::{STATIC_LAYER, Store, StoreError};
 use crate::wanted::{Waiter, Wanted};
 
+use docker::Archived;
 use documents::{Entries, described, layers, layout_entries, parse};
 use files::Files;
 
@@ -68,19 +71,21 @@ pub struct Bases {
     store: Store,
     client: registry::Client,
     role: Role,
+    /// archives of docker's that were looked into, by their names
+    archives: Arc<Mutex<BTreeMap<BaseName, Files>>>,
 }
 
 impl Bases {
     /// Reads bases through `store` and `client`.
     #[must_use]
     pub fn new(store: Store, client: registry::Client) -> Self {
-        Self { store, client, role: Role::Base }
+        Self { store, client, role: Role::Base, archives: Arc::default() }
     }
 
     /// Reads images in the same way, which errors then call so.
     #[must_use]
     pub fn of_images(store: Store, client: registry::Client) -> Self {
-        Self { store, client, role: Role::Image }
+        Self { store, client, role: Role::Image, archives: Arc::default() }
     }
 
     /// What that is to the user which is read here.
@@ -95,6 +100,54 @@ impl Bases {
         Subject { role: self.role, name: name.to_string().into() }
     }
 
+    /// Where a base is; `None` for one that is built in.
+    ///
+    /// # Errors
+    /// When it is an archive that cannot be looked into.
+    fn place(&self, name: &BaseName) -> Result<Option<Place>, BaseError> {
+        // It lives as long as we wait.
+        let waiter = Waiter::default();
+        self.place_while(name, &waiter.wanted())
+    }
+
+    fn place_while(&self, name: &BaseName, wanted: &Wanted) -> Result<Option<Place>, BaseError> {
+        Ok(match name {
+            BaseName::Static | BaseName::Scratch => None,
+            BaseName::Layout { folder, .. } => Some(Place::Layout(Files::Folder(folder.clone()))),
+            BaseName::Archive { file, .. } => Some(Place::Layout(Files::Archive(file.clone()))),
+            BaseName::Registry(reference) => Some(Place::Registry(reference.repository.clone())),
+            BaseName::DockerArchive { file, name: image } => {
+                if let Some(files) = self.known(name) {
+                    return Ok(Some(Place::Layout(files)));
+                }
+                let files = match docker::open(&self.subject(name), file, image.as_deref(), wanted)? {
+                    Archived::Layout => Files::Archive(file.clone()),
+                    Archived::Docker(files) => Files::Docker(Arc::new(files)),
+                };
+                let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
+                archives.insert(name.clone(), files.clone());
+                Some(Place::Layout(files))
+            }
+        })
+    }
+
+    fn known(&self, name: &BaseName) -> Option<Files> {
+        self.archives.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The same, where it may take its time.
+    async fn opened(&self, name: &BaseName) -> Result<Option<Place>, BaseError> {
+        if !matches!(name, BaseName::DockerArchive { .. }) || self.known(name).is_some() {
+            return self.place(name);
+        }
+        let (bases, of) = (self.clone(), name.clone());
+        let waiter = Waiter::default();
+        let wanted = waiter.wanted();
+        let opened = tokio::task::spawn_blocking(move || bases.place_while(&of, &wanted)).await;
+        drop(waiter);
+        opened.map_err(|error| BaseError::Read { base: self.subject(name), source: io::Error::other(error) })?
+    }
+
     /// Lists the platforms of a base.
     ///
     /// # Errors
@@ -105,9 +158,11 @@ impl Bases {
             BaseName::Static | BaseName::Scratch => {
                 return Ok(Listing { name: name.clone(), digest: None, platforms: None });
             }
-            BaseName::Layout { tag, .. } | BaseName::Archive { tag, .. } => {
-                let Some(Place::Layout(files)) = place_of(name) else { return Err(BaseError::NoPlatform { base }) };
-                let entries = layout_entries(&base, &files, tag.as_deref())?;
+            BaseName::Layout { .. } | BaseName::Archive { .. } | BaseName::DockerArchive { .. } => {
+                let Some(Place::Layout(files)) = self.opened(name).await? else {
+                    return Err(BaseError::NoPlatform { base });
+                };
+                let entries = layout_entries(&base, &files, name)?;
                 (Place::Layout(files), entries)
             }
             BaseName::Registry(reference) => {
@@ -125,7 +180,14 @@ impl Bases {
         };
         let digest = if let [only] = top.as_slice() { Some(only.digest) } else { None };
         let mut platforms: Vec<(Platform, Descriptor)> = Vec::new();
-        for descriptor in self.flatten(&base, &place, top).await? {
+        let mut flat = self.flatten(&base, &place, top).await?;
+        if let (Place::Layout(Files::Archive(file)), BaseName::DockerArchive { .. }) = (&place, name) {
+            // `docker save` writes the whole index, with the one platform that is here.
+            let read = |source| BaseError::Read { base: base.clone(), source };
+            let members = files::members(file).map_err(read)?;
+            flat.retain(|entry| members.contains_key(&files::blob(&entry.digest)));
+        }
+        for descriptor in flat {
             let Some(platform) = self.platform_of(&base, &place, &descriptor).await? else { continue };
             // The first entry for a platform is the one that every runtime takes.
             if !platforms.iter().any(|(there, _)| *there == platform) {
@@ -203,7 +265,7 @@ impl Bases {
     /// When a manifest or a config cannot be read.
     pub async fn images(&self, listing: &Listing, wanted: &[Platform]) -> Result<Vec<BaseImage>, BaseError> {
         let base = self.subject(&listing.name);
-        let place = place_of(&listing.name);
+        let place = self.opened(&listing.name).await?;
         let chosen = listing.platforms.iter().flatten().filter(|(platform, _)| wanted.contains(platform));
         let reads = chosen.map(|(platform, entry)| {
             let (base, place) = (&base, place.as_ref());
@@ -227,7 +289,10 @@ impl Bases {
         match name {
             BaseName::Scratch => Ok(Some(BaseImage::scratch(any))),
             BaseName::Static => self.static_image(any, mtime).map(Some),
-            BaseName::Layout { .. } | BaseName::Archive { .. } | BaseName::Registry(_) => Ok(None),
+            BaseName::Layout { .. }
+            | BaseName::Archive { .. }
+            | BaseName::DockerArchive { .. }
+            | BaseName::Registry(_) => Ok(None),
         }
     }
 
@@ -275,7 +340,7 @@ impl Bases {
             return Ok(());
         }
         let base = self.subject(name);
-        match place_of(name) {
+        match self.opened(name).await? {
             None => Ok(()),
             Some(Place::Registry(repository)) => {
                 let fetched = self.client.fetch_blob(&repository, layer, progress).await;
@@ -300,7 +365,7 @@ impl Bases {
     /// When it is not there, or cannot be opened.
     pub fn open_layer(&self, name: &BaseName, layer: &Descriptor) -> Result<Box<dyn Read + Send>, BaseError> {
         let read = |source| BaseError::Read { base: self.subject(name), source };
-        match place_of(name) {
+        match self.place(name)? {
             Some(Place::Layout(files)) => files.open(&files::blob(&layer.digest)).map_err(read),
             None | Some(Place::Registry(_)) => {
                 let file = fs::File::open(self.store.blob_path(&layer.digest)).map_err(read)?;
@@ -318,13 +383,13 @@ impl Bases {
     /// True when layers are read where they are, and need not be fetched.
     #[must_use]
     pub fn is_local(name: &BaseName) -> bool {
-        matches!(name, BaseName::Layout { .. } | BaseName::Archive { .. })
+        matches!(name, BaseName::Layout { .. } | BaseName::Archive { .. } | BaseName::DockerArchive { .. })
     }
 
     /// The file that is a layer of a base already: of a layout on disk.
     #[must_use]
     pub fn layer_file(&self, name: &BaseName, layer: &Descriptor) -> Option<PathBuf> {
-        match place_of(name) {
+        match self.place(name).ok()? {
             Some(Place::Layout(Files::Folder(folder))) => Some(folder.join(files::blob(&layer.digest))),
             _ => None,
         }
@@ -380,11 +445,12 @@ impl Bases {
     }
 }
 
-fn place_of(name: &BaseName) -> Option<Place> {
-    match name {
-        BaseName::Static | BaseName::Scratch => None,
-        BaseName::Layout { folder, .. } => Some(Place::Layout(Files::Folder(folder.clone()))),
-        BaseName::Archive { file, .. } => Some(Place::Layout(Files::Archive(file.clone()))),
-        BaseName::Registry(reference) => Some(Place::Registry(reference.repository.clone())),
+/// What a tar at `file` is called, which the user calls `shown`: an archive of docker's, or a layout.
+#[must_use]
+pub fn archive(file: &Path, shown: PathBuf) -> BaseName {
+    if docker::is_older(file) {
+        BaseName::DockerArchive { file: shown, name: None }
+    } else {
+        BaseName::Archive { file: shown, tag: None }
     }
 }

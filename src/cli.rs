@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 mod inspect;
+mod load;
 mod login;
 
 use crate::quantity;
@@ -14,6 +15,7 @@ use crate::store::Kind;
 use crate::verify::Policy;
 
 pub use inspect::Inspect;
+pub use load::Load;
 pub use login::{Login, Logout, Unseen};
 
 /// Build a Go, Rust or C project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
@@ -41,6 +43,8 @@ pub enum Command {
     Verify(Verify),
     /// Show what an image is made of: its platforms, what is said about them, where it comes from
     Inspect(Inspect),
+    /// Load one platform of an image that exists into the running Docker or podman
+    Load(Load),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root

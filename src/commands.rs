@@ -4,6 +4,7 @@ pub mod build;
 pub mod cache;
 pub mod init;
 pub mod inspect;
+pub mod load;
 pub mod login;
 pub mod logout;
 pub mod plan;

@@ -34,6 +34,7 @@ pub mod hint;
 pub mod host;
 pub mod http;
 pub mod image;
+pub mod image_tag;
 pub mod install;
 pub mod invocation;
 pub mod layer;

@@ -23,6 +23,7 @@ mod installed;
 pub mod interrupt;
 mod layers;
 pub mod listings;
+pub mod load;
 pub mod locate;
 pub mod moved;
 mod offline;
