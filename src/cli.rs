@@ -105,7 +105,8 @@ pub struct Plan {
 /// `anyarch verify`
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or a path such as image.tar
+    /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, or a path
+    /// such as image.tar
     #[arg(value_name = "IMAGE")]
     pub image: String,
     /// Look at these platforms alone, with commas between; all that the image has when left out
