@@ -5,7 +5,7 @@
 mod docker;
 mod documents;
 mod error;
-mod files;
+pub(crate) mod files;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ pub use error::{BaseError, Role, Subject};
 pub use whole::Whole;
 
 /// The longest index, manifest or config that is read, in bytes; registries commonly refuse manifests above 4 MiB.
-const LONGEST_DOCUMENT: u64 = 4 << 20;
+pub(crate) const LONGEST_DOCUMENT: u64 = 4 << 20;
 /// How deep indexes may hold indexes.
 const DEEPEST_INDEX: usize = 3;
 /// The most entries that are read of a base's indexes, all together; the largest images that there are have a few dozen.
@@ -184,7 +184,7 @@ impl Bases {
         if let (Place::Layout(Files::Archive(file)), BaseName::DockerArchive { .. }) = (&place, name) {
             // `docker save` writes the whole index, with the one platform that is here.
             let read = |source| BaseError::Read { base: base.clone(), source };
-            let members = files::members(file).map_err(read)?;
+            let members = files::all_members(file).map_err(read)?;
             flat.retain(|entry| members.contains_key(&files::blob(&entry.digest)));
         }
         for descriptor in flat {

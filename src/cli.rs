@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 mod inspect;
 mod load;
 mod login;
+mod serve;
 
 use crate::quantity;
 use crate::store::Kind;
@@ -17,6 +18,7 @@ use crate::verify::Policy;
 pub use inspect::Inspect;
 pub use load::Load;
 pub use login::{Login, Logout, Unseen};
+pub use serve::Serve;
 
 /// Build a Go, Rust or C project into a multi-arch container image: no Docker daemon, no QEMU, no Dockerfile
 ///
@@ -45,6 +47,8 @@ pub enum Command {
     Inspect(Inspect),
     /// Load one platform of an image that exists into the running Docker or podman
     Load(Load),
+    /// Serve image layouts as a registry on this machine, for docker and podman to pull from; read only
+    Serve(Serve),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root

@@ -9,6 +9,7 @@ pub mod login;
 pub mod logout;
 pub mod plan;
 pub mod platforms;
+pub mod serve;
 pub mod toolchain;
 pub mod verify;
 
@@ -226,6 +227,7 @@ fn exit_of(error: &Error) -> Exit {
         | Error::WouldNotStart { .. } => Exit::Check,
         Error::Compile { .. } | Error::NotMade { .. } => Exit::Compile,
         Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
+        Error::Serve(error) if error.is_of_this_machine() => Exit::Failure,
         Error::Install(_)
         | Error::StillMissing { .. }
         | Error::OfflineInstall { .. }

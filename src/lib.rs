@@ -7,7 +7,7 @@
 //!
 //! * shell: [`cli`], [`commands`], [`ui`], [`exit`]
 //! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`debian_archive`], [`cargo_flags`], [`zigbuild`],
-//!   [`http`], [`download`], [`install`]
+//!   [`http`], [`download`], [`install`], [`serve`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod annotation;
@@ -23,6 +23,7 @@ pub mod commands;
 pub mod config;
 pub mod debian;
 pub mod debian_archive;
+pub mod distribution;
 pub mod download;
 pub mod elf;
 pub mod exec;
@@ -53,6 +54,7 @@ pub mod reference;
 pub mod registry;
 pub mod registry_map;
 pub mod run;
+pub mod serve;
 pub mod sink;
 pub mod static_base;
 pub mod store;

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => commands::verify::run(arguments),
         Command::Inspect(arguments) => commands::inspect::run(arguments),
         Command::Load(arguments) => commands::load::run(arguments),
+        Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Platforms(arguments) => commands::platforms::run(&arguments),
         Command::Toolchain(arguments) => commands::toolchain::run(arguments),
         Command::Cache(arguments) => commands::cache::run(arguments),

@@ -219,6 +219,11 @@ fn check_path(text: &str, path: &str) -> Result<(), ReferenceError> {
     Ok(())
 }
 
+/// True for the whole path of a repository.
+pub(crate) fn is_repository_name(path: &str) -> bool {
+    path.len() <= LONGEST_PATH && is_repository_path(path)
+}
+
 /// True for a repository's path, or the beginning of one.
 pub(crate) fn is_repository_path(path: &str) -> bool {
     path.split('/').all(is_path_component)
@@ -245,11 +250,15 @@ fn is_path_component(component: &str) -> bool {
 }
 
 fn check_tag(text: &str, tag: &str) -> Result<(), ReferenceError> {
+    if is_tag(tag) { Ok(()) } else { Err(ReferenceError::Tag { text: text.to_owned(), tag: tag.to_owned() }) }
+}
+
+/// True for a tag.
+pub(crate) fn is_tag(tag: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    let legal = tag.len() <= LONGEST_TAG
+    tag.len() <= LONGEST_TAG
         && tag.bytes().next().is_some_and(word)
-        && tag.bytes().all(|byte| word(byte) || byte == b'.' || byte == b'-');
-    if legal { Ok(()) } else { Err(ReferenceError::Tag { text: text.to_owned(), tag: tag.to_owned() }) }
+        && tag.bytes().all(|byte| word(byte) || byte == b'.' || byte == b'-')
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::documents::parse;
 use super::error::{BaseError, Subject};
-use super::files::{Member, blob, members, section};
+use super::files::{Member, all_members, blob, section};
 use super::{LONGEST_DOCUMENT, MOST_LAYERS};
 use crate::blob::{
     CONTAINERD_NAME, Descriptor, Digest, Hasher, MEDIA_TYPE_CONFIG, MEDIA_TYPE_LAYER, MEDIA_TYPE_LAYER_GZIP,
@@ -82,7 +82,7 @@ impl DockerFiles {
 /// When it is no archive of docker's, cannot be read, or does not say which image is meant.
 pub(super) fn open(base: &Subject, file: &Path, name: Option<&str>, wanted: &Wanted) -> Result<Archived, BaseError> {
     let read = |source| BaseError::Read { base: base.clone(), source };
-    let members = members(file).map_err(|error| compressed(base, file).unwrap_or_else(|| read(error)))?;
+    let members = all_members(file).map_err(|error| compressed(base, file).unwrap_or_else(|| read(error)))?;
     let reader = Reader { base, file, members, wanted };
     if reader.members.contains_key("index.json") {
         return Ok(Archived::Layout);
@@ -98,7 +98,7 @@ pub(super) fn open(base: &Subject, file: &Path, name: Option<&str>, wanted: &Wan
 
 /// Whether a file is an archive of docker's that is no layout.
 pub(super) fn is_older(file: &Path) -> bool {
-    members(file).is_ok_and(|members| !members.contains_key("index.json") && members.contains_key("manifest.json"))
+    all_members(file).is_ok_and(|members| !members.contains_key("index.json") && members.contains_key("manifest.json"))
 }
 
 /// The image that `name` names, which may be left out where there is one.

@@ -86,7 +86,7 @@ pub(super) enum Member {
 ///
 /// # Errors
 /// When it is no archive, or cannot be read.
-pub(super) fn members(archive: &Path) -> io::Result<BTreeMap<String, Member>> {
+pub(super) fn all_members(archive: &Path) -> io::Result<BTreeMap<String, Member>> {
     let file = fs::File::open(archive)?;
     let mut tar = tar::Archive::new(BufReader::new(file));
     let mut members = BTreeMap::new();
@@ -111,15 +111,31 @@ pub(super) fn members(archive: &Path) -> io::Result<BTreeMap<String, Member>> {
 
 /// Where a member of an archive begins, and its length.
 fn member(archive: &Path, wanted: &str) -> io::Result<(u64, u64)> {
-    let file = fs::File::open(archive)?;
-    let mut tar = tar::Archive::new(BufReader::new(file));
+    let mut found = None;
+    members(&fs::File::open(archive)?, |path, start, size| {
+        if path == wanted.as_bytes() {
+            found = Some((start, size));
+        }
+        found.is_none()
+    })?;
+    let missing = || io::Error::new(io::ErrorKind::NotFound, format!("`{}` has no file `{wanted}`", archive.display()));
+    found.ok_or_else(missing)
+}
+
+/// Walks the files of an archive, each with its path, where it begins, and its length in bytes, until `next` says that it
+/// has seen enough.
+///
+/// # Errors
+/// When the archive is none, or cannot be read.
+pub(crate) fn members(archive: &fs::File, mut next: impl FnMut(&[u8], u64, u64) -> bool) -> io::Result<()> {
+    let mut tar = tar::Archive::new(BufReader::new(archive));
     for entry in tar.entries_with_seek()?.take(MEMBERS) {
         let entry = entry?;
         let path = entry.path_bytes();
         let path = path.strip_prefix(b"./").unwrap_or(&path);
-        if path == wanted.as_bytes() && entry.header().entry_type().is_file() {
-            return Ok((entry.raw_file_position(), entry.size()));
+        if entry.header().entry_type().is_file() && !next(path, entry.raw_file_position(), entry.size()) {
+            break;
         }
     }
-    Err(io::Error::new(io::ErrorKind::NotFound, format!("`{}` has no file `{wanted}`", archive.display())))
+    Ok(())
 }

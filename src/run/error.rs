@@ -30,6 +30,7 @@ use crate::platform::{Platform, PlatformError};
 use crate::quantity::QuantityError;
 use crate::reference::ReferenceError;
 use crate::registry;
+use crate::serve::ServeError;
 use crate::sink::SinkError;
 use crate::store::StoreError;
 use crate::toolchain::ToolchainError;
@@ -277,6 +278,8 @@ pub enum Error {
     Layer(#[from] LayerError),
     #[error(transparent)]
     Sink(#[from] SinkError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
 }
 
 impl From<MissingLibrary> for Error {

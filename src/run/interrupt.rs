@@ -1,6 +1,7 @@
 //! A signal that asks us to stop, or a failure that makes compilers useless, becomes the end of every child, then of the
 //! run, and at last of a program that hangs.
 
+use std::pin::Pin;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -57,6 +58,28 @@ pub fn carry_out<T>(
     runtime.shutdown_timeout(SETTLED);
     result
 }
+
+/// Runs `work` until it is done. It is told of a signal by the future that it gets, and is to end by itself then, within
+/// [`PATIENCE`]; a second signal ends it at once. `give_up` is as in [`carry_out`].
+///
+/// # Errors
+/// When there are no threads to run it on.
+pub fn until_signal<T, Work: Future<Output = T>>(
+    children: &Children,
+    give_up: impl FnOnce() + Send + 'static,
+    work: impl FnOnce(End) -> Work,
+) -> Result<T, Error> {
+    let end = listen(children.clone(), give_up)?;
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|_| Error::Thread)?;
+    let done = runtime.block_on(work(Box::pin(async {
+        let _ = end.await;
+    })));
+    runtime.shutdown_timeout(SETTLED);
+    Ok(done)
+}
+
+/// Comes when there was a signal.
+pub type End = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Has a thread of its own hear signals, for whatever else there is may be busy or hang: what comes when one was heard and
 /// every child has ended.

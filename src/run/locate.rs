@@ -9,6 +9,21 @@ use crate::config;
 
 use super::error::Error;
 
+/// The folder of ours in a project.
+const OWN_FOLDER: &str = ".anyarch";
+
+/// The folder of ours in the project whose root that is.
+#[must_use]
+pub fn own_folder(root: &Path) -> PathBuf {
+    root.join(OWN_FOLDER)
+}
+
+/// Where the layouts of a project go that has no other place for them, one folder an image.
+#[must_use]
+pub fn layouts_folder(root: &Path) -> PathBuf {
+    own_folder(root).join("out")
+}
+
 /// Where a project is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {

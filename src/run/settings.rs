@@ -20,6 +20,7 @@ use crate::verify::Policy;
 
 use super::error::Error;
 use super::flags::Flags;
+use super::locate;
 use super::push::PUSH_JOBS;
 
 pub use image::{Below, Name};
@@ -201,7 +202,7 @@ impl Settings {
     /// The folder of ours in the project.
     #[must_use]
     pub fn own_folder(&self) -> PathBuf {
-        self.root.join(".anyarch")
+        locate::own_folder(&self.root)
     }
 }
 

@@ -21,13 +21,14 @@ const EDGES: &[&str] = &[
     "install",
     "registry",
     "run",
+    "serve",
     "sink",
     "store",
     "zigbuild",
 ];
 /// Which edge may know which other; every edge may know `store`. What this machine has is found by running its tools,
 /// and only `exec` runs anything: so `host` knows it. `http` is what all HTTP clients have in common; what is installed is
-/// downloaded, or added by rustup. Logins are kept by programs, which `registry` has run.
+/// downloaded, or added by rustup. Logins are kept by programs, which `registry` has run. What is served is read as bases are.
 const EDGE_TO_EDGE: &[(&str, &str)] = &[
     ("run", "*"),
     ("base", "registry"),
@@ -38,6 +39,9 @@ const EDGE_TO_EDGE: &[(&str, &str)] = &[
     ("install", "exec"),
     ("registry", "exec"),
     ("registry", "http"),
+    ("serve", "base"),
+    // Docker and podman are spoken to by HTTP.
+    ("sink", "http"),
     ("sink", "registry"),
 ];
 /// What no core module may name: crates, and what std has of the world.

@@ -208,6 +208,7 @@ impl Error {
             Self::Image(error) => Some(error),
             Self::Layer(error) => Some(error),
             Self::Sink(error) => Some(error),
+            Self::Serve(error) => Some(error),
             Self::CommitTime { source, .. } => Some(source),
             Self::Format(error) => Some(error),
             _ => None,
