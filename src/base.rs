@@ -6,12 +6,13 @@ mod docker;
 mod documents;
 mod error;
 pub(crate) mod files;
+mod place;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use fs_err as fs;
 use oci_spec::image as oci;
@@ -24,17 +25,17 @@ use crate::blob::{
 use crate::image::BaseImage;
 use crate::layer::{LayerError, Recipe};
 use crate::platform::Platform;
-use crate::reference::Repository;
 use crate::registry;
 use crate::static_base;
 use crate::store::{STATIC_LAYER, Store, StoreError};
 use crate::wanted::{Waiter, Wanted};
 
-use docker::Archived;
 use documents::{Entries, described, layers, layout_entries, parse};
 use files::Files;
+use place::Place;
 
 pub use error::{BaseError, Role, Subject};
+pub use place::archive;
 pub use whole::Whole;
 
 /// The longest index, manifest or config that is read, in bytes; registries commonly refuse manifests above 4 MiB.
@@ -57,12 +58,6 @@ pub struct Listing {
     pub digest: Option<Digest>,
     /// each platform with its manifest; `None` when it is made for any platform
     pub platforms: Option<Vec<(Platform, Descriptor)>>,
-}
-
-#[derive(Clone)]
-enum Place {
-    Layout(Files),
-    Registry(Repository),
 }
 
 /// Reads bases.
@@ -98,54 +93,6 @@ impl Bases {
     #[must_use]
     pub fn subject(&self, name: &BaseName) -> Subject {
         Subject { role: self.role, name: name.to_string().into() }
-    }
-
-    /// Where a base is; `None` for one that is built in.
-    ///
-    /// # Errors
-    /// When it is an archive that cannot be looked into.
-    fn place(&self, name: &BaseName) -> Result<Option<Place>, BaseError> {
-        // It lives as long as we wait.
-        let waiter = Waiter::default();
-        self.place_while(name, &waiter.wanted())
-    }
-
-    fn place_while(&self, name: &BaseName, wanted: &Wanted) -> Result<Option<Place>, BaseError> {
-        Ok(match name {
-            BaseName::Static | BaseName::Scratch => None,
-            BaseName::Layout { folder, .. } => Some(Place::Layout(Files::Folder(folder.clone()))),
-            BaseName::Archive { file, .. } => Some(Place::Layout(Files::Archive(file.clone()))),
-            BaseName::Registry(reference) => Some(Place::Registry(reference.repository.clone())),
-            BaseName::DockerArchive { file, name: image } => {
-                if let Some(files) = self.known(name) {
-                    return Ok(Some(Place::Layout(files)));
-                }
-                let files = match docker::open(&self.subject(name), file, image.as_deref(), wanted)? {
-                    Archived::Layout => Files::Archive(file.clone()),
-                    Archived::Docker(files) => Files::Docker(Arc::new(files)),
-                };
-                let mut archives = self.archives.lock().unwrap_or_else(PoisonError::into_inner);
-                archives.insert(name.clone(), files.clone());
-                Some(Place::Layout(files))
-            }
-        })
-    }
-
-    fn known(&self, name: &BaseName) -> Option<Files> {
-        self.archives.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
-
-    /// The same, where it may take its time.
-    async fn opened(&self, name: &BaseName) -> Result<Option<Place>, BaseError> {
-        if !matches!(name, BaseName::DockerArchive { .. }) || self.known(name).is_some() {
-            return self.place(name);
-        }
-        let (bases, of) = (self.clone(), name.clone());
-        let waiter = Waiter::default();
-        let wanted = waiter.wanted();
-        let opened = tokio::task::spawn_blocking(move || bases.place_while(&of, &wanted)).await;
-        drop(waiter);
-        opened.map_err(|error| BaseError::Read { base: self.subject(name), source: io::Error::other(error) })?
     }
 
     /// Lists the platforms of a base.
@@ -442,15 +389,5 @@ impl Bases {
             }
             Place::Registry(repository) => Ok(self.client.manifest(repository, &digest).await.map_err(remote)?.bytes),
         }
-    }
-}
-
-/// What a tar at `file` is called, which the user calls `shown`: an archive of docker's, or a layout.
-#[must_use]
-pub fn archive(file: &Path, shown: PathBuf) -> BaseName {
-    if docker::is_older(file) {
-        BaseName::DockerArchive { file: shown, name: None }
-    } else {
-        BaseName::Archive { file: shown, tag: None }
     }
 }

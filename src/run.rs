@@ -27,6 +27,7 @@ pub mod load;
 pub mod locate;
 pub mod moved;
 mod offline;
+pub mod outlets;
 pub mod pack;
 pub mod prepare;
 mod prepare_c;

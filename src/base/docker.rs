@@ -65,13 +65,10 @@ impl DockerFiles {
         if let Some(bytes) = self.documents.get(path) {
             return Ok(Box::new(Cursor::new(bytes.clone())));
         }
-        match self.layers.get(path) {
-            Some(&(start, size)) => Ok(Box::new(section(&self.archive, start, size)?)),
-            None => {
-                let words = format!("`{}` has no file `{path}`", self.archive.display());
-                Err(io::Error::new(io::ErrorKind::NotFound, words))
-            }
-        }
+        let missing =
+            || io::Error::new(io::ErrorKind::NotFound, format!("`{}` has no file `{path}`", self.archive.display()));
+        let &(start, size) = self.layers.get(path).ok_or_else(missing)?;
+        Ok(Box::new(section(&self.archive, start, size)?))
     }
 }
 

@@ -213,9 +213,9 @@ pub enum BaseError {
 
 /// A layout or an archive without the image in it: the name of one in an archive of docker's has a colon of its own.
 fn untagged(name: &str) -> &str {
-    let is_docker = name.starts_with("docker-archive:");
     let mut colons = name.match_indices(':').map(|(position, _)| position);
-    let end = if is_docker { colons.nth(1) } else { colons.last().filter(|last| name[..*last].contains(':')) };
+    let is_docker = name.starts_with("docker-archive:");
+    let end = if is_docker { colons.nth(1) } else { colons.next_back().filter(|last| name[..*last].contains(':')) };
     end.map_or(name, |end| &name[..end])
 }
 

@@ -177,6 +177,8 @@ pub(super) async fn load(
 ) -> Result<Vec<String>, Error> {
     let size = daemon::size(&image);
     let transfer = Transfer::start(session, transfer::of_load(to.command(), &image.names), size);
+    // Nothing of it was there before.
+    transfer.moved(0);
     match to.load(image, open, &|bytes| transfer.moved(bytes.min(size))).await {
         Ok(said) => {
             transfer.end(TransferEnd::Done);

@@ -185,11 +185,11 @@ fn podman_loads_what_is_written_and_what_it_saves_is_read() {
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     let anyarch = || project.anyarch_at(&home).env("CONTAINER_HOST", &socket);
-    let built = anyarch().args(["build", "--load", "-t", "app:1"]).run();
+    let first = anyarch().args(["build", "--load", "-t", "app:1"]).run();
     let loaded = anyarch().args(["load", "image.tar", "-t", "registry.example.com/app:2"]).run();
     service.kill().and_then(|()| service.wait()).expect("podman can be ended");
-    built.assert_success().assert_stdout("app:1\n");
-    assert!(built.stderr.contains("loaded into podman as app:1\n"), "{}", built.stderr);
+    first.assert_success().assert_stdout("app:1\n");
+    assert!(first.stderr.contains("loaded into podman as app:1\n"), "{}", first.stderr);
     loaded.assert_success().assert_stdout("registry.example.com/app:2\n");
     let id = |name: &str| process::text(&mut podman(&["image", "inspect", "--format={{.Id}}", name]));
     assert_eq!(id("docker.io/library/app:1"), id("registry.example.com/app:file"));
