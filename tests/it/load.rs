@@ -45,28 +45,27 @@ fn an_image_is_streamed_to_the_daemon_that_the_environment_names() {
 
     // The same from wherever it is, with its own name or another.
     let load = |arguments: &[&str]| {
-        let output =
-            project.anyarch_at(&home).env("CONTAINER_HOST", address(&other)).args(["load"]).args(arguments).run();
+        project.anyarch_at(&home).env("CONTAINER_HOST", address(&other)).args(["load"]).args(arguments).run()
+    };
+    let sent_tags = || {
         let body = other.requests().last().map(|request| request.body.clone()).unwrap_or_default();
         fs::write(project.path().join("sent.tar"), body).unwrap();
-        let saved = process::text(
-            std::process::Command::new("tar").args(["-xOf", "sent.tar", "manifest.json"]).current_dir(project.path()),
-        );
-        let saved: serde_json::Value = serde_json::from_str(&saved).unwrap();
-        (output, saved[0]["RepoTags"].clone())
+        let mut tar = std::process::Command::new("tar");
+        tar.args(["-xOf", "sent.tar", "manifest.json"]).current_dir(project.path());
+        let saved: serde_json::Value = serde_json::from_str(&process::text(&mut tar)).unwrap();
+        saved[0]["RepoTags"].clone()
     };
     for (arguments, tag) in [
         (&["image.tar", "--platform", "linux/arm64"][..], "hello:latest"),
         (&["oci-archive:all.tar", "--platform", "linux/arm64", "-t", "me/app:2"], "me/app:2"),
     ] {
-        let (output, tags) = load(arguments);
-        output.assert_success().assert_stdout(&format!("{tag}\n"));
+        load(arguments).assert_success().assert_stdout(&format!("{tag}\n"));
         let full = if tag.contains('/') { format!("docker.io/{tag}") } else { format!("docker.io/library/{tag}") };
-        assert_eq!(tags, json!([full]));
+        assert_eq!(sent_tags(), json!([full]));
     }
-    let (output, _) = load(&["all.tar", "--platform", "linux/arm64", "--json"]);
+    let output = load(&["all.tar", "--platform", "linux/arm64", "--json"]);
     assert_eq!((&output.json()["loaded"], &output.json()["names"]), (&json!("docker"), &json!(["all:latest"])));
-    let (missing, _) = load(&["all.tar", "--platform", "linux/s390x"]);
+    let missing = load(&["all.tar", "--platform", "linux/s390x"]);
     missing.assert_code(2).assert_stderr(
         "
         error: the image `oci-archive:all.tar` has no linux/s390x
