@@ -226,8 +226,8 @@ impl Hint for BaseError {
             Self::Store { source, .. } => source.hints(),
             Self::SeveralImages { base, tags } | Self::NoImage { base, tags, .. } => {
                 let place = untagged(&base.name);
-                let before = if base.role == Role::Base { "--base" } else { "anyarch verify" };
-                tags.iter().map(|tag| format!("{before} {place}:{tag}")).collect()
+                let before = if base.role == Role::Base { "--base " } else { "" };
+                tags.iter().map(|tag| format!("{before}{place}:{tag}")).collect()
             }
             Self::NoLayout { folder, .. } => {
                 vec![format!("skopeo copy --all docker://IMAGE oci:{}:latest", folder.display())]

@@ -65,8 +65,8 @@ fn an_archive_for_docker_is_a_layout_too_and_a_base() {
         "
         error: the layout of the image `docker-archive:image.tar:app:3` has no image `app:3`; it has docker.io/library/app:1.0, registry.example.com/app:2
 
-        hint: anyarch verify docker-archive:image.tar:docker.io/library/app:1.0
-        hint: anyarch verify docker-archive:image.tar:registry.example.com/app:2
+        hint: docker-archive:image.tar:docker.io/library/app:1.0
+        hint: docker-archive:image.tar:registry.example.com/app:2
         ",
     );
 }
