@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 mod copy;
 mod index;
 mod inspect;
+mod load;
 mod login;
 mod serve;
 
@@ -20,6 +21,7 @@ use crate::verify::Policy;
 pub use copy::Copy;
 pub use index::{Index, IndexCreate};
 pub use inspect::Inspect;
+pub use load::Load;
 pub use login::{Login, Logout, Unseen};
 pub use serve::Serve;
 
@@ -48,6 +50,8 @@ pub enum Command {
     Verify(Verify),
     /// Show what an image is made of: its platforms, what is said about them, where it comes from
     Inspect(Inspect),
+    /// Load one platform of an image that exists into the running Docker or podman
+    Load(Load),
     /// Serve image layouts as a registry on this machine, for docker and podman to pull from; read only
     Serve(Serve),
     /// Put images that exist under one index
@@ -124,7 +128,8 @@ pub struct Plan {
 /// `anyarch verify`
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or a path such as image.tar
+    /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, or a path
+    /// such as image.tar
     #[arg(value_name = "IMAGE")]
     pub image: String,
     /// Look at these platforms alone, with commas between; all that the image has when left out

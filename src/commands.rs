@@ -6,6 +6,7 @@ pub mod copy;
 pub mod index;
 pub mod init;
 pub mod inspect;
+pub mod load;
 pub mod login;
 pub mod logout;
 pub mod plan;

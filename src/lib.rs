@@ -36,6 +36,7 @@ pub mod hint;
 pub mod host;
 pub mod http;
 pub mod image;
+pub mod image_tag;
 pub mod index;
 pub mod install;
 pub mod invocation;

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Plan(arguments) => commands::plan::run(arguments),
         Command::Verify(arguments) => commands::verify::run(arguments),
         Command::Inspect(arguments) => commands::inspect::run(arguments),
+        Command::Load(arguments) => commands::load::run(arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Index(arguments) => commands::index::run(arguments),
         Command::Copy(arguments) => commands::copy::run(arguments),

@@ -1,10 +1,13 @@
-//! The files of an image layout: in a folder, or in a tar of one, which is read where it lies.
+//! The files of an image layout: in a folder, in a tar of one or in an archive of docker's, which are read where they lie.
 
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::collections::BTreeMap;
+use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Take};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fs_err as fs;
 
+use super::docker::DockerFiles;
 use crate::blob::Digest;
 
 /// How much is read of a tar from one file's data to the next, in bytes: there are only headers and names.
@@ -19,6 +22,8 @@ pub(super) enum Files {
     Folder(PathBuf),
     /// in this tar
     Archive(PathBuf),
+    /// made up, over the members of a tar
+    Docker(Arc<DockerFiles>),
 }
 
 impl Files {
@@ -31,10 +36,9 @@ impl Files {
             Self::Folder(folder) => Ok(Box::new(BufReader::with_capacity(1 << 17, fs::File::open(folder.join(path))?))),
             Self::Archive(archive) => {
                 let (start, size) = member(archive, path)?;
-                let mut file = fs::File::open(archive)?;
-                file.seek(SeekFrom::Start(start))?;
-                Ok(Box::new(BufReader::with_capacity(1 << 17, file).take(size)))
+                Ok(Box::new(section(archive, start, size)?))
             }
+            Self::Docker(files) => files.open(path),
         }
     }
 
@@ -52,6 +56,59 @@ impl Files {
 /// Where a blob is in a layout.
 pub(super) fn blob(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
+}
+
+/// Opens `size` bytes of a file from `start` on.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(super) fn section(file: &Path, start: u64, size: u64) -> io::Result<Take<BufReader<fs::File>>> {
+    let mut file = fs::File::open(file)?;
+    file.seek(SeekFrom::Start(start))?;
+    Ok(BufReader::with_capacity(1 << 17, file).take(size))
+}
+
+/// A member of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Member {
+    /// a file
+    File {
+        /// where its bytes begin
+        start: u64,
+        /// how many there are
+        size: u64,
+    },
+    /// a link to a path beside it
+    Symlink(String),
+    /// a link to a path in the archive
+    HardLink(String),
+}
+
+/// All files and links of an archive by their paths; of two at one path, the later one.
+///
+/// # Errors
+/// When it is no archive, or cannot be read.
+pub(super) fn all_members(archive: &Path) -> io::Result<BTreeMap<String, Member>> {
+    let file = fs::File::open(archive)?;
+    let mut tar = tar::Archive::new(BufReader::new(file));
+    let mut members = BTreeMap::new();
+    for entry in tar.entries_with_seek()?.take(MEMBERS) {
+        let entry = entry?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes.strip_prefix(b"./").unwrap_or(bytes)).into_owned();
+        let target = || entry.link_name_bytes().map(|target| text(&target)).unwrap_or_default();
+        let kind = entry.header().entry_type();
+        let member = if kind.is_file() {
+            Member::File { start: entry.raw_file_position(), size: entry.size() }
+        } else if kind.is_symlink() {
+            Member::Symlink(target())
+        } else if kind.is_hard_link() {
+            Member::HardLink(target())
+        } else {
+            continue;
+        };
+        members.insert(text(&entry.path_bytes()), member);
+    }
+    Ok(members)
 }
 
 /// Where a member of an archive begins, and its length.

@@ -16,6 +16,8 @@ use crate::run::publish::Published;
 use crate::run::{destination, execute, prepare};
 use crate::ui::{Ui, seconds, traffic};
 
+pub(super) use report::familiar;
+
 /// Runs the command.
 #[must_use]
 pub fn run(arguments: Build) -> Exit {

@@ -15,7 +15,8 @@ use super::session::Session;
 /// What is to be looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or the path of an archive or a layout
+    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, or the path of
+    /// one
     pub image: String,
     /// those that are looked at, `host` for this machine's; all for `all` or when empty
     pub platforms: Vec<String>,

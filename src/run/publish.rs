@@ -13,8 +13,8 @@ use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::sink::Bundle;
 
-use super::destination::Outlet;
 use super::error::Error;
+use super::outlets::Outlet;
 use super::prepare::Prepared;
 use super::push::Push;
 use super::session::Session;

@@ -43,6 +43,8 @@ const EDGE_TO_EDGE: &[(&str, &str)] = &[
     ("registry", "http"),
     ("sandbox", "exec"),
     ("serve", "base"),
+    // Docker and podman are spoken to by HTTP.
+    ("sink", "http"),
     ("sink", "registry"),
 ];
 /// What no core module may name: crates, and what std has of the world.

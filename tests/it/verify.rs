@@ -188,8 +188,6 @@ fn images_in_archives_and_what_is_no_image() {
     verify("other.tar").assert_code(6).assert_stderr(
         "
         error: the file `other.tar` of the image `oci-archive:other.tar` holds no image layout: it has no index.json
-
-        hint: from an older docker save: skopeo copy docker-archive:other.tar oci:FOLDER
         ",
     );
     verify("oci:none").assert_code(6).assert_stderr(
