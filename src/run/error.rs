@@ -204,8 +204,6 @@ pub enum Error {
     ArchiveName { text: String },
     #[error("`{text}` could be a layout or an archive, and the place of a copy says which")]
     BarePath { text: String },
-    #[error("`{text}` has room for one platform, and a copy keeps an image whole")]
-    DockerPlace { text: String, file: PathBuf },
     #[error(
         "some platforms of `{image}` are copied in an index of their own with a digest of its own, and `--preserve-digests` excludes that"
     )]

@@ -117,7 +117,6 @@ impl Error {
             Self::OtherProject { path, .. } => {
                 vec![format!("anyarch build {}", quoted(&path.display().to_string()))]
             }
-            Self::DockerPlace { file, .. } => vec![format!("oci-archive:{}", file.display())],
             Self::TagByDigest { flag: "-t", named, .. } => vec![format!("-t {named}")],
             Self::TagByDigest { named, .. } => vec![format!("name={named}")],
             Self::OutputsDiffer { .. } => vec!["--annotation manifest:KEY=VALUE".to_owned()],
