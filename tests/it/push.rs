@@ -139,7 +139,10 @@ fn a_push_moves_only_what_is_missing_and_starts_on_each_platform() {
 
     let json = project.anyarch_at(&home).args(["build", "--push", "--json", "--base", &base, "-t", tags[0]]);
     let json = json.args(["--platform", &PLATFORMS.join(",")]).run().json();
-    assert_eq!((&json["images"][0]["digest"], &json["images"][0]["references"][0]), (&digest.into(), &tags[0].into()));
+    assert_eq!(
+        (&json["images"][0]["digest"], &json["images"][0]["outputs"][0]["references"][0]),
+        (&digest.into(), &tags[0].into())
+    );
 }
 
 #[test]
