@@ -520,6 +520,7 @@ fn several_binaries_that_do_not_fit_are_said_together() {
         lines(&one),
         [
             "error: `hello` does not fit linux/amd64: is an AArch64 binary, linux/amd64 needs x86-64",
+            "hint: GOOS=linux GOARCH=amd64 go build",
             "hint: publish it as what it is: --platform linux/arm64"
         ]
     );
@@ -530,8 +531,10 @@ fn several_binaries_that_do_not_fit_are_said_together() {
         lines(&both),
         [
             "linux/amd64      fails    `hello` does not fit linux/amd64: is an AArch64 binary, linux/amd64 needs x86-64",
+            "hint: GOOS=linux GOARCH=amd64 go build",
             "hint: publish it as what it is: --platform linux/arm64",
             "linux/arm64      fails    `hello` does not fit linux/arm64: is an x86-64 binary, linux/arm64 needs AArch64",
+            "hint: GOOS=linux GOARCH=arm64 go build",
             "hint: publish it as what it is: --platform linux/amd64",
             "error: `hello` would not start on linux/amd64, linux/arm64, so nothing was published",
         ]
