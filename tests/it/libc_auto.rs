@@ -385,10 +385,10 @@ fn the_newest_glibc_of_the_row_is_that_of_the_zig_that_is_downloaded() {
         panic!("zig has a newest glibc")
     };
     let zig = rows.tool("zig", platform).unwrap().download.unwrap().version;
-    let here = process::text(Command::new("zig").arg("version"));
-    assert_eq!(here, zig, "another zig than the one of the row\nhint: scripts/install-test-tools");
+    let installed = process::text(Command::new("zig").arg("version"));
+    assert_eq!(installed, zig, "another zig than the one of the row\nhint: scripts/install-test-tools");
     let targets = process::text(Command::new("zig").arg("targets"));
-    let (_, list) = targets.split_once(".glibc = .{").expect("zig lists what it has");
-    let last = list.split('}').next().unwrap().split('"').rfind(|text| text.starts_with(char::is_numeric)).unwrap();
+    let (_, versions) = targets.split_once(".glibc = .{").expect("zig lists what it has");
+    let last = versions.split('}').next().unwrap().split('"').rfind(|text| text.starts_with(char::is_numeric)).unwrap();
     assert_eq!(last, format!("{major}.{minor}.0"));
 }
