@@ -120,6 +120,15 @@ fn every_refusal_has_its_words() {
             ",
         ),
         (
+            &["-t", "oci-archive:image.tar", "oci:.:amd64"],
+            2,
+            "
+            error: `oci-archive:image.tar` is an archive of one image, and an index goes to a registry or into a layout
+
+            hint: write a layout, and copy that: -t oci:DIR:1.0; then: anyarch copy oci:DIR:1.0 oci-archive:image.tar
+            ",
+        ),
+        (
             &["-t", &digest, "oci:.:amd64"],
             2,
             "
