@@ -10,6 +10,7 @@ use crate::support::raw_layout::{OCI, RawLayout, platform, with_platform};
 use crate::support::registry::{Options, Registry};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_refusal_has_its_words() {
     let (layout, home) = (RawLayout::new(), Home::new());
     let amd64 = layout.image(OCI, &platform("linux/amd64"), "amd64");
