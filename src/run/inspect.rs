@@ -80,11 +80,9 @@ pub async fn raw(session: &Session, request: &Request) -> Result<Vec<u8>, Error>
     }
     // What is there twice for a platform is so by mistake, and runtimes take the first.
     documents.dedup_by_key(|(platform, ..)| *platform);
-    match documents.len() {
-        1 => Ok(documents.swap_remove(0).2),
-        _ => {
-            let platforms = documents.into_iter().map(|(platform, ..)| platform).collect();
-            Err(Error::SeveralDocuments { image: name.to_string(), platforms })
-        }
+    if documents.len() == 1 {
+        return Ok(documents.swap_remove(0).2);
     }
+    let platforms = documents.into_iter().map(|(platform, ..)| platform).collect();
+    Err(Error::SeveralDocuments { image: name.to_string(), platforms })
 }
