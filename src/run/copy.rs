@@ -9,11 +9,12 @@ pub(super) mod to_layout;
 
 use crate::base::Bases;
 use crate::base_name::BaseName;
-use crate::blob::{Descriptor, Digest};
+use crate::blob::{Descriptor, Digest, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST};
 use crate::reference::Reference;
 use crate::registry;
 
 use super::error::Error;
+use super::event::Event;
 use super::image_name;
 use super::push::{Carrier, PUSH_JOBS, Paper, Part, Shipment, Target};
 use super::registries;
@@ -80,8 +81,20 @@ pub async fn copy(session: &Session, request: &Request) -> Result<Copied, Error>
     {
         return Err(Error::OtherIndex { image: source.to_string(), entries });
     }
+    if !matches!(destination, Goal::Open(Destination::Registry(_)) | Goal::DockerArchive { .. }) {
+        note_docker(session, &choice.top.descriptor);
+    }
     let destination = run.bring(&choice, destination).await?;
     Ok(Copied { source, destination, of: choice.of(), top: choice.top.descriptor })
+}
+
+/// Says who does not read what is copied into a layout as it is.
+fn note_docker(session: &Session, top: &Descriptor) {
+    if [MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST].contains(&top.media_type.as_str()) {
+        let words =
+            "has docker's own media types, which skopeo and umoci do not read in a layout; in a registry they do";
+        session.watch.event(Event::Note(format!("{} {words}", top.digest)));
+    }
 }
 
 /// What a copy stands on.

@@ -27,6 +27,9 @@ use crate::support::trials::Trials;
 const LAYER: usize = 50_000;
 /// Which points are tried: another number tries others.
 const SEED: u64 = 20_261_122;
+/// How many requests at most are not made where another image is there already: for what both have, and for how the registry
+/// is spoken to.
+const SHARED: u64 = 8;
 /// How long a program may take to come to a point, and to end.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -57,7 +60,10 @@ fn skopeo_umoci_podman_and_docker_read_copies() {
             (format!("oci:{}:{tag}", layout.display()), format!("oci-archive:{}:{tag}", archive.display()));
         copy(&home, &[&name, &in_layout]);
         copy(&home, &[&name, &in_archive]);
-        for source in [format!("docker://{name}"), in_layout.clone(), in_archive.clone()] {
+        let mut sources = vec![format!("docker://{name}")];
+        // In layouts skopeo knows OCI's own kinds alone.
+        sources.extend([in_layout, in_archive].into_iter().filter(|_| tag != "docker"));
+        for source in sources {
             assert_eq!(raw(&source), digest, "{source}");
             // All of it, as far as skopeo knows what there is.
             let there = folder.path().join("skopeo");
@@ -150,7 +156,7 @@ fn a_copy_killed_at_any_point_leaves_no_half_of_an_image_in_a_layout() {
     proxy.take();
     let folder = tempfile::tempdir().unwrap();
     copy(&Home::new(), &[&source, &format!("oci:{}:v1", folder.path().join("whole").display())]);
-    let requests = proxy.take().len() as u64;
+    let requests = proxy.take().len() as u64 - SHARED;
     let (before, after) = (odd::named(old.path(), "v1"), odd::named(new.path(), "v1"));
     let (mut noise, mut trials) = (Noise::new(SEED), Trials::default());
     for number in 0..20 {
@@ -194,7 +200,7 @@ fn a_copy_killed_at_any_point_leaves_the_old_tag_in_a_registry() {
     let proxy = Proxy::before(&ours);
     let repository = |name: &str| format!("{}/{name}", proxy.host());
     copy(&Home::new(), &[&new.name("v1"), &format!("{}:v1", repository("whole"))]);
-    let requests = proxy.take().len() as u64;
+    let requests = proxy.take().len() as u64 - SHARED;
     let (before, after) = (odd::named(old.path(), "v1"), odd::named(new.path(), "v1"));
     let (mut noise, mut trials) = (Noise::new(SEED), Trials::default());
     for number in 0..20 {
