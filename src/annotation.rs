@@ -133,6 +133,14 @@ fn target(text: &str, prefix: &str) -> Result<Target, AnnotationError> {
     }
 }
 
+impl AnnotationKey {
+    /// True when it was said that it goes to manifests.
+    #[must_use]
+    pub fn names_manifests(&self) -> bool {
+        self.precision > 0 && self.targets.iter().any(|target| matches!(target, Target::Manifest(_)))
+    }
+}
+
 impl fmt::Display for AnnotationKey {
     /// As it would be written.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -224,6 +232,17 @@ impl Annotations {
     #[must_use]
     pub fn of_descriptor(&self, platform: Platform) -> Named {
         merged(&self.descriptor, self.descriptor_of.get(&platform))
+    }
+
+    /// Those of the descriptor of an image for a platform that need not be one that we know.
+    #[must_use]
+    pub fn of_named_descriptor(&self, platform: Option<Platform>) -> Named {
+        platform.map_or_else(|| self.descriptor.clone(), |platform| self.of_descriptor(platform))
+    }
+
+    /// The platforms whose descriptors have annotations of their own.
+    pub fn described_platforms(&self) -> impl Iterator<Item = Platform> {
+        self.descriptor_of.keys().copied()
     }
 
     /// One that has no place where there is no index, as it was written.

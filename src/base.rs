@@ -315,6 +315,12 @@ impl Bases {
         BaseError::Damaged { base: self.subject(name), digest: layer.digest }
     }
 
+    /// The error for an image that a registry did not give.
+    #[must_use]
+    pub fn unread(&self, name: &BaseName, source: registry::Error) -> BaseError {
+        BaseError::Registry { base: self.subject(name), source: Box::new(source) }
+    }
+
     /// True when layers are read where they are, and need not be fetched.
     #[must_use]
     pub fn is_local(name: &BaseName) -> bool {

@@ -180,6 +180,13 @@ pub struct DescriptorPlatform {
     pub variant: Option<String>,
 }
 
+impl fmt::Display for DescriptorPlatform {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.os, self.architecture)?;
+        self.variant.iter().try_for_each(|variant| write!(formatter, "/{variant}"))
+    }
+}
+
 impl From<crate::platform::Platform> for DescriptorPlatform {
     fn from(platform: crate::platform::Platform) -> Self {
         Self {

@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+mod copy;
+mod index;
 mod inspect;
 mod login;
 mod serve;
 
 use crate::quantity;
+use crate::shard::Shard;
 use crate::store::Kind;
 use crate::verify::Policy;
 
+pub use copy::Copy;
+pub use index::{Index, IndexCreate};
 pub use inspect::Inspect;
 pub use login::{Login, Logout, Unseen};
 pub use serve::Serve;
@@ -45,6 +50,11 @@ pub enum Command {
     Inspect(Inspect),
     /// Serve image layouts as a registry on this machine, for docker and podman to pull from; read only
     Serve(Serve),
+    /// Put images that exist under one index
+    #[command(subcommand)]
+    Index(Index),
+    /// Copy an image with all its platforms, as it is: between registries, layouts and archives
+    Copy(Copy),
     /// List every platform, what each compiler calls it, and what this machine has
     Platforms(Platforms),
     /// Look for compilers, linkers and Rust targets, or install those that need no root
@@ -89,6 +99,9 @@ pub struct Build {
     /// `off` does not look; strict when left out
     #[arg(long, value_name = "MODE", value_parser = policy)]
     pub verify: Option<Policy>,
+    /// With --push-by-digest, write what this machine made to DIR; .anyarch/results when left out
+    #[arg(long, value_name = "DIR")]
+    pub results: Option<PathBuf>,
     /// Show the output of compilers that succeed, too
     #[arg(short, long)]
     pub verbose: bool,
@@ -103,6 +116,9 @@ pub struct Plan {
     /// What to do with the result
     #[command(flatten)]
     pub destination: Destination,
+    /// Read the bases whose libc decides how a program is built (`libc = "auto"`), which fetches their layers
+    #[arg(long)]
+    pub resolve: bool,
 }
 
 /// `anyarch verify`
@@ -274,6 +290,9 @@ pub struct Request {
     /// Build the package P of a Rust workspace
     #[arg(long, value_name = "P")]
     pub package: Option<String>,
+    /// Build the part of one of several machines: the second of three makes every third platform, beginning with the second
+    #[arg(long, value_name = "NUMBER/COUNT")]
+    pub shard: Option<Shard>,
     /// Build only the image NAME: an `[[image]]` of anyarch.toml, or one of several programs
     #[arg(long, value_name = "NAME")]
     pub image: Vec<String>,
@@ -331,6 +350,9 @@ pub struct Destination {
     /// Push to the registries of the tags
     #[arg(long)]
     pub push: bool,
+    /// Push to the repositories of the tags by digest alone, and move no tag: `anyarch index create --from-results` does
+    #[arg(long, conflicts_with = "push")]
+    pub push_by_digest: bool,
     /// Load the image into the running Docker or podman: that of this machine's platform, or of `--platform`
     #[arg(long)]
     pub load: bool,

@@ -2,6 +2,8 @@
 
 pub mod build;
 pub mod cache;
+pub mod copy;
+pub mod index;
 pub mod init;
 pub mod inspect;
 pub mod login;
@@ -162,6 +164,7 @@ fn flags(request: Request, destination: Destination) -> Flags {
         bins: request.bin,
         all_bins: request.bins,
         package: request.package,
+        shard: request.shard,
         images: request.image,
         one_image: request.one_image,
         labels: request.label,
@@ -174,11 +177,14 @@ fn flags(request: Request, destination: Destination) -> Flags {
         toolchain_row: request.toolchain_row,
         allow_project_toolchains: request.allow_project_toolchains,
         carries_out: false,
+        resolve: false,
         again: line_with_a_network(),
         insecure_registries: request.insecure_registry,
         tags: destination.tag,
         push: destination.push,
         push_jobs: destination.push_jobs.map(std::num::NonZeroUsize::get),
+        push_by_digest: destination.push_by_digest,
+        results: None,
         load: destination.load,
         outputs: destination.output,
         json: request.json,
@@ -220,6 +226,17 @@ fn end_interrupted(ui: Arc<Ui>) {
     // Nobody may read what we say.
     let _ = heard.recv_timeout(SAID);
     std::process::exit(i32::from(Exit::Interrupted as u8))
+}
+
+/// Writes a file whole, or not at all.
+fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let write = || -> std::io::Result<()> {
+        let mut fresh = crate::store::beside(file)?;
+        std::io::Write::write_all(&mut fresh, bytes)?;
+        fresh.persist(file).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(|source| Error::Write { path: file.to_owned(), source })
 }
 
 /// How a run that failed ends.

@@ -111,7 +111,7 @@ mod tests {
         let value = json!({"digest": "sha256:12", "images": []});
         let go = "not Go's templates, but those of anyarch.toml: --format '{{ digest }}'";
         for (template, message, hint) in [
-            ("{{json .Manifest}}", "the format `{{json .Manifest}}` cannot be read: ", go),
+            ("{{json .Manifest}}", "the format `{{json .Manifest}}` names what is not there: ", go),
             ("{{.Digest}}", "the format `{{.Digest}}` cannot be read: ", go),
             ("{{ digest", "the format `{{ digest` cannot be read: ", "--format '{{ digest }}'"),
             (

@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         Command::Verify(arguments) => commands::verify::run(arguments),
         Command::Inspect(arguments) => commands::inspect::run(arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
+        Command::Index(arguments) => commands::index::run(arguments),
+        Command::Copy(arguments) => commands::copy::run(arguments),
         Command::Platforms(arguments) => commands::platforms::run(&arguments),
         Command::Toolchain(arguments) => commands::toolchain::run(arguments),
         Command::Cache(arguments) => commands::cache::run(arguments),

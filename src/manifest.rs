@@ -1,6 +1,7 @@
 //! Bytes of indexes and manifests become what they name, as they are: every field that somebody wrote is kept, and
 //! nothing is judged. <https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md>
 
+mod made;
 mod role;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::blob::{
-    Descriptor, Digest, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX, MEDIA_TYPE_MANIFEST,
+    CONTAINERD_NAME, Descriptor, Digest, MEDIA_TYPE_DOCKER_INDEX, MEDIA_TYPE_DOCKER_MANIFEST, MEDIA_TYPE_INDEX,
+    MEDIA_TYPE_MANIFEST, REF_NAME,
 };
 use crate::named_platform::NamedPlatform;
 use crate::platform::Platform;
@@ -59,6 +61,22 @@ impl Entry {
     #[must_use]
     pub fn artifact_type(&self) -> Option<&str> {
         self.written.get("artifactType").and_then(Value::as_str)
+    }
+
+    /// The entry without what it is called in a layout.
+    #[must_use]
+    pub fn without_name(&self) -> Self {
+        let mut entry = self.clone();
+        for name in [REF_NAME, CONTAINERD_NAME] {
+            entry.descriptor.annotations.remove(name);
+            if let Some(annotations) = entry.written.get_mut("annotations").and_then(Value::as_object_mut) {
+                annotations.remove(name);
+            }
+        }
+        if entry.written.get("annotations").and_then(Value::as_object).is_some_and(Map::is_empty) {
+            entry.written.remove("annotations");
+        }
+        entry
     }
 
     /// The platform that it says it is for, by whatever name.
@@ -256,6 +274,22 @@ mod tests {
         assert_eq!(Value::Object(entry.written.clone()), written);
         assert_eq!((entry.descriptor.digest, entry.is_attestation(), entry.attests()), (digest, false, None));
         assert!(document.blobs().is_empty());
+    }
+
+    #[test]
+    fn what_a_layout_calls_an_image_stays_there() {
+        let digest = Digest::of(b"x");
+        for (annotations, left) in [
+            (json!({REF_NAME: "1.0", CONTAINERD_NAME: "example.com/app:1.0"}), json!(null)),
+            (json!({REF_NAME: "1.0", "k": "v"}), json!({"k": "v"})),
+        ] {
+            let written =
+                json!({"mediaType": MEDIA_TYPE_MANIFEST, "digest": digest, "size": 1, "annotations": annotations});
+            let entry: Entry = serde_json::from_value(written).unwrap();
+            let entry = entry.without_name();
+            assert_eq!(entry.written.get("annotations").unwrap_or(&json!(null)), &left);
+            assert!(!entry.descriptor.annotations.contains_key(REF_NAME));
+        }
     }
 
     #[test]

@@ -3,11 +3,13 @@
 
 mod alone;
 mod error;
+mod libc;
 mod make;
 mod rust_program;
 mod schedule;
 #[cfg(test)]
 mod tests;
+mod undecided;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,8 +28,10 @@ use crate::platform::Platform;
 use crate::toolchain::{Language, Request};
 
 pub use error::PlanError;
+pub use libc::{AutoLibc, Ground, Offer, PlannedLibc, Told, UnfitLibc};
 pub use make::make;
 pub use rust_program::RustProgram;
+pub use undecided::Undecided;
 
 /// What a program is built from.
 #[derive(Clone, Debug)]
@@ -119,6 +123,8 @@ pub struct ProgramInput {
     pub destination: String,
     /// what it is built from
     pub source: Source,
+    /// how its libc was found, where that is `auto`
+    pub libc: Option<AutoLibc>,
 }
 
 /// What a base has to offer.
@@ -180,6 +186,9 @@ pub struct Plan {
     pub jobs: Vec<Job>,
     /// platforms that were left out, with the reason
     pub skipped: Vec<Missing>,
+    /// programs that have no call yet, since the base whose libc they are for was not read
+    #[serde(skip)]
+    pub undecided: Vec<Undecided>,
 }
 
 /// An image of the plan.
@@ -240,7 +249,10 @@ pub struct PlannedProgram {
     pub language: Language,
     /// the toolchain that compiles it
     pub toolchain: Option<ChosenToolchain>,
-    /// where its binary is, or will be
+    /// how its libc was found, where that is `auto`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub libc: Option<PlannedLibc>,
+    /// where its binary is, or will be; empty while that depends on a base that was not read
     pub binary: PathBuf,
     /// the position in [`Plan::jobs`] of the call that makes it
     pub job: Option<usize>,

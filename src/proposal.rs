@@ -218,7 +218,7 @@ impl Text {
             let names: Vec<String> = features.iter().map(|name| quoted(name)).collect();
             self.line(off, &format!("features = [{}]", names.join(", ")), "it needs them, and they are off by default");
         }
-        self.choice(off, "libc = \"gnu.2.28\"", "static when not given");
+        self.choice(off, "libc = \"static\"", "that of the base when not given");
     }
 
     fn c(&mut self, off: bool, build: BuildSystem, target: Option<&Value>, output: Option<&Value>) {
@@ -242,7 +242,7 @@ impl Text {
         }
         self.choice(off, "cflags = [\"-O3\"]", "");
         self.choice(off, "libs = [\"m\"]", "");
-        self.choice(off, "libc = \"gnu.2.28\"", "static when not given");
+        self.choice(off, "libc = \"static\"", "that of the base when not given");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::plan::Job;
+use crate::plan::Plan;
 use crate::platform::Platform;
 use crate::toolchain::{Language, Libc, Request, Tool, ToolchainError, Toolchains};
 
@@ -85,11 +85,17 @@ impl Needs {
 
 /// What the compiler calls of a plan need: tools first, in the order of the calls.
 #[must_use]
-pub fn needs_of_jobs(jobs: &[Job]) -> Vec<Need> {
+pub fn needs_of_plan(plan: &Plan) -> Vec<Need> {
     let mut needs = Needs::default();
+    let jobs = &plan.jobs;
     for job in jobs {
         for tool in &job.tools {
             needs.add(Subject::Tool(Box::new(tool.clone())), &job.platforms, &job.alternatives);
+        }
+    }
+    for undecided in &plan.undecided {
+        for tool in &undecided.tools {
+            needs.add(Subject::Tool(Box::new(tool.clone())), &[undecided.platform], &undecided.alternatives);
         }
     }
     for job in jobs {

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::blob::Digest;
 
 mod error;
@@ -69,6 +71,12 @@ impl Repository {
     pub fn with_tag(&self, tag: &str) -> Result<Reference, ReferenceError> {
         check_tag(&format!("{self}:{tag}"), tag)?;
         Ok(Reference { repository: self.clone(), tag: Some(tag.to_owned()), digest: None })
+    }
+
+    /// This repository, without saying which of its images.
+    #[must_use]
+    pub fn without_tag(&self) -> Reference {
+        Reference { repository: self.clone(), tag: None, digest: None }
     }
 
     /// The image of this repository with that digest.
@@ -259,6 +267,18 @@ pub(crate) fn is_tag(tag: &str) -> bool {
     tag.len() <= LONGEST_TAG
         && tag.bytes().next().is_some_and(word)
         && tag.bytes().all(|byte| word(byte) || byte == b'.' || byte == b'-')
+}
+
+impl Serialize for Reference {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Reference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 #[cfg(test)]

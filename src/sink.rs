@@ -2,6 +2,7 @@
 
 mod added;
 pub mod archive;
+pub mod collection;
 pub mod daemon;
 pub mod docker_archive;
 pub mod files;
@@ -19,6 +20,7 @@ use crate::blob::{CONTAINERD_NAME, Descriptor, Digest, MEDIA_TYPE_INDEX, REF_NAM
 use crate::full_disk;
 use crate::hint::Hint;
 use crate::image::Image;
+use crate::invocation::quote;
 use crate::reference::Reference;
 use crate::store::StoreError;
 
@@ -51,6 +53,15 @@ pub enum SinkError {
         /// which, and why
         #[source]
         source: StoreError,
+    },
+    /// A layout whose own index cannot be read.
+    #[error("`{path}` is no index of an OCI layout")]
+    Index {
+        /// the file
+        path: PathBuf,
+        /// why
+        #[source]
+        source: serde_json::Error,
     },
     /// A folder that holds something else than a layout.
     #[error("`{path}` is there already and is no OCI layout")]
@@ -104,6 +115,13 @@ impl Hint for SinkError {
             }
             Self::Daemon(error) => error.hints(),
             Self::Write { source, .. } => full_disk::hints(source),
+            Self::Index { path, .. } => {
+                let folder = path.parent().unwrap_or(path);
+                vec![format!(
+                    "choose another folder, or remove this one: rm -r {}",
+                    quote(&folder.display().to_string())
+                )]
+            }
             Self::Blob { source, .. } => source.hints(),
         }
     }

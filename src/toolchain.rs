@@ -4,6 +4,7 @@
 mod c;
 mod download;
 mod error;
+mod glibc;
 mod libc;
 mod rows;
 mod select;
@@ -20,7 +21,8 @@ use target_lexicon::Triple;
 pub use c::CCompiler;
 pub use download::{Download, DownloadKind, HostFile};
 pub use error::ToolchainError;
-pub use libc::{Libc, LibcError};
+pub use glibc::OverGlibc;
+pub use libc::{Libc, LibcError, LibcWish};
 pub use rows::{Driver, Origin, PlatformRow, RustNames, ToolRow, ToolchainRow, ZigNames};
 
 use crate::platform::Platform;

@@ -6,6 +6,7 @@
 mod advice;
 mod cache;
 mod config;
+mod libc;
 mod link;
 mod policy;
 mod problem;
@@ -31,6 +32,7 @@ use user::{EXECUTE, User};
 
 pub use advice::{Built, advice};
 pub use config::{DEFAULT_PATH, StartConfig};
+pub use libc::{ImageLibc, libc_of};
 pub use policy::Policy;
 pub use problem::Problem;
 pub use start::{SCRIPTS, asked_of_env, interpreter_of};

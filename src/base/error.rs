@@ -189,8 +189,8 @@ impl Hint for BaseError {
                 let name = &base.name;
                 let untagged = name.rsplit_once(':').filter(|(left, _)| left.contains(':'));
                 let place = untagged.map_or(&**name, |(left, _)| left);
-                let before = if base.role == Role::Base { "--base" } else { "anyarch verify" };
-                tags.iter().map(|tag| format!("{before} {place}:{tag}")).collect()
+                let before = if base.role == Role::Base { "--base " } else { "" };
+                tags.iter().map(|tag| format!("{before}{place}:{tag}")).collect()
             }
             Self::NoLayout { folder, .. } => {
                 vec![format!("skopeo copy --all docker://IMAGE oci:{}:latest", folder.display())]

@@ -1,9 +1,8 @@
 //! `anyarch build`: the whole way, and at the end what was published, how large, how long, and how to run it.
 
-mod metadata;
-mod report;
+pub(super) mod metadata;
+pub(super) mod report;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,8 +32,8 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     let session = super::session(ui, arguments.request.offline)?;
     let as_json = arguments.request.json;
     let flags = super::flags(arguments.request, arguments.destination);
-    let (verify, smoke) = (arguments.verify, super::smoke(arguments.smoke));
-    let flags = Flags { carries_out: true, verify, smoke, ..flags };
+    let (verify, smoke, results) = (arguments.verify, super::smoke(arguments.smoke), arguments.results);
+    let flags = Flags { carries_out: true, resolve: true, verify, smoke, results, ..flags };
     for file in arguments.iidfile.iter().chain(&arguments.metadata_file) {
         destination::parent(&session.directory, file)?;
     }
@@ -42,15 +41,18 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
         let prepared = prepare::prepare(&session, flags).await?;
         execute::execute(&session, prepared).await
     };
-    let published = super::carry_out(ui, &session, work)?;
+    let (published, result) = super::carry_out(ui, &session, work)?;
     if let Some(file) = &arguments.iidfile {
-        write(&session.directory.join(file), digests(&published).as_bytes())?;
+        super::write(&session.directory.join(file), digests(&published).as_bytes())?;
     }
     if let Some(file) = &arguments.metadata_file {
-        write(&session.directory.join(file), &metadata::of(&published))?;
+        super::write(&session.directory.join(file), &metadata::of(&published))?;
     }
     for image in &published {
         report::summary(ui, image, &session.directory);
+    }
+    if let Some(result) = &result {
+        ui.line(&format!("result written to {}", report::shown(result, &session.directory)));
     }
     let moved = session.moved.by_registry();
     for (registry, of_registry) in &moved {
@@ -59,7 +61,11 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     ui.line(&format!("done in {}", seconds(start.elapsed())));
     if as_json {
         let images: Vec<_> = published.iter().map(report::as_value).collect();
-        ui.data(&json!({"images": images, "moved": moved}).to_string());
+        let mut value = json!({"images": images, "moved": moved});
+        if let Some(result) = &result {
+            value["result"] = json!(result);
+        }
+        ui.data(&value.to_string());
     } else {
         for line in report::lines(&published, &session.directory) {
             ui.data(&line);
@@ -72,14 +78,4 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
 fn digests(published: &[Published]) -> String {
     let digests: Vec<String> = published.iter().map(|image| image.top.digest.to_string()).collect();
     digests.join("\n")
-}
-
-fn write(file: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let write = || -> std::io::Result<()> {
-        let mut fresh = crate::store::beside(file)?;
-        std::io::Write::write_all(&mut fresh, bytes)?;
-        fresh.persist(file).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|source| Error::Write { path: file.to_owned(), source })
 }

@@ -103,7 +103,7 @@ fn row(inspected: &Inspected, image: &Held) -> [String; 6] {
         image.digest().to_string(),
         bytes(size(image)),
         layers(image).len().to_string(),
-        field(image, "created").as_str().map_or_else(nothing, plain),
+        field(image, "created").as_str().map_or_else(nothing, in_seconds),
         noted(inspected, image, BASE_NAME).map_or_else(nothing, plain),
     ]
 }
@@ -125,6 +125,14 @@ fn attestation_row(inspected: &Inspected, held: &Held) -> Option<[String; 4]> {
 /// Text that somebody else wrote, without what would move the cursor.
 fn plain(text: &str) -> String {
     text.escape_debug().to_string()
+}
+
+/// A time without the parts of its seconds; whatever else somebody wrote there as it is.
+fn in_seconds(text: &str) -> String {
+    match (text.split_once('.'), text.ends_with('Z')) {
+        (Some((seconds, _)), true) => plain(&format!("{seconds}Z")),
+        _ => plain(text),
+    }
 }
 
 /// What a pull of it moves; what its index says of the size of what was not read.

@@ -8,6 +8,7 @@ use crate::cli::Plan as Arguments;
 use crate::exit::Exit;
 use crate::plan::{ChosenToolchain, Plan, PlannedProgram};
 use crate::run::error::Error;
+use crate::run::flags::Flags;
 use crate::run::prepare;
 use crate::ui::Ui;
 
@@ -24,7 +25,7 @@ pub fn run(arguments: Arguments) -> Exit {
 fn plan(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
     let session = super::session(ui, arguments.request.offline)?;
     let as_json = arguments.request.json;
-    let flags = super::flags(arguments.request, arguments.destination);
+    let flags = Flags { resolve: arguments.resolve, ..super::flags(arguments.request, arguments.destination) };
     let work = prepare::prepare(&session, flags);
     let prepared = super::carry_out(ui, &session, work)?;
     if as_json {
@@ -34,6 +35,13 @@ fn plan(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
         return Ok(());
     }
     ui.table(["IMAGE", "PLATFORM", "PROGRAM", "TOOLCHAIN", "BASE", "JOB", "OUTPUT"], units(&prepared.plan));
+    let libcs = libcs(&prepared.plan);
+    if !libcs.is_empty() {
+        ui.data("");
+        for line in &libcs {
+            ui.data(line);
+        }
+    }
     for (position, job) in prepared.plan.jobs.iter().enumerate() {
         ui.data("");
         for step in &job.steps {
@@ -49,10 +57,10 @@ fn units(plan: &Plan) -> Vec<[String; 7]> {
     for image in &plan.images {
         for unit in &image.units {
             let digest = unit.base.digest.map_or_else(String::new, |digest| format!("@{digest}"));
+            let nothing = || "-".to_owned();
             if unit.programs.is_empty() {
                 // Files alone.
                 let base = format!("{}{digest}", unit.base.name);
-                let nothing = || "-".to_owned();
                 rows.push([
                     image.name.clone(),
                     unit.platform.to_string(),
@@ -71,7 +79,7 @@ fn units(plan: &Plan) -> Vec<[String; 7]> {
                     toolchain(program),
                     format!("{}{digest}", unit.base.name),
                     program.job.map_or_else(|| "-".to_owned(), |job| job.to_string()),
-                    program.binary.display().to_string(),
+                    Some(program.binary.display().to_string()).filter(|path| !path.is_empty()).unwrap_or_else(nothing),
                 ]);
             }
         }
@@ -79,8 +87,28 @@ fn units(plan: &Plan) -> Vec<[String; 7]> {
     rows
 }
 
+/// What `libc = "auto"` came to, a line for all programs and platforms of which the same is to be said.
+fn libcs(plan: &Plan) -> Vec<String> {
+    let mut lines: Vec<(String, Vec<String>)> = Vec::new();
+    for unit in plan.images.iter().flat_map(|image| &image.units) {
+        for program in &unit.programs {
+            let Some(libc) = &program.libc else { continue };
+            let (shown, of) = (libc.shown(), format!("{} {}", program.name, unit.platform));
+            match lines.iter_mut().find(|(known, _)| *known == shown) {
+                Some((_, programs)) if programs.contains(&of) => {}
+                Some((_, programs)) => programs.push(of),
+                None => lines.push((shown, vec![of])),
+            }
+        }
+    }
+    lines.into_iter().map(|(shown, programs)| format!("# {}: {shown}", programs.join(", "))).collect()
+}
+
 fn toolchain(program: &PlannedProgram) -> String {
-    let Some(chosen) = &program.toolchain else { return program.language.to_string() };
+    let Some(chosen) = &program.toolchain else {
+        // An undecided one has a line of its own below the table.
+        return program.libc.as_ref().map_or_else(|| program.language.to_string(), |_| "-".to_owned());
+    };
     let with_target = |chosen: &ChosenToolchain| {
         let target = chosen.target.as_ref().map_or_else(String::new, |target| format!(" {target}"));
         format!("{}{target}", chosen.name)

@@ -30,7 +30,9 @@ pub fn run(arguments: &Arguments) -> Exit {
 fn serve(ui: &Arc<Ui>, arguments: &Arguments) -> Result<(), Error> {
     let directory = super::directory()?;
     let origins = if arguments.layouts.is_empty() {
-        let folder = locate::layouts_folder(&locate::locate(&directory, ".")?.root);
+        // Without a project nothing was built, either.
+        let root = locate::locate(&directory, ".").map_or_else(|_| directory.clone(), |location| location.root);
+        let folder = locate::layouts_folder(&root);
         if !folder.is_dir() {
             return Err(ServeError::NothingBuilt { folder }.into());
         }
@@ -52,7 +54,9 @@ fn serve(ui: &Arc<Ui>, arguments: &Arguments) -> Result<(), Error> {
     if arguments.json {
         ui.data(&as_value(server.address(), &host, &images).to_string());
     } else {
-        images.iter().for_each(|image| ui.data(&name(&host, image)));
+        for image in &images {
+            ui.data(&name(&host, image));
+        }
     }
     let (stuck, verbose) = (Arc::clone(ui), arguments.verbose);
     let give_up = move || super::end_interrupted(stuck);

@@ -15,6 +15,7 @@ use crate::provision::{self, Need, Subject, Way};
 use crate::run::error::Error;
 use crate::run::flags::Flags;
 use crate::run::locate::locate;
+use crate::run::prepare::Prepared;
 use crate::run::provide::{self, Provider, Supply};
 use crate::run::session::Session;
 use crate::run::{prepare, rows};
@@ -38,7 +39,7 @@ pub fn run(arguments: Arguments) -> Exit {
 fn check(ui: &Arc<Ui>, arguments: &ToolchainCheck) -> Result<(), Error> {
     let session = super::session(ui, false)?;
     let work = async {
-        let wanted = wanted(&session, &arguments.scope, false).await?;
+        let wanted = Box::pin(wanted(&session, &arguments.scope, false)).await?;
         Ok(wanted.provider(&session).look(wanted.needs.clone()))
     };
     let supplies = super::carry_out(ui, &session, work)?;
@@ -53,7 +54,7 @@ fn check(ui: &Arc<Ui>, arguments: &ToolchainCheck) -> Result<(), Error> {
 fn install(ui: &Arc<Ui>, arguments: &ToolchainInstall) -> Result<(), Error> {
     let session = super::session(ui, false)?;
     let work = async {
-        let wanted = wanted(&session, &arguments.scope, true).await?;
+        let wanted = Box::pin(wanted(&session, &arguments.scope, true)).await?;
         let provider = wanted.provider(&session);
         let refused = provider.install(&provider.look(wanted.needs.clone())).await?;
         Ok((provider.look(wanted.needs.clone()), refused))
@@ -92,11 +93,9 @@ async fn wanted(session: &Session, scope: &ToolchainScope, may_install: bool) ->
         allow_project_toolchains: scope.allow_project_toolchains,
         ..Flags::default()
     };
-    let plan =
-        if may_install { provide::readable(session, &flags).await } else { prepare::draft(session, flags).await };
-    match plan {
+    match Box::pin(plan_of(session, flags, may_install)).await {
         Ok(prepared) => {
-            let needs = provision::needs_of_jobs(&prepared.plan.jobs);
+            let needs = provision::needs_of_plan(&prepared.plan);
             Ok(Wanted { needs, rows, directory: prepared.settings.root.clone() })
         }
         // Who cannot be read has no plan yet: what reads it is what is needed first.
@@ -106,6 +105,19 @@ async fn wanted(session: &Session, scope: &ToolchainScope, may_install: bool) ->
         }
         Err(error) => Err(error),
     }
+}
+
+/// The plan of the project in this folder. Bases are read only where what is needed depends on what is in them.
+async fn plan_of(session: &Session, flags: Flags, may_install: bool) -> Result<Prepared, Error> {
+    let prepared = if may_install {
+        provide::readable(session, &flags).await?
+    } else {
+        prepare::draft(session, flags.clone()).await?
+    };
+    if prepared.plan.undecided.iter().all(|undecided| undecided.whole) {
+        return Ok(prepared);
+    }
+    prepare::draft(session, Flags { resolve: true, ..flags }).await
 }
 
 fn languages(names: &[String]) -> Result<Vec<Language>, Error> {

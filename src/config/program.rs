@@ -178,7 +178,7 @@ program! {
         profile: String => RUST,
         /// `true`, or the name of a nightly toolchain: the standard library is compiled too
         build_std: BuildStd => RUST,
-        /// `musl`, `gnu` or `gnu.2.28`
+        /// `auto`, the default: that of the base; `static`; `musl`, `gnu` or `gnu.2.28`
         libc: LibcName => BUILT,
         /// the name of a toolchain row: `rust-lld`, `zig`, `gcc`
         toolchain: String => BUILT,

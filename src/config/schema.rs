@@ -167,7 +167,7 @@ shapes! {
     BuildSystemName => { "enum": BuildSystem::names() },
     PolicyName => { "enum": Policy::ALL.map(Policy::name) },
     BuildStd => { "anyOf": [{ "type": "boolean" }, { "type": "string", "pattern": "^nightly" }] },
-    LibcName => { "type": "string", "pattern": r"^(musl|gnu(\.[0-9]+\.[0-9]+)?)$" },
+    LibcName => { "type": "string", "pattern": r"^(auto|static|musl|gnu(\.[0-9]+\.[0-9]+)?)$" },
     Signal => { "type": "string", "pattern": "^(SIG[A-Z0-9+-]+|[1-9][0-9]?)$" },
     Created => { "type": ["string", "integer"] },
     Port => { "anyOf": [

@@ -29,7 +29,7 @@ pub enum ValueError {
     Policy { text: String },
     #[error("`{text}` is not a nightly toolchain, and only those compile the standard library")]
     Nightly { text: String },
-    #[error("`{text}` is not a libc: it should read musl, gnu, or gnu with a version such as gnu.2.28")]
+    #[error("`{text}` is not a libc: it should read auto, static, musl, gnu, or gnu with a version such as gnu.2.28")]
     Libc { text: String },
     #[error("`{text}` is not a time: it should read commit, or a date and time with an offset (RFC 3339)")]
     Time { text: String },

@@ -13,7 +13,7 @@ use super::value_error::{ValueError, pack};
 use crate::c_program::BuildSystem;
 use crate::layer_entry::is_whiteout;
 use crate::platform::{Platform, PlatformError};
-use crate::toolchain::{Language, Libc};
+use crate::toolchain::{Language, LibcWish};
 use crate::verify::Policy;
 
 /// Deserializes a text by [`FromStr`]; `expected` completes "should be".
@@ -209,9 +209,9 @@ impl FromStr for LanguageName {
     }
 }
 
-/// The C library that a Rust program is linked against, as the configuration writes it.
+/// The C library that a program is linked against, as the configuration writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LibcName(pub Libc);
+pub struct LibcName(pub LibcWish);
 
 impl FromStr for LibcName {
     type Err = ValueError;

@@ -1,6 +1,6 @@
 //! A manifest becomes what it is to people: an image, something that is said about one, or something else altogether.
 
-use super::{Contents, Document, Entry};
+use super::{Contents, Document, Entry, is_document};
 use crate::blob::{Digest, MEDIA_TYPE_CONFIG};
 
 /// The config of an image as docker calls it.
@@ -33,7 +33,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// What `document` is, which `entry` names; `None` for what is no manifest, or was not read.
+    /// What `document` is, which `entry` names; of what is no manifest, or was not read (`None`), what the entry says.
     #[must_use]
     pub fn of(entry: &Entry, document: Option<&Document>) -> Self {
         let subject = document.and_then(|document| document.subject.as_ref()).map(|subject| subject.digest);
@@ -41,9 +41,15 @@ impl Role {
         let Some((document, Contents::Manifest { config, layers })) =
             document.map(|document| (document, &document.contents))
         else {
+            if entry.is_attestation() {
+                return Self::Attestation { of, predicates: Vec::new() };
+            }
+            // Not read; a platform is what only images have.
+            if is_document(&entry.descriptor.media_type) && entry.named_platform().is_some() {
+                return Self::Image;
+            }
             let artifact_type = entry.artifact_type().unwrap_or(&entry.descriptor.media_type).to_owned();
-            let attestation = Self::Attestation { of, predicates: Vec::new() };
-            return if entry.is_attestation() { attestation } else { Self::Artifact { artifact_type } };
+            return Self::Artifact { artifact_type };
         };
         let statements = || layers.iter().filter(|layer| layer.media_type == MEDIA_TYPE_STATEMENT);
         // One that is named by itself, and not by an index, has no mark.
@@ -122,6 +128,11 @@ mod tests {
         for (fields, role) in [
             (json!({}), artifact("text/plain")),
             (json!({"artifactType": "a/b"}), artifact("a/b")),
+            (json!({"mediaType": MEDIA_TYPE_MANIFEST, "artifactType": "a/b"}), artifact("a/b")),
+            (
+                json!({"mediaType": MEDIA_TYPE_MANIFEST, "platform": {"os": "linux", "architecture": "arm"}}),
+                Role::Image,
+            ),
             (
                 json!({"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}),
                 Role::Attestation { of: None, predicates: Vec::new() },

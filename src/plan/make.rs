@@ -9,8 +9,8 @@ use crate::toolchain::{Language, Request, Toolchain, ToolchainError, Toolchains}
 
 use super::schedule::{Pending, schedule};
 use super::{
-    BaseChoice, BaseOffer, ChosenToolchain, Context, ImageInput, ImagePlan, Missing, Options, Plan, PlanError,
-    PlannedProgram, Source, Unit, UnitInput,
+    AutoLibc, BaseChoice, BaseOffer, ChosenToolchain, Context, ImageInput, ImagePlan, Missing, Options, Plan,
+    PlanError, PlannedLibc, PlannedProgram, ProgramInput, Source, Undecided, Unit, UnitInput,
 };
 
 /// Makes the plan. `build` is the folder where compilers put what they make.
@@ -24,7 +24,8 @@ pub fn make(
     images: Vec<ImageInput>,
     options: Options,
 ) -> Result<Plan, PlanError> {
-    let mut planned = Planner { toolchains, build, options, missing: Vec::new(), pending: Vec::new() };
+    let mut planned =
+        Planner { toolchains, build, options, missing: Vec::new(), pending: Vec::new(), undecided: Vec::new() };
     let mut result = Vec::with_capacity(images.len());
     for (position, image) in images.into_iter().enumerate() {
         result.push(planned.image(position, image)?);
@@ -45,8 +46,8 @@ pub fn make(
         let missing = planned.missing.into_iter().filter(|missing| missing.image == image.name).collect();
         return Err(PlanError::Nothing { image: image.name.clone(), missing });
     }
-    let Planner { missing, pending, .. } = planned;
-    let mut plan = Plan { images: result, jobs: Vec::new(), skipped: missing };
+    let Planner { missing, pending, undecided, .. } = planned;
+    let mut plan = Plan { images: result, jobs: Vec::new(), skipped: missing, undecided };
     schedule(&mut plan, &pending, build, context, toolchains)?;
     Ok(plan)
 }
@@ -57,6 +58,25 @@ struct Planner<'input> {
     options: Options,
     missing: Vec<Missing>,
     pending: Vec<Pending>,
+    undecided: Vec<Undecided>,
+}
+
+/// Where a program is in the plan.
+struct Spot<'input> {
+    image_name: &'input str,
+    image: usize,
+    unit: usize,
+    program: usize,
+    platform: Platform,
+}
+
+/// A program of a unit, before its unit is sure to be one.
+struct Placed {
+    planned: PlannedProgram,
+    pending: Option<Pending>,
+    undecided: Option<Undecided>,
+    /// whether the binary is static; `None` where that is still to be read
+    static_binary: Option<bool>,
 }
 
 impl Planner<'_> {
@@ -84,67 +104,104 @@ impl Planner<'_> {
         input: &UnitInput,
     ) -> Result<Result<Unit, Missing>, PlanError> {
         let platform = input.platform;
-        let missing =
-            |reason: String, hints: Vec<String>| Missing { image: image_name.to_owned(), platform, reason, hints };
-        let mut programs = Vec::with_capacity(input.programs.len());
-        let mut pending = Vec::new();
-        let mut static_binaries = true;
+        let mut placed = Vec::with_capacity(input.programs.len());
         for (position, program) in input.programs.iter().enumerate() {
-            let mut planned = PlannedProgram {
-                name: program.name.clone(),
-                destination: program.destination.clone(),
-                language: program.source.language(),
-                toolchain: None,
-                binary: PathBuf::new(),
-                job: None,
-                installed: None,
-            };
-            if let Source::Prebuilt { path } = &program.source {
-                // What it needs is only known once it is read, so nothing is taken for granted.
-                static_binaries = false;
-                planned.binary.clone_from(path);
-                programs.push(planned);
-                continue;
+            let spot = Spot { image_name, image, unit, program: position, platform };
+            match self.place(&spot, program)? {
+                Ok(program) => placed.push(program),
+                Err(missing) => return Ok(Err(missing)),
             }
-            let (toolchain, c) = match self.toolchains_of(&program.source, platform) {
-                Ok(toolchains) => toolchains,
-                Err(error @ (ToolchainError::NoPlatform { .. } | ToolchainError::NoRow { .. })) => {
-                    return Ok(Err(missing(error.to_string(), error.hints())));
-                }
-                Err(error) => return Err(PlanError::Toolchain(error)),
-            };
-            let linker = c.as_ref().unwrap_or(&toolchain);
-            // What a command makes of its compiler is only known once it is read.
-            static_binaries &= linker.static_binary && !matches!(program.source, Source::Command(_));
-            planned.toolchain = Some(ChosenToolchain {
-                static_binary: linker.static_binary,
-                compiler: c.as_ref().map(|c| Box::new(chosen(c, &program.source))),
-                ..chosen(&toolchain, &program.source)
-            });
-            planned.binary = self.build.join(platform.as_folder()).join(&program.name);
-            programs.push(planned);
-            pending.push(Pending {
-                image,
-                unit,
-                program: position,
-                platform,
-                name: program.name.clone(),
-                source: program.source.clone(),
-                alternatives: self.alternatives(&program.source, platform, linker),
-                toolchain,
-                c,
-            });
         }
-        match choose_base(&input.base, platform, static_binaries, self.options.strict_platform) {
+        // What is still to be read is read of the base that a dynamic program takes, if there is one.
+        let unread = placed.iter().any(|placed| placed.static_binary.is_none());
+        let static_binaries = placed.iter().all(|placed| placed.static_binary == Some(true));
+        let strict = self.options.strict_platform;
+        let base = choose_base(&input.base, platform, static_binaries, strict)
+            .or_else(|reason| if unread { choose_base(&input.base, platform, true, strict) } else { Err(reason) });
+        match base {
             Ok(base) => {
-                self.pending.extend(pending);
+                let mut programs = Vec::with_capacity(placed.len());
+                for Placed { planned, pending, undecided, .. } in placed {
+                    programs.push(planned);
+                    self.pending.extend(pending);
+                    self.undecided.extend(undecided);
+                }
                 Ok(Ok(Unit { platform, base, programs }))
             }
             Err(reason) => {
                 let offered: Vec<String> = input.base.platforms.iter().map(ToString::to_string).collect();
-                Ok(Err(missing(reason, vec![format!("--platform {}", offered.join(","))])))
+                let hints = vec![format!("--platform {}", offered.join(","))];
+                Ok(Err(Missing { image: image_name.to_owned(), platform, reason, hints }))
             }
         }
+    }
+
+    fn place(&self, spot: &Spot<'_>, program: &ProgramInput) -> Result<Result<Placed, Missing>, PlanError> {
+        let platform = spot.platform;
+        let missing = |reason: String, hints: Vec<String>| {
+            Ok(Err(Missing { image: spot.image_name.to_owned(), platform, reason, hints }))
+        };
+        let mut planned = PlannedProgram {
+            name: program.name.clone(),
+            destination: program.destination.clone(),
+            language: program.source.language(),
+            toolchain: None,
+            libc: None,
+            binary: PathBuf::new(),
+            job: None,
+            installed: None,
+        };
+        if let Source::Prebuilt { path } = &program.source {
+            planned.binary.clone_from(path);
+            // What it needs is only known once it is read, so nothing is taken for granted.
+            return Ok(Ok(Placed { planned, pending: None, undecided: None, static_binary: Some(false) }));
+        }
+        let not_there = |error| match error {
+            error @ (ToolchainError::NoPlatform { .. } | ToolchainError::NoRow { .. }) => {
+                missing(error.to_string(), error.hints())
+            }
+            error => Err(PlanError::Toolchain(error)),
+        };
+        match &program.libc {
+            Some(AutoLibc::Unfit(unfit)) => return missing(unfit.to_string(), unfit.hints()),
+            Some(AutoLibc::Unread { base }) => {
+                planned.libc = Some(PlannedLibc::unread(base));
+                return match Undecided::new(self.toolchains, &program.source, platform) {
+                    Ok(undecided) => {
+                        Ok(Ok(Placed { planned, pending: None, undecided: Some(undecided), static_binary: None }))
+                    }
+                    Err(error) => not_there(error),
+                };
+            }
+            Some(AutoLibc::Chosen { .. }) | None => {}
+        }
+        let (toolchain, c) = match self.toolchains_of(&program.source, platform) {
+            Ok(toolchains) => toolchains,
+            Err(error) => return not_there(error),
+        };
+        let linker = c.as_ref().unwrap_or(&toolchain);
+        // What a command makes of its compiler is only known once it is read.
+        let static_binary = linker.static_binary && !matches!(program.source, Source::Command(_));
+        let auto = program.libc.as_ref();
+        planned.libc = auto.and_then(|auto| PlannedLibc::chosen(auto, linker.libc.as_ref(), linker.static_binary));
+        planned.toolchain = Some(ChosenToolchain {
+            static_binary: linker.static_binary,
+            compiler: c.as_ref().map(|c| Box::new(chosen(c, &program.source))),
+            ..chosen(&toolchain, &program.source)
+        });
+        planned.binary = self.build.join(platform.as_folder()).join(&program.name);
+        let pending = Pending {
+            image: spot.image,
+            unit: spot.unit,
+            program: spot.program,
+            platform,
+            name: program.name.clone(),
+            source: program.source.clone(),
+            alternatives: self.alternatives(&program.source, platform, linker),
+            toolchain,
+            c,
+        };
+        Ok(Ok(Placed { planned, pending: Some(pending), undecided: None, static_binary: Some(static_binary) }))
     }
 }
 

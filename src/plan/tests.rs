@@ -19,6 +19,7 @@ fn program(name: &str) -> ProgramInput {
         name: name.into(),
         destination: format!("/usr/local/bin/{name}"),
         source: Source::Go { package, settings: Box::default() },
+        libc: None,
     }
 }
 
@@ -172,6 +173,7 @@ fn rust_program(c: bool) -> ProgramInput {
         name: "app".into(),
         destination: "/usr/local/bin/app".into(),
         source: Source::Rust(Box::new(program)),
+        libc: None,
     }
 }
 
@@ -273,4 +275,85 @@ fn programs_of_one_workspace_that_are_linked_otherwise_are_built_apart() {
         ]
     );
     assert_eq!(plan.jobs.len(), 3);
+}
+
+fn on(libc: AutoLibc, base: &Arc<BaseOffer>, platform_name: &str) -> ImageInput {
+    let program = ProgramInput { libc: Some(libc), ..c_program() };
+    let unit = UnitInput { platform: platform(platform_name), programs: vec![program], base: base.clone() };
+    ImageInput { units: vec![unit], ..image("app", &[], base, &[]) }
+}
+
+fn c_program() -> ProgramInput {
+    let c = crate::c_program::CProgram {
+        name: "app".into(),
+        directory: "/src".into(),
+        build: crate::c_program::BuildSystem::Plain,
+        sources: vec!["app.c".into()],
+        target: None,
+        args: Vec::new(),
+        output: None,
+        install: false,
+        configure_options: Vec::new(),
+        settings: crate::c_program::CSettings::default(),
+    };
+    ProgramInput { source: Source::C(Box::new(c)), ..program("app") }
+}
+
+#[test]
+fn what_was_not_read_leaves_its_program_open_and_the_rest_whole() {
+    let base = offer(&["linux/arm64"]);
+    let unread = on(AutoLibc::Unread { base: "debian:12".into() }, &base, "linux/arm64");
+    let other = image("tool", &["linux/arm64"], &base, &["tool"]);
+    let plan = make(vec![unread, other], Options::default()).unwrap();
+    assert_eq!(plan.jobs.len(), 1);
+    let open = &plan.images[0].units[0].programs[0];
+    assert_eq!((open.job, &open.toolchain, open.binary.as_os_str().is_empty()), (None, &None, true));
+    let libc = open.libc.as_ref().unwrap();
+    assert_eq!(libc.shown(), "libc = auto (base debian:12 not read yet)");
+    assert_eq!(
+        serde_json::to_string(libc).unwrap(),
+        r#"{"asked":"auto","chosen":null,"static":null,"because":"base debian:12 not read yet"}"#
+    );
+    // zig in any case.
+    let [undecided] = plan.undecided.as_slice() else { panic!("{:?}", plan.undecided) };
+    let tools: Vec<&str> = undecided.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!((tools, undecided.whole), (vec!["zig"], true));
+    assert_eq!(plan.images[1].units[0].programs[0].job, Some(0));
+}
+
+#[test]
+fn an_open_program_may_stand_where_only_a_static_one_can() {
+    let unread = |base| on(AutoLibc::Unread { base: "b".into() }, &base, "linux/arm/v7");
+    let plan = make(vec![unread(offer(&["linux/arm/v5"]))], Options::default()).unwrap();
+    assert_eq!(plan.images[0].units[0].base.platform, platform("linux/arm/v5"));
+    assert!(make(vec![unread(offer(&["linux/amd64"]))], Options::default()).is_err());
+}
+
+#[test]
+fn a_libc_that_cannot_be_is_a_missing_platform() {
+    let unfit = UnfitLibc::NoVersion { base: "odd".into() };
+    let base = offer(&["linux/arm64"]);
+    let error = make(vec![on(AutoLibc::Unfit(unfit), &base, "linux/arm64")], Options::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot build for linux/arm64: the base `odd` has the loader of a glibc, and no `libc.so.6` that says its version"
+    );
+    assert_eq!(error.hints(), ["libc = \"static\"", "libc = \"gnu\""]);
+}
+
+#[test]
+fn the_plan_says_what_auto_came_to() {
+    let because = "base debian:11 has glibc 2.31".to_owned();
+    let chosen = AutoLibc::Chosen { libc: Some("gnu.2.31".parse().unwrap()), because };
+    let mut input = on(chosen, &offer(&["linux/arm64"]), "linux/arm64");
+    if let Source::C(program) = &mut input.units[0].programs[0].source {
+        program.settings.libc = Some("gnu.2.31".parse().unwrap());
+    }
+    let plan = make(vec![input], Options::default()).unwrap();
+    let libc = plan.images[0].units[0].programs[0].libc.as_ref().unwrap();
+    assert_eq!(libc.shown(), "libc = auto: gnu.2.31 (base debian:11 has glibc 2.31)");
+    let fixed = AutoLibc::Chosen { libc: None, because: "base alpine:3 has musl 1.2.5".into() };
+    let plan = make(vec![on(fixed, &offer(&["linux/arm64"]), "linux/arm64")], Options::default()).unwrap();
+    let libc = plan.images[0].units[0].programs[0].libc.as_ref().unwrap();
+    assert_eq!(libc.shown(), "libc = auto: musl, static (base alpine:3 has musl 1.2.5)");
 }

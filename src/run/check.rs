@@ -45,6 +45,10 @@ pub(super) fn choices(session: &Session, plan: &Plan) {
             .iter()
             .map(|missing| format!("left out {} of `{}`: {}", missing.platform, missing.image, missing.reason)),
     );
+    if !plan.undecided.is_empty() {
+        let left = "how programs with the libc of their base are built is left open where that was not read yet";
+        notes.insert(format!("{left}: --resolve reads it"));
+    }
     for note in notes {
         session.watch.event(Event::Note(note));
     }
@@ -62,6 +66,13 @@ pub(super) fn machine(session: &Session, settings: &Settings, plan: &Plan) -> Re
         // Another toolchain would need these too.
         for tool in &job.build_tools {
             wanted.entry(tool).or_default().0.extend(&job.platforms);
+        }
+    }
+    for undecided in &plan.undecided {
+        for tool in &undecided.tools {
+            let entry = wanted.entry(tool).or_default();
+            entry.0.insert(undecided.platform);
+            entry.1.extend(undecided.alternatives.clone());
         }
     }
     for (tool, (platforms, alternatives)) in wanted {

@@ -41,6 +41,10 @@ pub struct Outlet {
 /// layout is where one is to be, or stdout cannot be filled.
 pub fn check(directory: &Path, settings: &Settings, outlets: &[Outlet], plan: &Plan) -> Result<(), Error> {
     outlets.iter().try_for_each(|outlet| check_outlet(directory, settings, outlet, plan))?;
+    let by_digest = Output::Registry { by_digest: true };
+    if settings.flags.results.is_some() && !outlets.iter().any(|outlet| outlet.output == by_digest) {
+        return Err(Error::NoResult);
+    }
     if !settings.single_manifest() {
         return Ok(());
     }
@@ -59,6 +63,11 @@ fn check_outlet(directory: &Path, settings: &Settings, outlet: &Outlet, plan: &P
     let (Outlet { output, names }, images) = (outlet, &plan.images);
     if output.is_registry() && names.iter().any(Vec::is_empty) {
         return Err(Error::NoTag);
+    }
+    if let Some(shard) = settings.flags.shard
+        && matches!(output, Output::Registry { by_digest: false })
+    {
+        return Err(Error::TagsOfPart { shard });
     }
     if images.len() > 1 && output.is_one_place() {
         let images = images.iter().map(|image| image.name.clone()).collect();

@@ -21,16 +21,20 @@ use crate::full_disk;
 use crate::golang::GoError;
 use crate::host::HostError;
 use crate::image::ImageError;
+use crate::index::IndexError;
 use crate::install::InstallError;
 use crate::layer::LayerError;
 use crate::listing::ListingError;
+use crate::manifest_tool::SpecError;
 use crate::output_spec::OutputError;
+use crate::part::PartError;
 use crate::plan::PlanError;
 use crate::platform::{Platform, PlatformError};
 use crate::quantity::QuantityError;
 use crate::reference::ReferenceError;
 use crate::registry;
 use crate::serve::ServeError;
+use crate::shard::Shard;
 use crate::sink::SinkError;
 use crate::store::StoreError;
 use crate::toolchain::ToolchainError;
@@ -185,6 +189,16 @@ pub enum Error {
     C(Box<CProjectError>),
     #[error("`--offline` asks no registry, and not everything is in the cache:{}", on_lines(.missing))]
     NotCached { missing: Vec<String>, again: String },
+    #[error("`--offline` asks no registry, and a copy to one does")]
+    OfflineCopy,
+    #[error("`{text}` could be a layout or an archive, and the place of a copy says which")]
+    BarePath { text: String },
+    #[error(
+        "some platforms of `{image}` are copied in an index of their own with a digest of its own, and `--preserve-digests` excludes that"
+    )]
+    OtherIndex { image: String, entries: usize },
+    #[error("what is copied is {actual}, and the place of the copy is called {expected}")]
+    OtherDigest { expected: Digest, actual: Digest },
     #[error("`--offline` and a push exclude each other: nothing was compiled")]
     OfflinePush,
     #[error("{}, and `--offline` downloads nothing", describe_missing(.missing))]
@@ -197,6 +211,16 @@ pub enum Error {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Template(#[from] TemplateError),
+    #[error("the shard {shard} is a part of the image, and a push would move the tags to it")]
+    TagsOfPart { shard: Shard },
+    #[error("the results are of {} images, and each has names of its own: {}", images.len(), images.join(", "))]
+    TagsOfSeveral { images: Vec<String> },
+    #[error("the results of `{image}` name no tag")]
+    UntaggedResults { image: String },
+    #[error("`--results` says where the result of a push by digest goes, and nothing is pushed by digest")]
+    NoResult,
+    #[error(transparent)]
+    Part(#[from] PartError),
     #[error(transparent)]
     Platform(#[from] PlatformError),
     #[error(transparent)]
@@ -216,6 +240,18 @@ pub enum Error {
     SeveralDocuments { image: String, platforms: Vec<Platform> },
     #[error(transparent)]
     Format(#[from] FormatError),
+    #[error("an index is made of images, and none is named")]
+    NoSources,
+    #[error("an index needs a name to be published by, and there is none")]
+    NoIndexName,
+    #[error("`--append` adds to what `-t` names, and that is left out")]
+    AppendToNothing,
+    #[error("the annotation `{annotation}` is for manifests, which stay as they are")]
+    ManifestAnnotation { annotation: String, name: String },
+    #[error("{place} cannot be read: {source}")]
+    Spec { place: String, source: SpecError },
+    #[error(transparent)]
+    Index(IndexError),
     #[error("the layer {layer} of the {of} {source}")]
     Listing { of: Subject, layer: Digest, source: Box<ListingError> },
     #[error("the image `{image}` cannot be judged")]

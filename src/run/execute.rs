@@ -24,6 +24,7 @@ use super::error::Error;
 use super::event::Event;
 use super::interrupt;
 use super::pack;
+use super::part;
 use super::prepare::Prepared;
 use super::project_lock;
 use super::publish::{self, Published};
@@ -48,11 +49,17 @@ enum Report {
     Started { image: usize, unit: usize, result: Result<Outcome, Error> },
 }
 
-/// Carries the plan out.
+/// Carries the plan out: what was published, and the file for whoever puts the parts of several machines together, where
+/// this is one of them.
 ///
 /// # Errors
 /// When anything fails; nothing was published then.
-pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Published>, Error> {
+pub async fn execute(session: &Session, prepared: Prepared) -> Result<(Vec<Published>, Option<PathBuf>), Error> {
+    let foreseen = start_check::foreseen(&prepared.plan);
+    if let Some(refusal) = foreseen.refusal(&prepared.plan, prepared.settings.verify()) {
+        foreseen.say(session, &prepared.plan);
+        return Err(refusal);
+    }
     make_own_folder(&prepared)?;
     // Held until all is packed, for what is packed lies in the same folder.
     let lock = if prepared.plan.jobs.iter().any(|job| !job.setup.is_empty()) {
@@ -83,11 +90,13 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<Vec<Publis
     fetches.finish().await?;
     let bundles = run.bundles();
     let push = run.push.take();
+    let part = part::of(&prepared, &bundles)?;
     let mut published = publish::publish(session, &prepared, bundles, push).await?;
     for (position, (image, plan)) in published.iter_mut().zip(&prepared.plan.images).enumerate() {
         image.checked = run.verdicts.of_image(position, plan.units.len());
     }
-    Ok(published)
+    let result = part.map(|part| part::write(&part::folder(session, &prepared), &part)).transpose()?;
+    Ok((published, result))
 }
 
 fn make_own_folder(prepared: &Prepared) -> Result<(), Error> {

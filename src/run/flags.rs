@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::shard::Shard;
 use crate::verify::Policy;
 
 use super::smoke::Asked;
@@ -22,6 +23,8 @@ pub struct Flags {
     pub all_bins: bool,
     /// `--package`
     pub package: Option<String>,
+    /// `--shard`
+    pub shard: Option<Shard>,
     /// `--image`
     pub images: Vec<String>,
     /// `--one-image`
@@ -48,6 +51,8 @@ pub struct Flags {
     pub allow_project_toolchains: bool,
     /// true where the plan is carried out, which pushes, and takes the layers of bases
     pub carries_out: bool,
+    /// true where bases are read whose libc has to be known: `--resolve`, and wherever the plan is carried out
+    pub resolve: bool,
     /// the line that was typed, without `--offline`
     pub again: String,
     /// `--insecure-registry`
@@ -56,6 +61,10 @@ pub struct Flags {
     pub tags: Vec<String>,
     /// `--push`
     pub push: bool,
+    /// `--push-by-digest`
+    pub push_by_digest: bool,
+    /// `--results`
+    pub results: Option<PathBuf>,
     /// `--load`
     pub load: bool,
     /// `--output`

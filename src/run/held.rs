@@ -96,12 +96,27 @@ pub fn choose(image: &BaseName, held: Vec<Held>, wanted: &[Platform]) -> Result<
     if let Some(missing) = wanted.iter().find(|wanted| !offered.contains(wanted)) {
         return Err(Error::NotInImage { image: image.to_string(), platform: *missing, offered });
     }
-    let is_chosen = |held: &Held| held.known_platform().is_some_and(|platform| wanted.contains(&platform));
-    let chosen: Vec<Digest> = held.iter().filter(|held| is_chosen(held)).map(Held::digest).collect();
+    Ok(those_for(held, wanted))
+}
+
+/// Keeps the images of those of the `wanted` platforms that there are, and what is said about them; all when none is wanted.
+#[must_use]
+pub fn those_for(held: Vec<Held>, wanted: &[Platform]) -> Vec<Held> {
+    if wanted.is_empty() {
+        return held;
+    }
+    let is_chosen = |held: &&Held| held.known_platform().is_some_and(|platform| wanted.contains(&platform));
+    let chosen: Vec<Digest> = held.iter().filter(is_chosen).map(Held::digest).collect();
+    about(held, &chosen)
+}
+
+/// Keeps some of the images, and what is said about them.
+#[must_use]
+pub fn about(held: Vec<Held>, images: &[Digest]) -> Vec<Held> {
     let stays = |held: &Held| match &held.role {
-        Role::Image => is_chosen(held),
-        Role::Attestation { of, .. } => of.is_some_and(|of| chosen.contains(&of)),
+        Role::Image => images.contains(&held.digest()),
+        Role::Attestation { of, .. } => of.is_some_and(|of| images.contains(&of)),
         Role::Artifact { .. } => false,
     };
-    Ok(held.into_iter().filter(stays).collect())
+    held.into_iter().filter(stays).collect()
 }

@@ -36,12 +36,7 @@ impl Layers<'_> {
         let question = Arc::new(question);
         let (mut below, mut listed) = (self.of_base, self.own);
         loop {
-            let (layers, complete, question) = (listed.clone(), below.is_empty(), Arc::clone(&question));
-            let asked = computed(move || {
-                let layers: Vec<&Listing> = layers.iter().map(Arc::as_ref).collect();
-                Ok(question(&Tree::of(&layers, complete)?))
-            });
-            match asked.await?.map_err(|source| Error::TooManyFiles { image: self.image.clone(), source })? {
+            match answer(&self.image, &question, &listed, below.is_empty()).await? {
                 Ok(answer) => return Ok((answer, listed.len())),
                 Err(NeedsLower) => match (below.pop(), self.base) {
                     (Some(next), Some(base)) => listed.insert(0, listings.of(base, self.platform, &next).await?),
@@ -51,4 +46,19 @@ impl Layers<'_> {
             }
         }
     }
+}
+
+/// What a question comes to in the tree of the layers `listed`, lowest first; `complete` is false when there are some below.
+pub(super) async fn answer<T: Send + 'static>(
+    image: &str,
+    question: &Arc<impl Fn(&Tree<'_>) -> Result<T, NeedsLower> + Send + Sync + 'static>,
+    listed: &[Arc<Listing>],
+    complete: bool,
+) -> Result<Result<T, NeedsLower>, Error> {
+    let (question, layers) = (Arc::clone(question), listed.to_vec());
+    let asked = computed(move || {
+        let layers: Vec<&Listing> = layers.iter().map(Arc::as_ref).collect();
+        Ok(question(&Tree::of(&layers, complete)?))
+    });
+    asked.await?.map_err(|source| Error::TooManyFiles { image: image.to_owned(), source })
 }

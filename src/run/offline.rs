@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{BaseError, Bases, Listing};
 use crate::base_name::BaseName;
+use crate::blob::Descriptor;
 use crate::config::ImageKeys;
 use crate::config::template::Scope;
 use crate::config::values::PlatformWish;
@@ -21,13 +22,13 @@ use super::settings::{OutputChoice, Settings, platform_scope};
 
 /// What is missing, in the words of the error, each once and in the order in which it was found.
 #[derive(Default)]
-struct Missing {
+pub(super) struct Missing {
     lines: Vec<String>,
     known: BTreeSet<String>,
 }
 
 impl Missing {
-    fn add(&mut self, line: &str) {
+    pub(super) fn add(&mut self, line: &str) {
         if self.known.insert(line.to_owned()) {
             self.lines.push(format!("  {line}"));
         }
@@ -39,12 +40,19 @@ impl Missing {
             return;
         }
         for layer in image.layers.iter().filter(|layer| !session.store.has(&layer.digest, layer.size)) {
-            let (digest, size) = (layer.digest, layer.size);
-            self.add(&format!("the base `{base}` for {platform}: its layer {digest} of {size} bytes"));
+            self.add(&Self::layer(base, platform, layer));
         }
     }
 
-    fn into_result(self, settings: &Settings) -> Result<(), Error> {
+    /// A layer, in the words of the error.
+    pub(super) fn layer(base: &BaseName, platform: Platform, layer: &Descriptor) -> String {
+        let (digest, size) = (layer.digest, layer.size);
+        format!("the base `{base}` for {platform}: its layer {digest} of {size} bytes")
+    }
+
+    /// # Errors
+    /// When something is missing.
+    pub(super) fn into_result(self, settings: &Settings) -> Result<(), Error> {
         if self.lines.is_empty() {
             return Ok(());
         }

@@ -32,6 +32,7 @@ use super::error::Error;
 use super::files;
 use super::flags::Flags;
 use super::images::{self, Group};
+use super::libcs::Libcs;
 use super::listings::Listings;
 use super::locate::{Location, locate};
 use super::offline;
@@ -62,6 +63,8 @@ pub struct Prepared {
     pub listings: Listings,
     /// speaks to registries
     pub client: registry::Client,
+    /// the platforms of each image of the plan that all machines together make
+    pub platforms: Vec<Vec<Platform>>,
     /// the base of each image's units, by its printed name
     pub base_names: BTreeMap<String, BaseName>,
 }
@@ -149,6 +152,8 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         listings: BTreeMap::new(),
         offers: BTreeMap::new(),
         executables: BTreeMap::new(),
+        layers: listings.clone(),
+        libcs: Libcs::default(),
         sysroots: DebianSysroots::new(session.clone()),
         mtime: settings.mtime(),
         go: GoSaid::new(&session.children, &toolchains),
@@ -158,16 +163,19 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         preparation.find_executables(session, program).await?;
     }
     let groups = images::groups(session, &settings, programs)?;
-    let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
-    let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
     preparation
         .rows
         .check(groups.iter().flat_map(|group| &group.programs).flat_map(|program| preparation.languages(program)))?;
     preparation.check_cached(session, &groups).await?;
+    let (groups, asked) = preparation.own_part(session, groups).await?;
+    let times = |group: &Group| Ok(Times { created: settings.created(&group.keys)?, mtime: settings.mtime() });
+    let times = groups.iter().map(times).collect::<Result<Vec<_>, Error>>()?;
+    preparation.read_libcs(session, groups.iter().zip(asked.iter().map(|(_, own)| own.as_slice()))).await?;
     let mut inputs = Vec::with_capacity(groups.len());
-    for group in &groups {
-        inputs.push(preparation.image(session, group).await?);
+    for (group, (_, own)) in groups.iter().zip(&asked) {
+        inputs.push(preparation.image(session, group, own).await?);
     }
+    let platforms = asked.into_iter().map(|(all, _)| all).collect();
     let outlets = name_images(&settings, &client, outputs, &groups)?;
     let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();
     let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };
@@ -180,7 +188,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     destination::check(&session.directory, &settings, &outlets, &plan)?;
     check::bases(&settings, &plan)?;
     offline::check_layers(session, &settings, &plan, &base_names)?;
-    Ok(Prepared { plan, settings, outlets, times, daemon, bases, listings, client, base_names })
+    Ok(Prepared { plan, settings, outlets, times, daemon, bases, listings, client, platforms, base_names })
 }
 
 /// What templates of an image know.
@@ -255,6 +263,10 @@ pub(super) struct Preparation<'run> {
     offers: BTreeMap<(String, Vec<Platform>), Arc<BaseOffer>>,
     /// what the build systems of C programs say they make, by folder and table
     pub(super) executables: BTreeMap<(PathBuf, Option<usize>), Vec<Executable>>,
+    /// what is in the layers of bases
+    pub(super) layers: Listings,
+    /// the libcs that bases decide
+    pub(super) libcs: Libcs,
     pub(super) sysroots: DebianSysroots,
     mtime: u64,
     pub(super) go: GoSaid<'run>,
@@ -262,7 +274,7 @@ pub(super) struct Preparation<'run> {
 }
 
 impl Preparation<'_> {
-    async fn image(&mut self, session: &Session, group: &Group) -> Result<ImageInput, Error> {
+    async fn image(&mut self, session: &Session, group: &Group, platforms: &[Platform]) -> Result<ImageInput, Error> {
         let scope = scope_of(group);
         let mut settings = self.settings.image(&group.keys, &scope, |rendered| rendered.value)?;
         let mut shown = self.settings.image(&group.keys, &scope, |rendered| rendered.display)?;
@@ -272,15 +284,14 @@ impl Preparation<'_> {
             settings.entrypoint = Some(entrypoint.clone());
             shown.entrypoint = Some(entrypoint);
         }
-        let platforms = self.platforms(group, &scope).await?;
         let files = files::taken(session, self.settings, &group.keys.file, &scope)?;
         let mut bases = BTreeMap::new();
         let mut units = Vec::with_capacity(platforms.len());
-        for platform in &platforms {
+        for platform in platforms {
             let scope = Scope { platform: Some(platform_scope(*platform, self.toolchains)), ..scope.clone() };
             let base = self.settings.base(&group.keys, Some(*platform), &Scope { platform: None, ..scope.clone() })?;
             bases.insert(*platform, base.clone());
-            let base = self.offer(&base, &platforms).await?;
+            let base = self.offer(&base, platforms).await?;
             let mut programs = Vec::with_capacity(group.programs.len());
             for program in &group.programs {
                 programs.push(self.program(program, *platform, &scope).await?);
@@ -374,7 +385,7 @@ impl Preparation<'_> {
     }
 
     /// What a base offers, with the images that `wanted` platforms may take.
-    async fn offer(&mut self, base: &BaseName, wanted: &[Platform]) -> Result<Arc<BaseOffer>, Error> {
+    pub(super) async fn offer(&mut self, base: &BaseName, wanted: &[Platform]) -> Result<Arc<BaseOffer>, Error> {
         let key = (base.to_string(), wanted.to_vec());
         if let Some(offer) = self.offers.get(&key) {
             return Ok(offer.clone());

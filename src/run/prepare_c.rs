@@ -133,7 +133,7 @@ impl Preparation<'_> {
             ldflags: words(&settings.ldflags)?,
             libs: libs.map(|library| library.get_ref().clone()).collect(),
             strip: settings.strip.as_ref().is_some_and(|strip| *strip.get_ref()),
-            libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
+            libc: self.libc(settings, platform, scope),
             row: self.rows.of(settings, Language::C),
             sysroot,
             env: self.variables(settings, scope)?,

@@ -11,7 +11,7 @@ use crate::config::template::Scope;
 use crate::config::{self, ProgramSettings};
 use crate::golang::{Cgo, GoSettings};
 use crate::host;
-use crate::plan::{ProgramInput, Source};
+use crate::plan::{AutoLibc, ProgramInput, Source};
 use crate::platform::Platform;
 use crate::toolchain::Language;
 
@@ -21,6 +21,7 @@ use super::detect::{Kind, Program};
 use super::error::Error;
 use super::images;
 use super::prepare::Preparation;
+use super::rust::Wishes;
 
 impl Preparation<'_> {
     pub(super) async fn program(
@@ -64,8 +65,15 @@ impl Preparation<'_> {
             Kind::Rust(binary) => {
                 let env = self.variables(&settings, &scope)?;
                 let sysroot = self.sysroot(&settings, platform, &scope).await?;
-                let (toolchains, row) = (self.toolchains, self.rows.of(&settings, Language::Rust));
-                let program = self.workspaces.program(toolchains, binary, platform, &settings, (row, env), sysroot)?;
+                let auto = self.libcs.of(platform, &program.name);
+                let wishes = Wishes {
+                    row: self.rows.of(&settings, Language::Rust),
+                    libc: self.libc(&settings, platform, &scope),
+                    is_open: matches!(auto, Some(AutoLibc::Unread { .. } | AutoLibc::Unfit(_))),
+                    env,
+                    sysroot,
+                };
+                let program = self.workspaces.program(self.toolchains, binary, platform, &settings, wishes)?;
                 Source::Rust(Box::new(program))
             }
             Kind::C(folder) => {
@@ -79,12 +87,13 @@ impl Preparation<'_> {
                 command: self.command(program, platform, &settings, &scope)?,
                 output: self.command_output(&settings, &scope)?,
                 settings: self.c_settings(&settings, platform, &scope).await?,
-                languages: self.toolchains.variables(platform, settings.libc.as_ref().map(|libc| libc.get_ref().0)),
+                languages: self.toolchains.variables(platform, self.libc(&settings, platform, &scope)),
                 host: host::machine().map_or_else(host::platform, Ok)?,
             })),
             Kind::Prebuilt => self.prebuilt(program, platform, &settings, &scope)?,
         };
-        Ok(ProgramInput { name: program.name.clone(), destination: self.destination(program, &scope)?, source })
+        let (name, libc) = (program.name.clone(), self.libcs.of(platform, &program.name).cloned());
+        Ok(ProgramInput { name, destination: self.destination(program, &scope)?, source, libc })
     }
 
     /// A string is a line for a shell; a list is words, and so is a list of one.

@@ -175,7 +175,7 @@ pub async fn for_plan(session: &Session, flags: &Flags) -> Result<Prepared, Erro
     let prepared = readable(session, flags).await?;
     let rows = rows::toolchains(session, &flags.toolchain_files, None)?;
     let provider = Provider { session, rows: &rows, directory: &prepared.settings.root };
-    let supplies = provider.look(provision::needs_of_jobs(&prepared.plan.jobs));
+    let supplies = provider.look(provision::needs_of_plan(&prepared.plan));
     let missing: Vec<&Supply> = supplies.iter().filter(|supply| supply.found.is_none()).collect();
     // Nothing large is downloaded for a build that cannot be.
     for supply in missing.iter().filter(|supply| !supply.can_be_installed()) {

@@ -18,7 +18,7 @@ use crate::invocation::{Invocation, Word};
 use crate::plan::{Context, RustProgram};
 use crate::platform::Platform;
 use crate::sysroot::Sysroot;
-use crate::toolchain::{Driver, Request, Tool, Toolchains};
+use crate::toolchain::{Driver, Libc, Request, Tool, Toolchains};
 use crate::{host, zigbuild};
 
 use super::error::Error;
@@ -35,6 +35,20 @@ pub struct Workspaces {
     used: Option<(PathBuf, Option<Tool>)>,
     /// toolchains that compile the standard library too
     nightlies: BTreeSet<String>,
+}
+
+/// What is said of a program beside what only cargo has to know.
+pub struct Wishes {
+    /// the toolchain row
+    pub row: Option<String>,
+    /// the libc; `None` for whichever gives a static binary
+    pub libc: Option<Libc>,
+    /// true while the libc is not known, nor the Rust target that goes with it
+    pub is_open: bool,
+    /// variables for the compiler
+    pub env: BTreeMap<String, Word>,
+    /// headers and libraries of the platform
+    pub sysroot: Option<Sysroot>,
 }
 
 impl Workspaces {
@@ -113,8 +127,7 @@ impl Workspaces {
         binary: &Binary,
         platform: Platform,
         settings: &ProgramSettings,
-        (row, env): (Option<String>, BTreeMap<String, Word>),
-        sysroot: Option<Sysroot>,
+        wishes: Wishes,
     ) -> Result<RustProgram, Error> {
         let folder = binary.manifest.parent().unwrap_or(Path::new("/")).to_owned();
         let workspace = self.workspace(&folder)?;
@@ -132,17 +145,20 @@ impl Workspaces {
                 .as_ref()
                 .map_or_else(|| "release".to_owned(), |profile| profile.get_ref().clone()),
             strip: settings.strip.as_ref().map(|strip| *strip.get_ref()),
-            libc: settings.libc.as_ref().map(|libc| libc.get_ref().0),
-            row,
+            libc: wishes.libc,
+            row: wishes.row,
             c: None,
             flags: UserFlags::default(),
-            sysroot,
+            sysroot: wishes.sysroot,
             build_std: settings.build_std.as_ref().and_then(|build_std| match build_std.get_ref() {
                 BuildStd::By(toolchain) => Some(toolchain.clone()),
                 BuildStd::No => None,
             }),
-            env,
+            env: wishes.env,
         };
+        if wishes.is_open {
+            return Ok(program);
+        }
         self.nightlies.extend(program.build_std.clone());
         self.resolve(toolchains, &mut program, platform, settings.c.as_ref().map(|c| *c.get_ref()))?;
         Ok(program)

@@ -11,18 +11,21 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::blob::{Digest, canonical_json};
+use crate::elf;
 use crate::image::{self, Image};
 use crate::layer_entry::{Contents, Entry, EntryKind};
 use crate::listing::{self, Listing, ListingError};
-use crate::plan::{ImagePlan, PlannedProgram, Unit};
+use crate::plan::{ImagePlan, Plan, PlannedProgram, Unit};
 use crate::platform::Os;
-use crate::verify::{Built, Judgement, Policy, StartConfig, Verdict, advice, judge_each};
+use crate::toolchain::Language;
+use crate::verify::{Built, Judgement, Policy, Problem, StartConfig, Verdict, advice, judge_each};
 
 use super::error::Error;
 use super::layers::Layers;
 use super::prepare::Prepared;
 use super::renew;
 use super::session::Session;
+use super::verdicts::Verdicts;
 
 /// The kind of the records that hold what was found out about images.
 const RECORD: &str = "start-check";
@@ -130,7 +133,7 @@ async fn ask(
 impl Checked {
     fn of(judgement: &Judgement, unit: &Unit) -> Self {
         let programs: Vec<Built<'_>> = unit.programs.iter().map(built).collect();
-        let finding = |problem: &crate::verify::Problem| Finding {
+        let finding = |problem: &Problem| Finding {
             verdict: problem.verdict(),
             text: problem.to_string(),
             hints: advice(problem, &programs, &unit.base.name),
@@ -158,6 +161,30 @@ fn built(program: &PlannedProgram) -> Built<'_> {
         row: chosen.map(|chosen| chosen.name.as_str()),
         libc: chosen.and_then(|chosen| chosen.libc.as_deref()),
     }
+}
+
+/// What the plan alone says would not start, so that nobody waits for it: what is linked dynamically, by Rust, where there
+/// is neither a loader nor a file that could be one. Of other languages their build files have a say in how they link.
+pub(super) fn foreseen(plan: &Plan) -> Verdicts {
+    let mut verdicts = Verdicts::default();
+    for (image, of_image) in plan.images.iter().enumerate() {
+        for (position, unit) in of_image.units.iter().enumerate() {
+            let is_bare = unit.base.digest.is_none() && of_image.files.is_empty();
+            let problems = unit.programs.iter().filter(|_| is_bare).filter_map(|program| {
+                let dynamic = program.toolchain.as_ref().is_some_and(|toolchain| !toolchain.static_binary);
+                let job = program.job.and_then(|job| plan.jobs.get(job))?;
+                // The user's own flags may link statically all the same.
+                let is_certain = !job.steps.iter().any(|step| step.line.contains("crt-static"));
+                let is_foreseen = program.language == Language::Rust && dynamic && is_certain;
+                let interpreter = elf::loaders(unit.platform).filter(|_| is_foreseen)?.glibc.to_owned();
+                let (program, platform) = (program.destination.clone(), unit.platform);
+                Some(Problem::NoLoader { program, interpreter, other: None, platform })
+            });
+            let judgement = Judgement { problems: problems.collect(), ..Judgement::default() };
+            verdicts.add(image, position, Checked::of(&judgement, unit));
+        }
+    }
+    verdicts
 }
 
 /// Lists layers of bases while compilers run, where what they make will probably have to be held to them. What goes wrong

@@ -66,14 +66,21 @@ pub(super) fn of_load(command: &str, names: &[Reference]) -> String {
 }
 
 /// What goes when a blob of an image is pushed: `push ghcr.io/me/app linux/arm64`, and behind it `base` for a layer of the
-/// base; `copy ghcr.io/me/app linux/arm64` when the image existed before.
+/// base.
 pub(super) fn of_push(task: Task, repository: &Repository, blob: &Blob) -> String {
-    let platform = behind(blob.platform);
-    let (verb, base) = match task {
-        Task::Push => ("push", if blob.origin.is_some() { " base" } else { "" }),
-        Task::Copy => ("copy", ""),
-    };
-    format!("{verb} {}{platform}{base}", familiar(&repository.to_string()))
+    match (task, blob.platform) {
+        (Task::Push, Some(platform)) => {
+            let base = if blob.origin.is_some() { " base" } else { "" };
+            format!("push {} {platform}{base}", familiar(&repository.to_string()))
+        }
+        (_, platform) => of_copy(&repository.to_string(), platform),
+    }
+}
+
+/// What goes when an image that exists is copied: `copy ghcr.io/me/app linux/arm64`.
+pub(super) fn of_copy(place: &str, platform: Option<Platform>) -> String {
+    let platform = behind(platform);
+    format!("copy {}{platform}", familiar(place))
 }
 
 fn behind(platform: Option<Platform>) -> String {

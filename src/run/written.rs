@@ -1,12 +1,13 @@
 //! A finished image reaches one of its outputs that is no registry.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::blob::Descriptor;
 use crate::output_spec::{Destination, Output};
-use crate::reference::Reference;
+use crate::reference::{Reference, Repository};
 use crate::sink::daemon::{self, Daemon, LoadError, OpenLayer};
 use crate::sink::docker_archive::DockerImage;
 use crate::sink::{self, Bundle, SinkError};
@@ -43,7 +44,12 @@ pub(super) async fn put(
     let (names, tag) = (written.names.clone(), written.tag());
     let here = |path: &Path| session.directory.join(path);
     Ok(match output {
-        Output::Registry { by_digest } => Place::Registry { names, by_digest: *by_digest },
+        Output::Registry { by_digest: false } => Place::Registry { names, by_digest: false },
+        Output::Registry { by_digest: true } => {
+            let repositories: BTreeSet<Repository> = names.into_iter().map(|name| name.repository).collect();
+            let names = repositories.iter().map(Repository::without_tag).collect();
+            Place::Registry { names, by_digest: true }
+        }
         Output::Default => {
             let path = prepared.settings.own_folder().join("out").join(&prepared.plan.images[image].name);
             let folder = path.clone();

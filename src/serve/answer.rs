@@ -95,8 +95,7 @@ pub(super) async fn answer<B>(shelf: &Arc<Shelf>, told: Option<Say>, request: &H
 
 async fn reply(shelf: &Arc<Shelf>, asked: Request, method: &Method, headers: &HeaderMap) -> Result<Reply, Refusal> {
     match asked {
-        Request::Root => Ok(Reply::json("{}")),
-        Request::Check => Ok(Reply::json("{}")),
+        Request::Root | Request::Check => Ok(Reply::json("{}")),
         Request::Catalog(paging) => {
             let view = refreshed(shelf).await?;
             Ok(listed("/v2/_catalog", view.names(), &paging, |names| json!({"repositories": names})))

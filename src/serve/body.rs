@@ -71,7 +71,7 @@ impl Body {
 
 impl Part {
     /// Reads the next piece on a thread that may wait for the disk.
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         if self.at >= self.end {
             return Poll::Ready(None);
         }
@@ -80,7 +80,7 @@ impl Part {
             let content = content.clone();
             spawn_blocking(move || read(&content, at, wanted))
         });
-        let read = ready!(Pin::new(reading).poll(context));
+        let read = ready!(Pin::new(reading).poll(task));
         self.reading = None;
         let read = read.map_err(io::Error::other).and_then(|read| read);
         if let Ok(bytes) = &read {
@@ -105,13 +105,13 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let next = match &mut self.kind {
             Kind::Bytes(bytes) => {
                 let bytes = std::mem::take(bytes);
                 (!bytes.is_empty()).then_some(Ok(bytes))
             }
-            Kind::File(part) => ready!(part.poll_next(context)),
+            Kind::File(part) => ready!(part.poll_next(task)),
         };
         if let (Some(Ok(bytes)), Some(told)) = (&next, &mut self.told) {
             told.sent += bytes.len() as u64;

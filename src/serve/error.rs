@@ -120,7 +120,7 @@ impl ServeError {
 
 /// An argument with a name before it.
 fn with_name(name: &str, layout: &str) -> String {
-    format!("anyarch serve {}", quote(&format!("{name}={layout}")))
+    format!("anyarch serve {name}={}", quote(layout))
 }
 
 impl Hint for ServeError {

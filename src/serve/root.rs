@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use fs_err as fs;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::limits::Permit;
 use super::source::Place;
@@ -93,10 +94,17 @@ fn open_below(folder: &OwnedFd, names: &[&str]) -> io::Result<std::fs::File> {
     // What is no file must not make us wait for somebody who writes to it.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let mut at: Option<OwnedFd> = None;
+    let open = |at: &Option<OwnedFd>, name: &str, flags| {
+        let opened = rustix::fs::openat(at.as_ref().unwrap_or(folder), name, flags, Mode::empty());
+        opened.map_err(|error| match error {
+            Errno::LOOP => io::Error::other("it is a link, and links in a layout are not followed"),
+            error => error.into(),
+        })
+    };
     for name in before {
-        at = Some(rustix::fs::openat(at.as_ref().unwrap_or(folder), *name, flags | OFlags::DIRECTORY, Mode::empty())?);
+        at = Some(open(&at, name, flags | OFlags::DIRECTORY)?);
     }
-    Ok(rustix::fs::openat(at.as_ref().unwrap_or(folder), *last, flags, Mode::empty())?.into())
+    Ok(open(&at, last, flags)?.into())
 }
 
 impl Opened {

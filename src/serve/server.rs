@@ -67,32 +67,38 @@ impl Server {
     /// When the runtime does not take the socket.
     pub async fn run(
         self,
-        shelf: Arc<Shelf>,
+        layouts: Arc<Shelf>,
         say: Say,
         verbose: bool,
         end: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        let address = self.address;
-        let listener = TcpListener::from_std(self.listener).map_err(|source| ServeError::Listen { address, source })?;
+        let Self { listener, address } = self;
+        let listener = TcpListener::from_std(listener).map_err(|source| ServeError::Listen { address, source })?;
         let seats = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let connections = GracefulShutdown::new();
         let mut clock = interval(LOOKED_EVERY);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let told = verbose.then(|| say.clone());
         let mut end = std::pin::pin!(end);
+        let mut refused = false;
         loop {
             tokio::select! {
                 biased;
                 () = &mut end => break,
                 _ = clock.tick() => {
-                    let shelf = shelf.clone();
+                    let layouts = layouts.clone();
                     // Nobody waits for it.
-                    drop(spawn_blocking(move || drop(shelf.refresh())));
+                    drop(spawn_blocking(move || drop(layouts.refresh())));
                 }
                 accepted = accept(&listener, &seats) => match accepted {
-                    Ok((stream, seat)) => converse(stream, seat, &shelf, told.clone(), &connections),
+                    Ok((stream, seat)) => {
+                        refused = false;
+                        converse(stream, seat, &layouts, told.clone(), &connections);
+                    }
                     Err(error) => {
-                        say(Said::Note(format!("a connection could not be accepted: {error}")));
+                        if !std::mem::replace(&mut refused, true) {
+                            say(Said::Note(format!("a connection could not be accepted: {error}")));
+                        }
                         sleep(NO_ROOM).await;
                     }
                 }
@@ -128,6 +134,8 @@ fn converse(
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(LONGEST_HEAD).max_headers(MOST_HEADERS);
+    // Who has said all there is to say may still listen; and scripts look for `Docker-Content-Digest` as docker writes it.
+    http.half_close(true).title_case_headers(true);
     let connection = http.serve_connection(TokioIo::new(Patient::new(stream, STALLED)), service);
     let connection = connections.watch(connection);
     tokio::spawn(async move {

@@ -48,7 +48,9 @@ impl Shelf {
         let mut state = shelf.state();
         for origin in &shelf.origins {
             let (sources, notes) = origin.sources();
-            notes.into_iter().for_each(|note| shelf.note(note));
+            for note in notes {
+                shelf.note(note);
+            }
             let (mut found, mut failed) = (false, None);
             for source in sources {
                 let mut kept = Kept::default();
@@ -69,13 +71,11 @@ impl Shelf {
         }
         let (view, mut errors) = view_of(&state);
         drop(state);
-        match errors.pop() {
-            Some(error) => Err(error),
-            None => {
-                shelf.publish(view);
-                Ok(shelf)
-            }
+        if let Some(error) = errors.pop() {
+            return Err(error);
         }
+        shelf.publish(view);
+        Ok(shelf)
     }
 
     /// The images that are served, by name.
@@ -108,7 +108,9 @@ impl Shelf {
         });
         if changed {
             let (view, errors) = view_of(&state);
-            errors.iter().for_each(|error| self.complain(error));
+            for error in &errors {
+                self.complain(error);
+            }
             self.tell(&self.view(), &view);
             self.publish(view);
         }
@@ -147,7 +149,9 @@ impl Shelf {
             loaded = Version::load(source, &self.budget);
         }
         let version = loaded?;
-        version.notes.iter().for_each(|note| self.note(note.clone()));
+        for note in &version.notes {
+            self.note(note.clone());
+        }
         kept.retire();
         *kept = Kept { current: Some(Arc::new(version)), broken: None, replaced: std::mem::take(&mut kept.replaced) };
         Ok(())

@@ -87,7 +87,10 @@ impl Origin {
                 for path in layouts_in(folder) {
                     let (place, shown) = (Place::Folder(path.clone()), format!("oci:{}", path.display()));
                     match own_name(&place) {
-                        Some(own) => sources.push(Source { place, shown, tag: None, repository: None, own }),
+                        // There, the folder of an image is what it is called, wherever it may be published.
+                        Some(own) => {
+                            sources.push(Source { place, shown, tag: None, repository: Some(own.clone()), own });
+                        }
                         None => notes.push(format!(
                             "`{shown}` is not served: no repository can be called so, but NAME={shown} gives it a name"
                         )),

@@ -134,18 +134,21 @@ impl Version {
         self.referrers.get(subject).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether all that the layout should hold was there.
+    /// Says what the layout should hold and does not.
     fn complain(&mut self) {
-        let missing: Vec<&ContentDigest> = self
-            .content
-            .iter()
-            .filter(|(digest, opened)| opened.is_none() && self.root.find(&digest.place()).is_err())
-            .map(|(digest, _)| digest)
-            .collect();
-        if let Some(first) = missing.first() {
-            let more = if missing.len() == 1 { String::new() } else { format!(", nor are {} more", missing.len() - 1) };
-            self.notes.push(format!("`{}` is not whole: {first} is no file in it{more}", self.shown));
-        }
+        let unopened = self.content.iter().filter(|(_, opened)| opened.is_none());
+        let mut missing = unopened.filter_map(|(digest, _)| Some((digest, self.root.find(&digest.place()).err()?)));
+        let Some((first, error)) = missing.next() else { return };
+        let why = match error.kind() {
+            io::ErrorKind::NotFound => "it is not in it".to_owned(),
+            _ => error.to_string(),
+        };
+        let more = match missing.count() {
+            0 => String::new(),
+            number => format!(", and {number} more cannot be read"),
+        };
+        let note = format!("`{}` is not whole: {first} cannot be read, for {why}{more}", self.shown);
+        self.notes.push(note);
     }
 
     /// Takes in a manifest of the layout and all that it leads to.

@@ -5,7 +5,9 @@
 //! shows how open new files are; `.replaced`, the layout that was in the place before.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -37,6 +39,16 @@ pub(super) fn folder(target: &Path) -> io::Result<TempDir> {
 pub(super) fn file(target: &Path) -> io::Result<NamedTempFile> {
     let parent = swept(target);
     name(&format!(".{UNFINISHED}")).tempfile_in(parent)
+}
+
+/// The same, as open to others as any file that the user makes.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn open_file(target: &Path) -> io::Result<NamedTempFile> {
+    let parent = swept(target);
+    // What the umask leaves of it.
+    name(&format!(".{UNFINISHED}")).permissions(Permissions::from_mode(0o666)).tempfile_in(parent)
 }
 
 /// The name of the file that shows how open new files are, for that unfinished one.

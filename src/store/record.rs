@@ -4,11 +4,11 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Store, StoreError};
-use crate::blob::{Digest, canonical_json};
+use crate::blob::Digest;
 
 /// Kinds of records that are worth nothing without the blob that they name first.
 const OF_ONE_BLOB: &[&str] = &[OWN_LAYER, STATIC_LAYER, "debian-release"];
@@ -19,13 +19,9 @@ pub const STATIC_LAYER: &str = "layer";
 /// The digest of something of a base -> what bases it is of.
 pub const NAME: &str = "name";
 
-/// A record as it is on disk: a bit that a disk turned must not become part of an image.
-#[derive(Serialize, Deserialize)]
-struct Sealed {
-    /// digest of `value` as canonical JSON
-    digest: Digest,
-    value: Value,
-}
+/// What stands before and between the digest and the value of a record on disk, and behind them. A bit that a disk turned must
+/// not become part of an image: the digest is that of the value's text, which may be long and is parsed once.
+const SEAL: [&str; 3] = ["{\"digest\":\"", "\",\"value\":", "}"];
 
 impl Store {
     pub(super) fn records(&self) -> PathBuf {
@@ -40,7 +36,7 @@ impl Store {
     #[must_use]
     pub fn record<T: DeserializeOwned>(&self, kind: &str, key: &Digest) -> Option<T> {
         let path = self.record_path(kind, key);
-        let value = serde_json::from_value(open(&path)?).ok()?;
+        let value = open(&path)?;
         self.used(&path);
         Some(value)
     }
@@ -57,19 +53,17 @@ impl Store {
     /// When the file cannot be written.
     pub fn set_record<T: Serialize>(&self, kind: &str, key: &Digest, value: &T) -> Result<(), StoreError> {
         let path = self.record_path(kind, key);
-        let bytes = canonical_json(value);
-        // What was just encoded is read back as it is.
-        let value = serde_json::from_slice(&bytes).unwrap_or_default();
-        let sealed = canonical_json(&Sealed { digest: Digest::of(&bytes), value });
+        let value = serde_json::to_string(value).map_err(|error| self.failed(io::Error::other(error)))?;
+        let (digest, [start, middle, end]) = (Digest::of(value.as_bytes()), SEAL);
         let write = || -> io::Result<()> {
             fs::create_dir_all(self.records().join(kind))?;
             let mut file = self.unfinished()?;
-            file.write_all(&sealed)?;
+            write!(file, "{start}{digest}{middle}{value}{end}")?;
             file.persist(&path).map_err(|error| error.error)?;
             Ok(())
         };
         write().map_err(|source| self.failed(source))?;
-        self.stored(path, sealed.len() as u64);
+        self.stored(path, value.len() as u64);
         Ok(())
     }
 
@@ -97,7 +91,7 @@ impl Store {
         let mut dangling = Vec::new();
         for kind in OF_ONE_BLOB {
             for file in fs::read_dir(self.records().join(kind)).into_iter().flatten().flatten() {
-                let blob = open(&file.path()).as_ref().and_then(first_digest);
+                let blob = open::<Value>(&file.path()).as_ref().and_then(first_digest);
                 if blob.is_none_or(|blob| !self.blob_path(&blob).exists()) {
                     dangling.push(file.path());
                 }
@@ -107,9 +101,12 @@ impl Store {
     }
 }
 
-fn open(path: &Path) -> Option<Value> {
-    let sealed: Sealed = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
-    (Digest::of(&canonical_json(&sealed.value)) == sealed.digest).then_some(sealed.value)
+/// The value of a record, if it is whole.
+fn open<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    let (text, [start, middle, end]) = (fs::read_to_string(path).ok()?, SEAL);
+    let (digest, value) = text.strip_prefix(start)?.strip_suffix(end)?.split_once(middle)?;
+    let is_whole = digest.parse() == Ok(Digest::of(value.as_bytes()));
+    is_whole.then(|| serde_json::from_str(value).ok())?
 }
 
 fn key_of(path: &Path) -> Option<Digest> {

@@ -1,4 +1,4 @@
-//! Names of C libraries: `musl`, `gnu`, `gnu.2.28`.
+//! Names of C libraries: `musl`, `gnu`, `gnu.2.28`; and what a program may ask for beside these: `auto`, `static`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -45,6 +45,40 @@ impl fmt::Display for Libc {
             Self::Musl => formatter.write_str("musl"),
             Self::Gnu(None) => formatter.write_str("gnu"),
             Self::Gnu(Some((major, minor))) => write!(formatter, "gnu.{major}.{minor}"),
+        }
+    }
+}
+
+/// What a program says of its libc.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LibcWish {
+    /// that of the base, read out of its layers
+    #[default]
+    Auto,
+    /// whichever gives a static binary
+    Static,
+    /// just this one
+    Named(Libc),
+}
+
+impl FromStr for LibcWish {
+    type Err = LibcError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "static" => Ok(Self::Static),
+            _ => text.parse().map(Self::Named),
+        }
+    }
+}
+
+impl fmt::Display for LibcWish {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => formatter.write_str("auto"),
+            Self::Static => formatter.write_str("static"),
+            Self::Named(libc) => libc.fmt(formatter),
         }
     }
 }

@@ -144,6 +144,8 @@ pub struct ToolRow {
     pub version: Vec<String>,
     /// the line that installs it, by package manager, `any` for the rest
     pub install: BTreeMap<String, String>,
+    /// the newest glibc that it has, of one that has one of each version
+    pub glibc: Option<String>,
     /// where it can be had without root
     pub download: Option<Download>,
     /// where the program is, or would be, that we downloaded
@@ -152,6 +154,16 @@ pub struct ToolRow {
     /// where the row comes from
     #[serde(skip)]
     pub origin: Origin,
+}
+
+impl ToolRow {
+    /// The newest glibc that it has, major and minor, where it says so.
+    pub(super) fn newest_glibc(&self) -> Option<(u32, u32)> {
+        match format!("gnu.{}", self.glibc.as_ref()?).parse() {
+            Ok(Libc::Gnu(version)) => version,
+            _ => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]

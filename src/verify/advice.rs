@@ -96,7 +96,7 @@ fn no_loader(program: Option<&Built<'_>>, interpreter: &str, has_other: bool, ha
             }
             ways.push(match (has_no_musl, program.language) {
                 (_, Language::Go) => "build it static: libc = \"musl\", or without C: cgo = false".to_owned(),
-                (true, _) => "build it static: leave `libc` away".to_owned(),
+                (true, _) => "build it static: libc = \"static\"".to_owned(),
                 (false, _) => "build it static: libc = \"musl\"".to_owned(),
             });
         }
@@ -180,7 +180,7 @@ mod tests {
             (
                 problem("/lib/ld64.so.1", None, "linux/s390x"),
                 built(Language::Rust, "gcc", "gnu"),
-                &["build it static: leave `libc` away", debian],
+                &["build it static: libc = \"static\"", debian],
             ),
             (
                 problem(musl, Some("glibc"), "linux/amd64"),

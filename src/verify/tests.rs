@@ -7,6 +7,7 @@ use crate::hint::Hint as _;
 use crate::listing::Kind;
 
 mod image;
+mod libc;
 
 use image::{Image, MUSL, X86, amd64, binary, is_static, needs, texts, wants};
 

@@ -179,7 +179,7 @@ fn images_in_archives_and_what_is_no_image() {
         "
         error: the layout of the image `oci:layout:other` has no image `other`; it has made
 
-        hint: anyarch verify oci:layout:made
+        hint: oci:layout:made
         ",
     );
     // A layer that is not what its name says, of a layout and of one in an archive.

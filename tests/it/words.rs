@@ -111,6 +111,7 @@ fn a_platform_that_the_base_lacks() {
         note: left out linux/s390x of `hello`: the base `oci:base` lacks it; it offers linux/amd64, linux/arm64
         linux/arm64      hello                compiled [TIME]
         linux/arm64      hello                packed   [TIME] [SIZE]
+        linux/arm64      hello                verified [TIME]
 
         hello [DIGEST]
           linux/arm64      [DIGEST] [SIZE]

@@ -211,7 +211,7 @@ fn write_image(image: &Image, put: &impl Fn(&str, &[u8]) -> Descriptor) -> Descr
 }
 
 /// Compresses with a header that says nothing of the machine or the time.
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::new(6));
     encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("bytes in memory can be compressed")
 }

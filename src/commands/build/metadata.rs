@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::run::publish::{Place, Published};
 
 /// The file's text.
-pub(super) fn of(published: &[Published]) -> Vec<u8> {
+pub(in crate::commands) fn of(published: &[Published]) -> Vec<u8> {
     let value = match published {
         [only] => Value::Object(of_image(only)),
         several => several.iter().map(|image| (image.name.clone(), Value::Object(of_image(image)))).collect(),

@@ -11,14 +11,11 @@ use crate::run::publish::{Place, Published};
 use crate::ui::{Ui, bytes};
 
 fn platform_of(descriptor: &Descriptor) -> String {
-    descriptor.platform.as_ref().map_or_else(String::new, |platform| {
-        let variant = platform.variant.as_ref().map_or_else(String::new, |variant| format!("/{variant}"));
-        format!("{}/{}{variant}", platform.os, platform.architecture)
-    })
+    descriptor.platform.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
 /// What a person wants to know at the end.
-pub(super) fn summary(ui: &Ui, image: &Published, directory: &Path) {
+pub(in crate::commands) fn summary(ui: &Ui, image: &Published, directory: &Path) {
     ui.line("");
     ui.line(&format!("{} {}", image.name, image.top.digest));
     for (descriptor, size) in &image.platforms {
@@ -78,7 +75,7 @@ fn of_place(ui: &Ui, image: &Published, place: &Place, directory: &Path) {
 }
 
 /// stdout for a pipeline: the reference by digest, the name, the layout, the files; nothing beside an archive.
-pub(super) fn lines(published: &[Published], directory: &Path) -> Vec<String> {
+pub(in crate::commands) fn lines(published: &[Published], directory: &Path) -> Vec<String> {
     let places = || published.iter().flat_map(|image| image.places.iter().map(move |place| (image, place)));
     if places().any(|(_, place)| matches!(place, Place::Stdout { .. })) {
         return Vec::new();
@@ -116,13 +113,13 @@ pub(super) fn familiar(name: &Reference) -> String {
 }
 
 /// A path as it would be typed from where we are.
-fn shown(path: &Path, directory: &Path) -> String {
+pub(super) fn shown(path: &Path, directory: &Path) -> String {
     let here = fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
     path.strip_prefix(here).unwrap_or(path).display().to_string()
 }
 
 /// An image for a program, which finds each output by its type.
-pub(super) fn as_value(image: &Published) -> Value {
+pub(in crate::commands) fn as_value(image: &Published) -> Value {
     let checked = image.checked.iter().map(Option::as_ref).chain(std::iter::repeat(None));
     let platforms: Vec<_> = image
         .platforms

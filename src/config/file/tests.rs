@@ -386,7 +386,7 @@ fn a_value_that_its_key_cannot_take_says_why() {
         ),
         (
             "[[program]]\nlibc = \"glibc\"\n",
-            "`libc` in anyarch.toml:2:8: `glibc` is not a libc: it should read musl, gnu, or gnu with a version such as \
+            "`libc` in anyarch.toml:2:8: `glibc` is not a libc: it should read auto, static, musl, gnu, or gnu with a version such as \
              gnu.2.28",
             &["libc = \"gnu.2.28\""],
         ),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::hint::Hint as _;
+use crate::toolchain::Libc;
 
 fn read<T: FromStr<Err = ValueError>>(text: &str) -> Result<T, (String, Vec<String>)> {
     text.parse().map_err(|error: ValueError| (error.to_string(), error.hints()))
@@ -15,7 +16,13 @@ fn good_texts_become_values() {
     {
         assert_eq!(read::<Port>(text).unwrap().to_string(), port);
     }
-    for (text, libc) in [("musl", Libc::Musl), ("gnu", Libc::Gnu(None)), ("gnu.2.28", Libc::Gnu(Some((2, 28))))] {
+    for (text, libc) in [
+        ("auto", LibcWish::Auto),
+        ("static", LibcWish::Static),
+        ("musl", LibcWish::Named(Libc::Musl)),
+        ("gnu", LibcWish::Named(Libc::Gnu(None))),
+        ("gnu.2.28", LibcWish::Named(Libc::Gnu(Some((2, 28))))),
+    ] {
         assert_eq!(read(text), Ok(LibcName(libc)));
         assert_eq!(libc.to_string(), text);
     }
@@ -55,7 +62,7 @@ fn bad_texts_say_what_they_should_read() {
     for text in ["", "0", "65536", "http", "80/TCP", "80/", "+80", "80-90"] {
         assert_eq!(read::<Port>(text), Err((format!("`{text}` {port}"), vec!["ports = [\"8080/tcp\"]".into()])));
     }
-    let libc = "is not a libc: it should read musl, gnu, or gnu with a version such as gnu.2.28";
+    let libc = "is not a libc: it should read auto, static, musl, gnu, or gnu with a version such as gnu.2.28";
     for text in ["", "glibc", "gnu.", "gnu.2", "gnu.2.x", "musl.1.2", "gnu.+2.28"] {
         assert_eq!(read::<LibcName>(text), Err((format!("`{text}` {libc}"), vec!["libc = \"gnu.2.28\"".into()])));
     }

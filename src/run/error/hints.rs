@@ -6,6 +6,7 @@ use crate::config::Origin;
 use crate::full_disk;
 use crate::golang::GoError;
 use crate::hint::Hint;
+use crate::run::smoke::FailedStart;
 
 /// Flags that choose a program, as the keys of a `[[program]]`; any other hint stays as it is.
 fn as_keys(hint: &str) -> String {
@@ -151,20 +152,40 @@ impl Error {
             Self::NotStatic { .. } => {
                 vec!["ldflags = [\"-static\"]".to_owned(), "libc = \"gnu\" on a base that has its libraries".to_owned()]
             }
-            Self::ImageName { source, .. } => {
-                source.hints().iter().map(|hint| hint.replace("--base", "anyarch verify")).collect()
+            Self::ImageName { source, .. } => source.hints().iter().map(|hint| hint.replace("--base ", "")).collect(),
+            Self::NoSources => vec!["-t registry.example.com/app:1.0 registry.example.com/app:1.0-amd64".to_owned()],
+            Self::NoIndexName => {
+                ["-t registry.example.com/app:1.0", "only to look at it: --dry-run"].map(str::to_owned).into()
             }
-            Self::Smoke { failed } => {
-                let mut ways: Vec<String> = failed.iter().flat_map(|start| start.ways_out.clone()).collect();
-                ways.dedup();
-                ways
+            Self::AppendToNothing => vec!["--append -t registry.example.com/app:1.0".to_owned()],
+            Self::ManifestAnnotation { name, .. } => {
+                ["index", "manifest-descriptor"].map(|place| format!("--annotation {place}:{name}=VALUE")).into()
             }
+            Self::Smoke { failed } => FailedStart::ways_out_of(failed),
             Self::SmokeArguments { .. } => vec!["--smoke \"--version\"".to_owned()],
             Self::SeveralDocuments { platforms, .. } | Self::NotInImage { offered: platforms, .. } => {
                 platforms.iter().map(|has| format!("--platform {has}")).collect()
             }
             Self::WouldNotStart { .. } => vec!["publish it all the same: --verify=warn".to_owned()],
+            Self::TagsOfPart { .. } => {
+                vec![
+                    "--push-by-digest; then, with all results in a folder: anyarch index create --from-results DIR"
+                        .to_owned(),
+                ]
+            }
+            Self::TagsOfSeveral { .. } => {
+                vec!["leave -t out here, and name them where they are built: anyarch build -t".to_owned()]
+            }
+            Self::UntaggedResults { .. } => vec!["-t registry.example.com/app:1.0".to_owned()],
+            Self::NoResult => vec!["--push-by-digest".to_owned()],
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
+            Self::OfflineCopy => vec!["copy it into a layout, and that with a network: oci:DIR".to_owned()],
+            Self::BarePath { text } => ["oci:", "oci-archive:"].map(|kind| format!("{kind}{text}")).to_vec(),
+            Self::OtherIndex { .. } => vec![
+                "copy all of them, digests are the same then: --platform all".to_owned(),
+                "copy them one by one: a platform alone keeps its digest".to_owned(),
+            ],
+            Self::OtherDigest { actual, .. } => vec![format!("name a tag, or this digest: @{actual}")],
             Self::OfflinePush => {
                 vec!["write it, and push that with a network: -o type=oci,dest=image.tar".to_owned()]
             }
@@ -192,6 +213,7 @@ impl Error {
             Self::NoProgram { source, .. } => Some(source),
             Self::Config(error) => Some(error),
             Self::Template(error) => Some(error),
+            Self::Part(error) => Some(error),
             Self::Platform(error) => Some(error),
             Self::Base(error) => Some(error),
             Self::Listing { source, .. } => Some(source),
@@ -218,6 +240,8 @@ impl Error {
             Self::Serve(error) => Some(error),
             Self::CommitTime { source, .. } => Some(source),
             Self::Format(error) => Some(error),
+            Self::Spec { source, .. } => Some(source),
+            Self::Index(error) => Some(error),
             _ => None,
         }
     }

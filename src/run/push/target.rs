@@ -39,7 +39,7 @@ struct Seen {
 
 impl Target {
     /// The repositories of an image, each once; `references` say whether they are pushed by the digest alone.
-    pub(super) fn all<'name>(references: impl Iterator<Item = (&'name Reference, bool)>) -> Vec<Self> {
+    pub(in crate::run) fn all<'name>(references: impl Iterator<Item = (&'name Reference, bool)>) -> Vec<Self> {
         let mut targets: Vec<Self> = Vec::new();
         for (reference, by_digest) in references {
             let repository = &reference.repository;

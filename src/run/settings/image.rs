@@ -2,6 +2,7 @@
 
 use toml::Spanned;
 
+use super::outputs::PUSH_BY_DIGEST;
 use super::{OutputChoice, Settings};
 use crate::annotation::{AnnotationError, AnnotationKey, Annotations};
 use crate::base_name::BaseName;
@@ -185,6 +186,7 @@ impl Settings {
             }
             // The file names what is published in the end, by whoever puts the parts together.
             if (Output::Registry { by_digest: true }) == output.spec.output
+                && output.text != PUSH_BY_DIGEST
                 && let Some(tag) = reference.tag.take()
                 && let Origin::Flag(flag) = origin
             {

@@ -8,6 +8,9 @@ use crate::run::error::Error;
 
 use super::{Settings, said};
 
+/// The flag of whoever pushes a part of an image: its tags are for whoever puts the parts together.
+pub(super) const PUSH_BY_DIGEST: &str = "--push-by-digest";
+
 /// An output with who asked for it.
 #[derive(Clone, Debug)]
 pub struct OutputChoice {
@@ -46,7 +49,7 @@ impl Settings {
         Ok(outputs)
     }
 
-    /// `-o` as often as it was said; `--push` and `--load` are short for two of them.
+    /// `-o` as often as it was said; `--push`, `--push-by-digest` and `--load` are short for three of them.
     fn of_flags(&self) -> Result<Vec<OutputChoice>, Error> {
         let mut outputs = Vec::new();
         for text in &self.flags.outputs {
@@ -54,6 +57,7 @@ impl Settings {
         }
         let short = [
             (self.flags.push, "--push", Output::Registry { by_digest: false }),
+            (self.flags.push_by_digest, PUSH_BY_DIGEST, Output::Registry { by_digest: true }),
             (self.flags.load, "--load", Output::Daemon),
         ];
         for (_, flag, output) in short.into_iter().filter(|(said, ..)| *said) {
