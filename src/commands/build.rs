@@ -34,8 +34,8 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     let session = super::session(ui, arguments.request.offline)?;
     let as_json = arguments.request.json;
     let flags = super::flags(arguments.request, arguments.destination);
-    let (verify, smoke) = (arguments.verify, super::smoke(arguments.smoke));
-    let flags = Flags { carries_out: true, resolve: true, verify, smoke, results: arguments.results, ..flags };
+    let (verify, smoke, results) = (arguments.verify, super::smoke(arguments.smoke), arguments.results);
+    let flags = Flags { carries_out: true, resolve: true, verify, smoke, results, ..flags };
     for file in arguments.iidfile.iter().chain(&arguments.metadata_file) {
         destination::parent(&session.directory, file)?;
     }

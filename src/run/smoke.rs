@@ -106,6 +106,16 @@ pub struct FailedStart {
     pub ways_out: Vec<String>,
 }
 
+impl FailedStart {
+    /// The lines that may help with any of several, each once.
+    #[must_use]
+    pub fn ways_out_of(failed: &[Self]) -> Vec<String> {
+        let mut ways: Vec<String> = failed.iter().flat_map(|start| start.ways_out.clone()).collect();
+        ways.dedup();
+        ways
+    }
+}
+
 impl Smoke {
     /// Finds out how programs of `platforms` can be started here, and says of which they cannot.
     ///
@@ -186,10 +196,10 @@ impl Smoke {
         let attended = run(session, self.limit, &mut heard, |stdin| {
             write_frame(&spec, stdin).map_err(|_| NotFed::Deaf)?;
             if let Some((_, file, path)) = emulator {
-                let read = |source| NotFed::Layer(Error::Read { path: path.clone(), source });
+                let read = |source| NotFed::layer(Error::Read { path: path.clone(), source });
                 pump(&mut io::BufReader::new(file), stdin, read)?;
             }
-            subject.layers.iter().try_for_each(|layer| feed(layer, open(layer).map_err(NotFed::Layer)?, stdin))
+            subject.layers.iter().try_for_each(|layer| feed(layer, open(layer).map_err(NotFed::layer)?, stdin))
         })?;
         for note in &heard.notes {
             session.watch.event(Event::Note(format!("{} was started, and {note}", subject.platform)));
@@ -207,7 +217,7 @@ impl Smoke {
         attended: Attended<Result<(), NotFed>>,
     ) -> Result<Outcome, Error> {
         if let Err(NotFed::Layer(error)) = attended.fed {
-            return Err(error);
+            return Err(*error);
         }
         let ending = match heard {
             Heard { failure: Some(Failure::Start { text }), .. } => format!("does not start: {text}"),

@@ -45,6 +45,8 @@ pub(super) fn find(start: &Start, emulator: Option<&EmulatorFile>) -> Result<Cal
         let Some(line) = shebang(&call.program) else { break };
         call.follow(&line, path);
     }
+    // Nor does an emulator look at what the kernel would.
+    may_start(&call.program).map_err(|why| Failure::Start { text: format!("`{name}` cannot be started: {why}") })?;
     let mut args: Vec<OsString> = vec![EMULATOR.into()];
     args.extend(emulator.cpu.iter().flat_map(|cpu| ["-cpu".into(), cpu.into()]));
     args.push("-0".into());
@@ -70,6 +72,17 @@ impl Call {
         let argument = (!argument.is_empty()).then(|| OsString::from(argument));
         self.args = [OsString::from(name)].into_iter().chain(argument).chain([script]).chain(rest).collect();
         self.program = program;
+    }
+}
+
+/// Whether a file is there and executable, else why not.
+fn may_start(program: &Path) -> Result<(), String> {
+    let shown = program.display();
+    match std::fs::metadata(program) {
+        Err(error) => Err(format!("`{shown}`: {error}")),
+        Ok(there) if !there.is_file() => Err(format!("`{shown}` is no file")),
+        Ok(there) if there.permissions().mode() & 0o111 == 0 => Err(format!("`{shown}` is not executable")),
+        Ok(_) => Ok(()),
     }
 }
 
@@ -156,6 +169,16 @@ mod tests {
             assert_eq!(call(&[name, "x"], Some(&emulator)), under(&args, is_script), "{name}");
         }
         assert!(call(&["circle"], Some(&emulator)).2);
+        let refused = |word: &str| {
+            let Err(Failure::Start { text }) = find(&start(&[word], folder.path()), Some(&emulator)) else {
+                panic!("{word}")
+            };
+            text
+        };
+        put(&folder.path().join("lost"), "#!/no/such/shell\n", 0o755);
+        assert!(refused("lost").starts_with("`lost` cannot be started: `/no/such/shell`: No such file"));
+        let data = at("data");
+        assert_eq!(refused(&data), format!("`{data}` cannot be started: `{data}` is not executable"));
         for (words, expected) in [(&["data"][..], "`data`"), (&["missing"], "`missing`"), (&[], ""), (&[""], "")] {
             let Err(Failure::Start { text }) = find(&start(words, folder.path()), None) else { panic!("{words:?}") };
             assert!(text.contains(expected), "{text}");

@@ -191,12 +191,13 @@ fn platforms_that_nothing_here_runs_are_named() {
     assert!(said.contains("linux/amd64      hello                started  [TIME]\n"), "{said}");
     assert!(!said.contains("linux/arm64      hello                started"), "{said}");
 
-    for (args, words) in [(
-        &["--smoke", "a 'b"][..],
-        "error: `--smoke \"a 'b\"` cannot be read as a shell would: a quote is not closed\n\nhint: --smoke \"--version\"\n",
-    )] {
-        project.anyarch().args(["build"]).args(args).run().assert_code(2).assert_stderr(words);
-    }
+    project.anyarch().args(["build", "--smoke", "a 'b"]).run().assert_code(2).assert_stderr(
+        "
+        error: `--smoke \"a 'b\"` cannot be read as a shell would: a quote is not closed
+
+        hint: --smoke \"--version\"
+        ",
+    );
     let said = project.anyarch().args(["build", "--smoke-timeout", "1s"]).run();
     assert!(said.assert_code(2).stderr.contains("--smoke <ARGS>"), "{}", said.stderr);
 }
@@ -419,7 +420,12 @@ fn dynamic_programs_and_scripts_start_on_debian_on_each_platform() {
         assert_started(&home, &made(), "", None);
         assert_started(&home, &made(), "look", Some("ended with exit code 7"));
         assert_started(&home, &made(), "crash", Some("was ended by signal 6"));
-        assert_started(&home, &Made::bare(platform).app(&*probe), "", Some("does not start:"));
+        // There an emulator says what is missing, and not the kernel.
+        let is_own = matches!(*platform, "linux/amd64" | "linux/386");
+        let without = if is_own { "does not start: `/app` cannot be started" } else { "ended with exit code 255" };
+        assert_started(&home, &Made::bare(platform).app(&*probe), "", Some(without));
+        let closed = Made::bare(platform).file("app", 0o644, &*probe);
+        assert_started(&home, &closed, "", Some("does not start: `/app` cannot be started"));
         // Its interpreter is a program of that platform; what it starts is one that it has in itself.
         for script in ["#!/bin/sh\nexit 5\n", "#!/usr/bin/env sh\nexit 5\n", "#! /bin/busybox sh\nexit $1\n"] {
             let made = Made::on(platform, &debian).file("app", 0o755, script);

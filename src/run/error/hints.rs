@@ -6,6 +6,7 @@ use crate::config::Origin;
 use crate::full_disk;
 use crate::golang::GoError;
 use crate::hint::Hint;
+use crate::run::smoke::FailedStart;
 
 /// Flags that choose a program, as the keys of a `[[program]]`; any other hint stays as it is.
 fn as_keys(hint: &str) -> String {
@@ -160,11 +161,7 @@ impl Error {
             Self::ManifestAnnotation { name, .. } => {
                 ["index", "manifest-descriptor"].map(|place| format!("--annotation {place}:{name}=VALUE")).into()
             }
-            Self::Smoke { failed } => {
-                let mut ways: Vec<String> = failed.iter().flat_map(|start| start.ways_out.clone()).collect();
-                ways.dedup();
-                ways
-            }
+            Self::Smoke { failed } => FailedStart::ways_out_of(failed),
             Self::SmokeArguments { .. } => vec!["--smoke \"--version\"".to_owned()],
             Self::SeveralDocuments { platforms, .. }
             | Self::OnePlatform { platforms, .. }

@@ -25,9 +25,15 @@ pub enum LayerBytes {
 /// Why a sandbox did not get what it was to get.
 pub(super) enum NotFed {
     /// a layer could not be read
-    Layer(Error),
+    Layer(Box<Error>),
     /// it did not listen, for a reason that it tells itself
     Deaf,
+}
+
+impl NotFed {
+    pub(super) fn layer(error: Error) -> Self {
+        Self::Layer(Box::new(error))
+    }
 }
 
 /// What a sandbox told.
@@ -80,10 +86,10 @@ pub(super) fn run<T: Send>(
 
 /// Gives a sandbox the bytes of a layer, as many as were announced, and holds them to their digest.
 pub(super) fn feed(layer: &Descriptor, bytes: LayerBytes, stdin: &mut ChildStdin) -> Result<(), NotFed> {
-    let read = |source| NotFed::Layer(Error::SmokeRead { layer: layer.digest, source });
+    let read = |source| NotFed::layer(Error::SmokeRead { layer: layer.digest, source });
     match bytes {
         LayerBytes::Stored(mut blob) => pump(&mut blob, stdin, |error| match StoreError::within(error) {
-            Ok(error) => NotFed::Layer(Error::Store(error)),
+            Ok(error) => NotFed::layer(Error::Store(error)),
             Err(error) => read(error),
         }),
         LayerBytes::Elsewhere(bytes) => {
@@ -93,7 +99,7 @@ pub(super) fn feed(layer: &Descriptor, bytes: LayerBytes, stdin: &mut ChildStdin
             if (digest, size) == (layer.digest, layer.size) {
                 return Ok(());
             }
-            Err(NotFed::Layer(SandboxError::Damaged { layer: layer.digest }.into()))
+            Err(NotFed::layer(SandboxError::Damaged { layer: layer.digest }.into()))
         }
     }
 }
