@@ -2,6 +2,7 @@
 #
 #   make test                   everything that is quick: cold on two cores in less than 30 minutes
 #   make test-full [PART=name]  the matrix, real programs of others, comparisons: hours, or one part of it
+#   make fuzz                   anything at all for the readers of what others made, a minute each
 #   make lint                   formatting, clippy and documentation without warnings
 #   make demo                   the examples for every platform that can be built for here
 #   make bench                  side by side with the bare compilers and with ko
@@ -11,7 +12,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SILENT:
 .DEFAULT_GOAL := test
-.PHONY: test test-full lint demo bench tools
+.PHONY: test test-full fuzz lint demo bench tools
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # What scripts/install-test-tools installed comes first on the PATH.
@@ -37,9 +38,14 @@ test-full: tools
 	$(call stage,'full tests$(if $(PART),: $(PART))')
 	scripts/test-full $(PART)
 
+fuzz:
+	$(call stage,'fuzz')
+	scripts/fuzz
+
 lint:
 	$(call stage,'formatting')
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	$(call stage,'clippy')
 	cargo clippy --locked --all-targets -- -D warnings
 	$(call stage,'documentation')

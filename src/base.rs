@@ -2,14 +2,17 @@
 //!
 //! Indexes, manifests and configs are read here; layers are only described, and fetched when something needs them.
 
+mod docker;
 mod documents;
 mod error;
 pub(crate) mod files;
+mod place;
 mod whole;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use fs_err as fs;
 use oci_spec::image as oci;
@@ -22,7 +25,6 @@ use crate::blob::{
 use crate::image::BaseImage;
 use crate::layer::{LayerError, Recipe};
 use crate::platform::Platform;
-use crate::reference::Repository;
 use crate::registry;
 use crate::static_base;
 use crate::store::{STATIC_LAYER, Store, StoreError};
@@ -30,8 +32,10 @@ use crate::wanted::{Waiter, Wanted};
 
 use documents::{Entries, described, layers, layout_entries, parse};
 use files::Files;
+use place::Place;
 
 pub use error::{BaseError, Role, Subject};
+pub use place::archive;
 pub use whole::Whole;
 
 /// The longest index, manifest or config that is read, in bytes; registries commonly refuse manifests above 4 MiB.
@@ -56,31 +60,27 @@ pub struct Listing {
     pub platforms: Option<Vec<(Platform, Descriptor)>>,
 }
 
-#[derive(Clone)]
-enum Place {
-    Layout(Files),
-    Registry(Repository),
-}
-
 /// Reads bases.
 #[derive(Clone)]
 pub struct Bases {
     store: Store,
     client: registry::Client,
     role: Role,
+    /// archives of docker's that were looked into, by their names
+    archives: Arc<Mutex<BTreeMap<BaseName, Files>>>,
 }
 
 impl Bases {
     /// Reads bases through `store` and `client`.
     #[must_use]
     pub fn new(store: Store, client: registry::Client) -> Self {
-        Self { store, client, role: Role::Base }
+        Self { store, client, role: Role::Base, archives: Arc::default() }
     }
 
     /// Reads images in the same way, which errors then call so.
     #[must_use]
     pub fn of_images(store: Store, client: registry::Client) -> Self {
-        Self { store, client, role: Role::Image }
+        Self { store, client, role: Role::Image, archives: Arc::default() }
     }
 
     /// What that is to the user which is read here.
@@ -105,9 +105,11 @@ impl Bases {
             BaseName::Static | BaseName::Scratch => {
                 return Ok(Listing { name: name.clone(), digest: None, platforms: None });
             }
-            BaseName::Layout { tag, .. } | BaseName::Archive { tag, .. } => {
-                let Some(Place::Layout(files)) = place_of(name) else { return Err(BaseError::NoPlatform { base }) };
-                let entries = layout_entries(&base, &files, tag.as_deref())?;
+            BaseName::Layout { .. } | BaseName::Archive { .. } | BaseName::DockerArchive { .. } => {
+                let Some(Place::Layout(files)) = self.opened(name).await? else {
+                    return Err(BaseError::NoPlatform { base });
+                };
+                let entries = layout_entries(&base, &files, name)?;
                 (Place::Layout(files), entries)
             }
             BaseName::Registry(reference) => {
@@ -125,7 +127,14 @@ impl Bases {
         };
         let digest = if let [only] = top.as_slice() { Some(only.digest) } else { None };
         let mut platforms: Vec<(Platform, Descriptor)> = Vec::new();
-        for descriptor in self.flatten(&base, &place, top).await? {
+        let mut flat = self.flatten(&base, &place, top).await?;
+        if let (Place::Layout(Files::Archive(file)), BaseName::DockerArchive { .. }) = (&place, name) {
+            // `docker save` writes the whole index, with the one platform that is here.
+            let read = |source| BaseError::Read { base: base.clone(), source };
+            let members = files::all_members(file).map_err(read)?;
+            flat.retain(|entry| members.contains_key(&files::blob(&entry.digest)));
+        }
+        for descriptor in flat {
             let Some(platform) = self.platform_of(&base, &place, &descriptor).await? else { continue };
             // The first entry for a platform is the one that every runtime takes.
             if !platforms.iter().any(|(there, _)| *there == platform) {
@@ -203,7 +212,7 @@ impl Bases {
     /// When a manifest or a config cannot be read.
     pub async fn images(&self, listing: &Listing, wanted: &[Platform]) -> Result<Vec<BaseImage>, BaseError> {
         let base = self.subject(&listing.name);
-        let place = place_of(&listing.name);
+        let place = self.opened(&listing.name).await?;
         let chosen = listing.platforms.iter().flatten().filter(|(platform, _)| wanted.contains(platform));
         let reads = chosen.map(|(platform, entry)| {
             let (base, place) = (&base, place.as_ref());
@@ -227,7 +236,10 @@ impl Bases {
         match name {
             BaseName::Scratch => Ok(Some(BaseImage::scratch(any))),
             BaseName::Static => self.static_image(any, mtime).map(Some),
-            BaseName::Layout { .. } | BaseName::Archive { .. } | BaseName::Registry(_) => Ok(None),
+            BaseName::Layout { .. }
+            | BaseName::Archive { .. }
+            | BaseName::DockerArchive { .. }
+            | BaseName::Registry(_) => Ok(None),
         }
     }
 
@@ -275,7 +287,7 @@ impl Bases {
             return Ok(());
         }
         let base = self.subject(name);
-        match place_of(name) {
+        match self.opened(name).await? {
             None => Ok(()),
             Some(Place::Registry(repository)) => {
                 let fetched = self.client.fetch_blob(&repository, layer, progress).await;
@@ -300,7 +312,7 @@ impl Bases {
     /// When it is not there, or cannot be opened.
     pub fn open_layer(&self, name: &BaseName, layer: &Descriptor) -> Result<Box<dyn Read + Send>, BaseError> {
         let read = |source| BaseError::Read { base: self.subject(name), source };
-        match place_of(name) {
+        match self.place(name)? {
             Some(Place::Layout(files)) => files.open(&files::blob(&layer.digest)).map_err(read),
             None | Some(Place::Registry(_)) => {
                 let file = fs::File::open(self.store.blob_path(&layer.digest)).map_err(read)?;
@@ -324,13 +336,13 @@ impl Bases {
     /// True when layers are read where they are, and need not be fetched.
     #[must_use]
     pub fn is_local(name: &BaseName) -> bool {
-        matches!(name, BaseName::Layout { .. } | BaseName::Archive { .. })
+        matches!(name, BaseName::Layout { .. } | BaseName::Archive { .. } | BaseName::DockerArchive { .. })
     }
 
     /// The file that is a layer of a base already: of a layout on disk.
     #[must_use]
     pub fn layer_file(&self, name: &BaseName, layer: &Descriptor) -> Option<PathBuf> {
-        match place_of(name) {
+        match self.place(name).ok()? {
             Some(Place::Layout(Files::Folder(folder))) => Some(folder.join(files::blob(&layer.digest))),
             _ => None,
         }
@@ -383,14 +395,5 @@ impl Bases {
             }
             Place::Registry(repository) => Ok(self.client.manifest(repository, &digest).await.map_err(remote)?.bytes),
         }
-    }
-}
-
-fn place_of(name: &BaseName) -> Option<Place> {
-    match name {
-        BaseName::Static | BaseName::Scratch => None,
-        BaseName::Layout { folder, .. } => Some(Place::Layout(Files::Folder(folder.clone()))),
-        BaseName::Archive { file, .. } => Some(Place::Layout(Files::Archive(file.clone()))),
-        BaseName::Registry(reference) => Some(Place::Registry(reference.repository.clone())),
     }
 }

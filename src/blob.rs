@@ -124,6 +124,43 @@ impl<R: std::io::Read> std::io::Read for Hashed<R> {
     }
 }
 
+/// Hands on what is read through it, and fails in place of the end when that was not the blob that was announced.
+pub struct Checked<R> {
+    inner: R,
+    hasher: Hasher,
+    announced: (Digest, u64),
+}
+
+/// Bytes that are not the blob that was announced.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{digest} is not what its name says")]
+pub struct NotAnnounced {
+    digest: Digest,
+}
+
+impl<R> Checked<R> {
+    /// Nothing was read yet.
+    pub fn new(inner: R, announced: &Descriptor) -> Self {
+        Self { inner, hasher: Hasher::default(), announced: (announced.digest, announced.size) }
+    }
+}
+
+impl<R: std::io::Read> std::io::Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let (digest, size) = self.announced;
+        // Whoever takes as much as was announced would never ask for the end: that is part of the last bytes.
+        let left = usize::try_from(size - self.hasher.size().min(size)).unwrap_or(usize::MAX);
+        let most = left.min(buffer.len());
+        let read = self.inner.read(&mut buffer[..most])?;
+        self.hasher.update(&buffer[..read]);
+        let ended = read == 0 && !buffer.is_empty();
+        if (ended || self.hasher.size() == size) && self.hasher.clone().finish() != (digest, size) {
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, NotAnnounced { digest }));
+        }
+        Ok(read)
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "sha256:{}", self.hex())
@@ -255,6 +292,23 @@ mod tests {
             ["", "sha256:", "sha256:abc", "md5:d41d8cd98f00b204e9800998ecf8427e", &digest.to_string().to_uppercase()]
         {
             assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_were_not_announced_never_come_to_their_end() {
+        use std::io::Read as _;
+        let read = |bytes: &[u8], announced: &[u8]| {
+            let mut read = Vec::new();
+            let announced = Descriptor::of("text/plain", announced);
+            Checked::new(bytes, &announced).take(announced.size).read_to_end(&mut read).map(|_| read)
+        };
+        assert_eq!(read(b"hello", b"hello").unwrap(), b"hello");
+        assert_eq!(read(b"", b"").unwrap(), b"");
+        // What comes behind it is not of it.
+        assert_eq!(read(b"hello!", b"hello").unwrap(), b"hello");
+        for wrong in [b"hallo".as_slice(), b"hell", b""] {
+            assert!(read(wrong, b"hello").unwrap_err().to_string().ends_with(" is not what its name says"));
         }
     }
 

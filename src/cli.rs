@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 mod copy;
 mod index;
 mod inspect;
+mod load;
 mod login;
 mod serve;
 
@@ -20,6 +21,7 @@ use crate::verify::Policy;
 pub use copy::Copy;
 pub use index::{Index, IndexCreate};
 pub use inspect::Inspect;
+pub use load::Load;
 pub use login::{Login, Logout, Unseen};
 pub use serve::Serve;
 
@@ -48,6 +50,8 @@ pub enum Command {
     Verify(Verify),
     /// Show what an image is made of: its platforms, what is said about them, where it comes from
     Inspect(Inspect),
+    /// Load one platform of an image that exists into the running Docker or podman
+    Load(Load),
     /// Serve image layouts as a registry on this machine, for docker and podman to pull from; read only
     Serve(Serve),
     /// Put images that exist under one index
@@ -86,6 +90,9 @@ pub struct Build {
     /// What to do with the result
     #[command(flatten)]
     pub destination: Destination,
+    /// Whether what was built is started
+    #[command(flatten)]
+    pub smoke: Smoke,
     /// Write the digest of the published image to FILE
     #[arg(long, value_name = "FILE")]
     pub iidfile: Option<PathBuf>,
@@ -121,7 +128,8 @@ pub struct Plan {
 /// `anyarch verify`
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or a path such as image.tar
+    /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, or a path
+    /// such as image.tar
     #[arg(value_name = "IMAGE")]
     pub image: String,
     /// Look at these platforms alone, with commas between; all that the image has when left out
@@ -133,9 +141,25 @@ pub struct Verify {
     /// Ask no registry: what is not in the cache is an error
     #[arg(long)]
     pub offline: bool,
+    /// Whether the programs are started
+    #[command(flatten)]
+    pub smoke: Smoke,
     /// Print JSON on stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// Whether programs are started.
+#[derive(Debug, Args)]
+pub struct Smoke {
+    /// Start each image's program once with ARGS, which a shell's quotes keep together, in the image's own files, as nobody
+    /// of this machine and without a network, on each platform that this machine or qemu-user runs; exit code 3 when one
+    /// does not end with 0
+    #[arg(long, value_name = "ARGS", allow_hyphen_values = true)]
+    pub smoke: Option<String>,
+    /// How long such a program may take (10s, 2min)
+    #[arg(long, value_name = "TIME", value_parser = quantity::time, default_value = "30s", requires = "smoke")]
+    pub smoke_timeout: Duration,
 }
 
 /// `anyarch platforms`

@@ -6,6 +6,7 @@ pub mod copy;
 pub mod index;
 pub mod init;
 pub mod inspect;
+pub mod load;
 pub mod login;
 pub mod logout;
 pub mod plan;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 
 use crate::base::BaseError;
-use crate::cli::{Destination, Request};
+use crate::cli::{Destination, Request, Smoke};
 use crate::exec::Children;
 use crate::exit::Exit;
 use crate::hint::Hint;
@@ -38,6 +39,7 @@ use crate::run::flags::Flags;
 use crate::run::interrupt;
 use crate::run::moved::Moved;
 use crate::run::session::Session;
+use crate::run::smoke::{Asked, SandboxError};
 use crate::sink::daemon::DaemonEnvironment;
 use crate::store::Store;
 use crate::ui::Ui;
@@ -190,7 +192,13 @@ fn flags(request: Request, destination: Destination) -> Flags {
         install_missing: request.install_missing,
         verify: None,
         single_manifest: destination.single_manifest,
+        smoke: None,
     }
+}
+
+/// What `--smoke` asks for.
+fn smoke(smoke: Smoke) -> Option<Asked> {
+    smoke.smoke.map(|arguments| Asked { arguments, limit: smoke.smoke_timeout })
 }
 
 /// Runs `work` to its end, or until a signal asks us to stop.
@@ -240,6 +248,7 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Unfit { .. }
         | Error::NotStatic { .. }
         | Error::DoesNotStart { .. }
+        | Error::Smoke { .. }
         | Error::WouldNotStart { .. } => Exit::Check,
         Error::Compile { .. } | Error::NotMade { .. } => Exit::Compile,
         Error::Install(error) if error.is_of_this_machine() => Exit::Failure,
@@ -266,10 +275,13 @@ fn exit_of(error: &Error) -> Exit {
         | Error::Login(
             LoginError::Input(_) | LoginError::NoHome | LoginError::Credentials(_) | LoginError::Write { .. },
         )
+        | Error::Sandbox(SandboxError::Forbidden { .. } | SandboxError::Write { .. } | SandboxError::Broken { .. })
         | Error::CrateRows(_) => Exit::Failure,
         Error::Base(_)
         | Error::BaseImage { .. }
         | Error::Listing { .. }
+        | Error::SmokeRead { .. }
+        | Error::Sandbox(_)
         | Error::TooManyFiles { .. }
         | Error::Push { .. }
         | Error::Client(_)

@@ -1,8 +1,10 @@
 //! The only place that starts processes: an [`Invocation`] becomes a child in a process group of its own, with no
 //! standard input, that ends when we do. How many compilers work at once is for [`Jobs`] to say.
 
+mod attended;
 mod conversation;
 mod jobs;
+mod nested;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, BufReader, Read as _};
@@ -19,8 +21,10 @@ use crate::cargo::inherited_variables_to_remove;
 use crate::hint::Hint;
 use crate::invocation::Invocation;
 
+pub use attended::Attended;
 pub use conversation::{ConversationError, converse};
 pub use jobs::{Jobs, Place, join_jobserver, lost_jobserver};
+pub use nested::{OWN_PROGRAM, run_again, run_named};
 
 /// How long children that were asked to end may take: compilers remove their temporary files.
 pub const GRACE: Duration = Duration::from_secs(3);

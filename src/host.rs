@@ -1,6 +1,8 @@
 //! What this machine is and has: its platform, its package manager, the tools that toolchain rows ask for, and the
 //! Rust targets whose standard library is there.
 
+mod processor;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,8 @@ use crate::hint::Hint;
 use crate::invocation::Invocation;
 use crate::platform::{Platform, PlatformError};
 use crate::toolchain::Tool;
+
+pub use processor::{Emulation, emulation, processor};
 
 /// What a plan needs and this machine lacks.
 #[derive(Debug, thiserror::Error)]

@@ -257,15 +257,23 @@ fn config(base: &BaseImage, platform: Platform, settings: &ImageSettings, own: &
     overlay(&mut inner, settings);
     config.insert("config".into(), Value::Object(inner));
 
-    let rootfs = config.entry("rootfs").or_insert_with(|| json!({"type": "layers", "diff_ids": []}));
-    if let Some(diff_ids) = rootfs.get_mut("diff_ids").and_then(Value::as_array_mut) {
-        diff_ids.extend(own.iter().map(|layer| json!(layer.diff_id)));
+    // A base without layers may come without these, or with null.
+    let rootfs = config.entry("rootfs").or_insert(Value::Null);
+    if !rootfs.is_object() {
+        *rootfs = json!({"type": "layers"});
     }
-    let history = config.entry("history").or_insert_with(|| json!([]));
-    if let Some(history) = history.as_array_mut() {
-        history.extend(own.iter().map(|layer| json!({"created": created, "created_by": layer.created_by})));
-    }
+    append(&mut rootfs["diff_ids"], own.iter().map(|layer| json!(layer.diff_id)));
+    let history = own.iter().map(|layer| json!({"created": created, "created_by": layer.created_by}));
+    append(config.entry("history").or_insert(Value::Null), history);
     Value::Object(config)
+}
+
+/// Adds to a list, which takes the place of what is none.
+fn append(list: &mut Value, added: impl Iterator<Item = Value>) {
+    match list {
+        Value::Array(there) => there.extend(added),
+        other => *other = Value::Array(added.collect()),
+    }
 }
 
 fn overlay(inner: &mut Map<String, Value>, settings: &ImageSettings) {

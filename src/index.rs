@@ -243,7 +243,7 @@ fn encoded(
     fields.insert("manifests".into(), json!(entries));
     match whole {
         // Some registries gave indexes without a `mediaType`: that alone is no change.
-        Some(whole) if unchanged(whole, before, &fields) && whole.descriptor.media_type == media_type => {
+        Some(whole) if unchanged(whole, &before, &fields) && whole.descriptor.media_type == media_type => {
             (media_type, whole.bytes.clone())
         }
         _ => (media_type, canonical_json(&fields)),
@@ -251,7 +251,7 @@ fn encoded(
 }
 
 /// True when an index would say the same.
-fn unchanged(whole: &Document, before: Map<String, Value>, now: &Map<String, Value>) -> bool {
+fn unchanged(whole: &Document, before: &Map<String, Value>, now: &Map<String, Value>) -> bool {
     let was: Map<String, Value> = serde_json::from_slice(&whole.bytes).unwrap_or_default();
-    before == was && was.iter().all(|(name, value)| now.get(name) == Some(value))
+    *before == was && was.iter().all(|(name, value)| now.get(name) == Some(value))
 }

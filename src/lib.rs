@@ -7,7 +7,7 @@
 //!
 //! * shell: [`cli`], [`commands`], [`ui`], [`exit`]
 //! * edges: [`config`], [`host`], [`exec`], [`store`], [`registry`], [`base`], [`sink`], [`run`], [`debian_archive`], [`cargo_flags`], [`zigbuild`],
-//!   [`http`], [`download`], [`install`], [`serve`]
+//!   [`http`], [`download`], [`install`], [`sandbox`], [`serve`]
 //! * core: everything else, pure; files, clock, environment and processes reach it as arguments
 
 pub mod annotation;
@@ -26,6 +26,7 @@ pub mod debian_archive;
 pub mod distribution;
 pub mod download;
 pub mod elf;
+pub mod emulator;
 pub mod exec;
 pub mod exit;
 pub mod formatted;
@@ -35,6 +36,7 @@ pub mod hint;
 pub mod host;
 pub mod http;
 pub mod image;
+pub mod image_tag;
 pub mod index;
 pub mod install;
 pub mod invocation;
@@ -56,6 +58,7 @@ pub mod reference;
 pub mod registry;
 pub mod registry_map;
 pub mod run;
+pub mod sandbox;
 pub mod serve;
 pub mod shard;
 pub mod sink;

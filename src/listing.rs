@@ -9,6 +9,7 @@ mod bytes;
 mod entries;
 mod error;
 mod loader;
+mod packed;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -18,24 +19,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::elf::{ElfFacts, Symbols};
 
+pub(crate) use archive::{Archive, Member, damaged, failed};
 pub use entries::Open;
 pub use error::ListingError;
 pub use loader::Loader;
+pub use packed::{Listed, Listing};
 pub use read::{Limits, ReadSeek, Spool};
+pub(crate) use unpack::unpacked;
 
 /// What a record of a listing says of its own form: raised whenever the same layer would give another listing.
-pub const FORMAT: u32 = 1;
-
-/// The entries of a layer.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listing {
-    /// in the order of the archive: a later entry for a path takes the place of an earlier one
-    pub entries: Vec<Entry>,
-}
+pub const FORMAT: u32 = 2;
 
 /// A path of a layer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Row", into = "Row")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// without a leading or trailing slash, without `.` and `..`; empty for the root itself
     pub path: String,
@@ -47,21 +43,6 @@ pub struct Entry {
     pub gid: u64,
     /// what it is
     pub kind: Kind,
-}
-
-/// An entry as it is kept.
-type Row = (String, u32, u64, u64, Kind);
-
-impl From<Row> for Entry {
-    fn from((path, mode, uid, gid, kind): Row) -> Self {
-        Self { path, mode, uid, gid, kind }
-    }
-}
-
-impl From<Entry> for Row {
-    fn from(entry: Entry) -> Self {
-        (entry.path, entry.mode, entry.uid, entry.gid, entry.kind)
-    }
 }
 
 /// What an [`Entry`] is.
@@ -149,4 +130,17 @@ pub struct Binary {
     /// what it says of itself as a loader
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub loader: Option<Loader>,
+}
+
+impl Binary {
+    /// The length of all names in its facts, in bytes: a small file may have long ones, for names may share their text.
+    #[must_use]
+    pub fn names_size(&self) -> usize {
+        let facts = &self.facts;
+        let single = [&facts.interpreter, &facts.soname, &facts.rpath, &facts.runpath].into_iter().flatten();
+        let listed = facts.needed.iter().chain(&facts.offers);
+        let required = facts.versions.iter().flat_map(|required| [&required.library, &required.version]);
+        let go = facts.go.iter().flat_map(|go| go.version.iter().chain(go.settings.values()));
+        single.chain(listed).chain(required).chain(go).map(String::len).sum()
+    }
 }

@@ -8,6 +8,9 @@ use anyarch::cli::{Cli, Command};
 use anyarch::commands;
 
 fn main() -> ExitCode {
+    if let Some(code) = anyarch::sandbox::dispatch(std::env::args_os()) {
+        return code.into();
+    }
     // cargo-zigbuild makes us our own linker and archiver: those calls are none of the user's.
     match anyarch::zigbuild::dispatch(std::env::args_os()) {
         Some(Ok(code)) => return code.into(),
@@ -21,6 +24,7 @@ fn main() -> ExitCode {
         Command::Plan(arguments) => commands::plan::run(arguments),
         Command::Verify(arguments) => commands::verify::run(arguments),
         Command::Inspect(arguments) => commands::inspect::run(arguments),
+        Command::Load(arguments) => commands::load::run(arguments),
         Command::Serve(arguments) => commands::serve::run(&arguments),
         Command::Index(arguments) => commands::index::run(arguments),
         Command::Copy(arguments) => commands::copy::run(arguments),

@@ -11,6 +11,7 @@ mod lock;
 mod partial;
 mod prune;
 mod record;
+mod scratch;
 mod usage;
 mod verified;
 mod writer;
@@ -36,6 +37,7 @@ pub use lock::{LOOK, lock};
 pub use partial::{Claim, Partial};
 pub use prune::Selection;
 pub use record::{OWN_LAYER, STATIC_LAYER};
+pub use scratch::Scratch;
 pub use verified::VerifiedBlob;
 pub use writer::{BlobWriter, beside};
 
@@ -115,12 +117,22 @@ impl Store {
 
     /// A file for something that is renamed to its place once it is whole.
     fn unfinished(&self) -> io::Result<NamedTempFile> {
-        // Held while the file is made, so that none is made behind the back of `abandon`.
+        self.begin(|builder, folder| builder.tempfile_in(folder))
+    }
+
+    /// A folder that nobody else may enter, and that whoever gets it removes.
+    fn unfinished_folder(&self) -> io::Result<PathBuf> {
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        self.begin(|builder, folder| builder.permissions(closed).tempdir_in(folder).map(tempfile::TempDir::keep))
+    }
+
+    fn begin<T>(&self, make: impl FnOnce(&mut tempfile::Builder<'_, '_>, PathBuf) -> io::Result<T>) -> io::Result<T> {
+        // Held while it is made, so that nothing is made behind the back of `abandon`.
         let abandoned = self.begun.abandoned.read().unwrap_or_else(PoisonError::into_inner);
         if *abandoned {
             return Err(io::Error::new(io::ErrorKind::Interrupted, "the run is over"));
         }
-        tempfile::Builder::new().prefix(&self.begun.mark).tempfile_in(self.temporary())
+        make(tempfile::Builder::new().prefix(&self.begun.mark), self.temporary())
     }
 
     /// Removes what this value and its clones have left unfinished, for a run that ends while threads of it still write:
@@ -130,7 +142,7 @@ impl Store {
         *abandoned = true;
         for entry in fs::read_dir(self.temporary()).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&self.begun.mark) {
-                let _ = fs::remove_file(entry.path());
+                let _ = prune::remove(&entry.path());
             }
         }
     }

@@ -175,7 +175,8 @@ impl Ui {
         }
     }
 
-    fn quoted(&self, platforms: &str, output: &str) {
+    /// Prints what a program said, told apart from what we say.
+    pub fn quoted(&self, platforms: &str, output: &str) {
         self.line(&format!("--- {platforms}"));
         self.line(output);
         self.line("---");
@@ -215,6 +216,14 @@ impl Watch for Ui {
                 self.line(&format!("{platform:<16} {image:<20} {style}{stage:<8}{style:#} {elapsed}"));
             }
             Event::Finding { units, verdict, text, hints } => self.finding(&units, verdict, &text, &hints),
+            Event::Started { image, platform, elapsed } => self.unit(&platform, &image, "started", elapsed),
+            Event::StartFailed { image, platform, command, ending, output } => {
+                let platform = platform.to_string();
+                self.line(&format!("{platform:<16} {image:<20} {ERROR}failed{ERROR:#}   `{command}` {ending}"));
+                if !output.is_empty() {
+                    self.quoted(&platform, &output);
+                }
+            }
             Event::Installing { what, step } => self.installing(&what, &step),
             Event::InstallMoved { bytes } => self.reach(Key::Install, bytes),
             Event::InstallEnded => drop(self.end(Key::Install)),

@@ -31,10 +31,12 @@ use start::{Started, Starter};
 use user::{EXECUTE, User};
 
 pub use advice::{Built, advice};
-pub use config::StartConfig;
+pub use config::{DEFAULT_PATH, StartConfig};
 pub use libc::{ImageLibc, libc_of};
 pub use policy::Policy;
 pub use problem::Problem;
+pub use start::{SCRIPTS, asked_of_env, interpreter_of};
+pub use user::{Numbers, numbers};
 
 /// An answer that depends on a layer which is not in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,13 +227,34 @@ fn dynamic(
         search: &search,
         platform,
         loader: Object { names, opened: interpreter, path: found.path, binary: loader, by: Some(0) },
-        preloads: variable("LD_PRELOAD").is_some(),
+        preloads: preloads(tree, variable("LD_PRELOAD"), kind)?,
         binds_now: variable("LD_BIND_NOW").is_some(),
         libc: Some(libc(kind, &[])),
     };
     let (objects, problems) =
         linking.load(Object { names: Vec::new(), opened: path.clone(), path, binary, by: None })?;
     Ok((Some(libc(kind, &objects)), problems))
+}
+
+/// What loaders load before all else, and what names it: `LD_PRELOAD`, and for glibc `/etc/ld.so.preload` after that
+/// (`handle_preload_list` and `dl_main` in `elf/rtld.c`; `load_preload` in musl's `ldso/dynlink.c`).
+fn preloads(
+    tree: &Tree<'_>,
+    variable: Option<&str>,
+    loader: &Loader,
+) -> Result<Vec<(String, &'static str)>, NeedsLower> {
+    const FILE: &str = "/etc/ld.so.preload";
+    let is_musl = matches!(loader, Loader::Musl { .. });
+    let separates = |letter: char| letter == ':' || letter == ' ' || (is_musl && letter.is_ascii_whitespace());
+    let named = variable.unwrap_or_default().split(separates).map(|name| (name.to_owned(), "LD_PRELOAD"));
+    let mut preloads: Vec<(String, &str)> = named.collect();
+    if !is_musl && let Some(bytes) = search::kept(tree, FILE)? {
+        let text = String::from_utf8_lossy(bytes);
+        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+        preloads.extend(lines.flat_map(|line| line.split([':', ' ', '\t'])).map(|name| (name.to_owned(), FILE)));
+    }
+    preloads.retain(|(name, _)| !name.is_empty());
+    Ok(preloads)
 }
 
 /// The libc that a loader brings, with its version: musl's own, or that of the loaded `libc.so.6`.

@@ -33,7 +33,7 @@ fn is_quick(template: &str) -> bool {
 }
 
 fuzz_target!(|text: &str| {
-    // The fuzzer sees what it is compared with; a secret that the file itself tells is none.
+    // libFuzzer sees what it is compared with; a secret that the file itself tells is none.
     if text.contains("nobody may see") {
         return;
     }

@@ -1,12 +1,11 @@
-//! Any bytes: reading their facts and checking these against platforms neither panics nor needs much memory.
-//!
-//! Run by `cargo +nightly fuzz run elf -- -rss_limit_mb=512`; binaries of real compilers are good seeds.
+//! Any bytes as a binary: reading its facts and symbols and checking these against platforms neither panics nor needs much
+//! memory.
 
 #![no_main]
 
 use std::io::Cursor;
 
-use anyarch::elf::{ElfFacts, check};
+use anyarch::elf::{ElfFacts, FileKind, Symbols, check, check_code, unpromised};
 use anyarch::hint::Hint as _;
 use libfuzzer_sys::fuzz_target;
 
@@ -28,13 +27,23 @@ fuzz_target!(|bytes: &[u8]| {
         Ok(facts) => {
             let _ = (facts.described(), facts.highest_version("GLIBC_"));
             for platform in PLATFORMS {
-                if let Err(mismatch) = check(&facts, platform.parse().expect("a platform")) {
+                let platform = platform.parse().expect("a platform");
+                for mismatch in
+                    [check(&facts, platform), check_code(&facts, platform)].into_iter().filter_map(Result::err)
+                {
                     let _ = (mismatch.to_string(), mismatch.hints());
                 }
+                let _ = unpromised(&facts, platform);
             }
         }
         Err(error) => {
             let _ = (error.to_string(), error.hints());
         }
     }
+    if let Ok(symbols) = Symbols::read(Cursor::new(bytes)) {
+        assert!(symbols.defined.is_sorted() && symbols.defined.iter().all(|name| symbols.defines(*name)));
+        let kept = serde_json::to_vec(&symbols).expect("symbols can be kept");
+        assert_eq!(serde_json::from_slice::<Symbols>(&kept).ok(), Some(symbols));
+    }
+    let _ = FileKind::of(bytes).to_string();
 });

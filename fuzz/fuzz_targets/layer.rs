@@ -1,6 +1,5 @@
-//! Any bytes as a layer: listing it, laying it over itself and judging what comes of it neither panics nor needs much memory.
-//!
-//! Run by `cargo +nightly fuzz run layer -- -rss_limit_mb=1024`; small tars with programs in them are good seeds.
+//! Any bytes as a layer, alone or in gzip or zstd: listing it, keeping the listing, laying it over itself and judging what
+//! comes of it neither panics nor needs much memory.
 
 #![no_main]
 
@@ -28,7 +27,10 @@ fuzz_target!(|bytes: &[u8]| {
             return;
         }
     };
-    let config = StartConfig::of(&json!({"config": {"Entrypoint": ["/a"], "User": "a:b", "Env": ["LD_LIBRARY_PATH=/b"]}}));
+    let kept = serde_json::to_vec(&listing).expect("a listing can be kept");
+    assert_eq!(serde_json::from_slice::<Listing>(&kept).ok().as_ref(), Some(&listing));
+    let config =
+        StartConfig::of(&json!({"config": {"Entrypoint": ["/a"], "User": "a:b", "Env": ["LD_LIBRARY_PATH=/b"]}}));
     for complete in [false, true] {
         let tree = Tree::of(&[&listing, &listing], complete).expect("a small layer has few files");
         for platform in ["linux/amd64", "linux/arm/v6", "linux/s390x"] {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::LONGEST_DOCUMENT;
 use crate::blob::Digest;
 use crate::hint::Hint;
+use crate::invocation::quote;
 use crate::layer::LayerError;
 use crate::registry;
 use crate::store::StoreError;
@@ -54,6 +55,36 @@ pub enum BaseError {
         base: Subject,
         /// the archive
         file: PathBuf,
+        /// true for an archive of docker's
+        is_docker: bool,
+    },
+    /// A tar that is no archive of docker's.
+    #[error("the file `{}` of the {base} holds no image: it has neither a manifest.json nor an index.json", file.display())]
+    NoImageInArchive {
+        /// the base
+        base: Subject,
+        /// the archive
+        file: PathBuf,
+    },
+    /// An archive that is compressed as a whole.
+    #[error("the file `{}` of the {base} is compressed by {by}, and is read where it lies", file.display())]
+    Compressed {
+        /// the base
+        base: Subject,
+        /// the archive
+        file: PathBuf,
+        /// what compressed it
+        by: &'static str,
+    },
+    /// An archive of docker's that does not fit together.
+    #[error("the {base} has {layers} layers, and its config lists {diff_ids} of them")]
+    DockerLayers {
+        /// the base
+        base: Subject,
+        /// entries of `rootfs.diff_ids`
+        diff_ids: usize,
+        /// entries of `Layers`
+        layers: usize,
     },
     /// The registry did not give it.
     #[error("the {base} cannot be read")]
@@ -180,23 +211,33 @@ pub enum BaseError {
     Static(#[source] LayerError),
 }
 
+/// A layout or an archive without the image in it: the name of one in an archive of docker's has a colon of its own.
+fn untagged(name: &str) -> &str {
+    let mut colons = name.match_indices(':').map(|(position, _)| position);
+    let is_docker = name.starts_with("docker-archive:");
+    let end = if is_docker { colons.nth(1) } else { colons.next_back().filter(|last| name[..*last].contains(':')) };
+    end.map_or(name, |end| &name[..end])
+}
+
 impl Hint for BaseError {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::Registry { source, .. } => source.hints(),
             Self::Store { source, .. } => source.hints(),
             Self::SeveralImages { base, tags } | Self::NoImage { base, tags, .. } => {
-                let name = &base.name;
-                let untagged = name.rsplit_once(':').filter(|(left, _)| left.contains(':'));
-                let place = untagged.map_or(&**name, |(left, _)| left);
+                let place = untagged(&base.name);
                 let before = if base.role == Role::Base { "--base " } else { "" };
                 tags.iter().map(|tag| format!("{before}{place}:{tag}")).collect()
             }
             Self::NoLayout { folder, .. } => {
                 vec![format!("skopeo copy --all docker://IMAGE oci:{}:latest", folder.display())]
             }
-            Self::NoLayoutInArchive { file, .. } => {
-                vec![format!("from an older docker save: skopeo copy docker-archive:{} oci:FOLDER", file.display())]
+            Self::NoLayoutInArchive { file, is_docker: true, .. } => {
+                vec![format!("an archive of docker's: docker-archive:{}", file.display())]
+            }
+            Self::Compressed { file, by, .. } => {
+                let program = if *by == "gzip" { "gunzip" } else { "unzstd" };
+                vec![format!("{program} --keep {}", quote(&file.display().to_string()))]
             }
             Self::Damaged { base, .. } => vec![format!("copy `{}` again", base.name)],
             _ => Vec::new(),

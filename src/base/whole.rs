@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::stream::{self, StreamExt as _};
 
 use super::documents::{parse, whole_layout};
-use super::{BaseError, Bases, DEEPEST_INDEX, LARGEST_LAYER, MOST_ENTRIES, Place, Subject, place_of};
+use super::{BaseError, Bases, DEEPEST_INDEX, LARGEST_LAYER, MOST_ENTRIES, Place, Subject};
 use crate::base_name::BaseName;
 use crate::blob::{Descriptor, Digest};
 use crate::manifest::{Document, Entry, is_document};
@@ -81,7 +81,7 @@ impl Bases {
     /// When one of them cannot be read, is not what its digest says, or there are more than any image has.
     pub async fn whole(&self, name: &BaseName, wanted: &(dyn Fn(&Entry) -> bool + Sync)) -> Result<Whole, BaseError> {
         let base = self.subject(name);
-        let Some(place) = place_of(name) else { return Err(BaseError::NoPlatform { base }) };
+        let Some(place) = self.opened(name).await? else { return Err(BaseError::NoPlatform { base }) };
         let top = match (&place, name) {
             (Place::Registry(_), BaseName::Registry(reference)) => {
                 let fetched = self.client.resolve(reference).await;
@@ -89,9 +89,7 @@ impl Bases {
                     fetched.map_err(|source| BaseError::Registry { base: base.clone(), source: Box::new(source) })?;
                 vec![Entry::of(Descriptor::new(&fetched.media_type, fetched.digest, fetched.bytes.len() as u64))]
             }
-            (Place::Layout(files), BaseName::Layout { tag, .. } | BaseName::Archive { tag, .. }) => {
-                whole_layout(&base, files, tag.as_deref())?
-            }
+            (Place::Layout(files), _) => whole_layout(&base, files, name)?,
             _ => return Err(BaseError::NoPlatform { base }),
         };
         let mut budget = Budget { entries: MOST_ENTRIES, bytes: MOST_BYTES };
@@ -133,7 +131,7 @@ impl Bases {
     /// When it cannot be read, or is not what its digest says.
     pub async fn document_of(&self, name: &BaseName, descriptor: &Descriptor) -> Result<Document, BaseError> {
         let base = self.subject(name);
-        let Some(place) = place_of(name) else { return Err(BaseError::NoPlatform { base }) };
+        let Some(place) = self.opened(name).await? else { return Err(BaseError::NoPlatform { base }) };
         self.read_document(&base, &place, descriptor).await
     }
 
@@ -162,7 +160,7 @@ impl Bases {
     /// When it cannot be read, or is no JSON.
     pub async fn config(&self, name: &BaseName, config: &Descriptor) -> Result<Vec<u8>, BaseError> {
         let base = self.subject(name);
-        let Some(place) = place_of(name) else { return Err(BaseError::NoPlatform { base }) };
+        let Some(place) = self.opened(name).await? else { return Err(BaseError::NoPlatform { base }) };
         let bytes = self.document(&base, &place, "config", config).await?;
         parse::<serde_json::Value>(&base, "config", &config.digest, &bytes)?;
         Ok(bytes)

@@ -14,7 +14,6 @@ pub enum Index {
 
 /// `anyarch index create`
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct IndexCreate {
     /// Images or indexes: references, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or paths such as image.tar
     #[arg(value_name = "SRC", conflicts_with_all = ["from_spec", "template"])]

@@ -6,7 +6,8 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Inspect {
-    /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or a path such as image.tar
+    /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, or a path
+    /// such as image.tar
     #[arg(value_name = "IMAGE")]
     pub image: String,
     /// Look at these platforms alone, with commas between; all that the image has when left out

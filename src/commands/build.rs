@@ -16,6 +16,8 @@ use crate::run::publish::Published;
 use crate::run::{destination, execute, prepare};
 use crate::ui::{Ui, seconds, traffic};
 
+pub(super) use report::familiar;
+
 /// Runs the command.
 #[must_use]
 pub fn run(arguments: Build) -> Exit {
@@ -32,8 +34,8 @@ fn build(ui: &Arc<Ui>, arguments: Build) -> Result<(), Error> {
     let session = super::session(ui, arguments.request.offline)?;
     let as_json = arguments.request.json;
     let flags = super::flags(arguments.request, arguments.destination);
-    let flags =
-        Flags { carries_out: true, resolve: true, verify: arguments.verify, results: arguments.results, ..flags };
+    let (verify, smoke, results) = (arguments.verify, super::smoke(arguments.smoke), arguments.results);
+    let flags = Flags { carries_out: true, resolve: true, verify, smoke, results, ..flags };
     for file in arguments.iidfile.iter().chain(&arguments.metadata_file) {
         destination::parent(&session.directory, file)?;
     }

@@ -83,7 +83,9 @@ fn create(ui: &Arc<Ui>, arguments: IndexCreate) -> Result<(), Error> {
         value["moved"] = json!(moved);
         ui.data(&value.to_string());
     } else {
-        report::lines(&published, &session.directory).iter().for_each(|line| ui.data(line));
+        for line in report::lines(&published, &session.directory) {
+            ui.data(&line);
+        }
     }
     super::cache::keep_within(ui, &session.store, limit);
     Ok(())

@@ -21,6 +21,8 @@ use super::read::{Layout, Source, printable};
 const SYMBOLS: u64 = 1 << 20;
 /// Their names take some megabytes.
 const STRINGS_SIZE: u64 = 64 << 20;
+/// The names of all symbols together: names may begin within each other, so that a small table holds any number of long ones.
+const NAMES_SIZE: usize = 64 << 20;
 /// What is read of a hash table at once.
 const HASH_SIZE: u64 = 16 << 20;
 
@@ -67,10 +69,10 @@ pub struct Wanted {
 }
 
 impl Symbols {
-    /// How many symbols are kept of it.
+    /// How much is kept of it: one for each name of eight bytes, and as many for longer ones as they have of these.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.defined.len() + self.wanted.len()
+        self.defined.len() + self.wanted.iter().map(|wanted| 1 + wanted.name.len() / 8).sum::<usize>()
     }
 
     /// Whether it has the symbol `name` for others.
@@ -142,6 +144,7 @@ where
     };
     let required = required(source, layout, dynamic, &strings)?;
     let mut found = Symbols::default();
+    let mut left = NAMES_SIZE;
     // The first is empty by rule.
     for (index, symbol) in symbols.iter().enumerate().skip(1) {
         let version = versions.chunks_exact(2).nth(index).map_or(1, |pair| {
@@ -151,6 +154,9 @@ where
         let start = usize::try_from(symbol.st_name(layout.byte_order)).ok();
         let name = start.and_then(|start| strings.get(start..)).and_then(|rest| rest.split(|byte| *byte == 0).next());
         let name = name.ok_or_else(|| damaged("the name of a dynamic symbol lies outside of its table"))?;
+        left = left
+            .checked_sub(name.len())
+            .ok_or_else(|| damaged("the names of its dynamic symbols are longer than those of any library"))?;
         found.add(name, symbol.st_info(), symbol.st_shndx(layout.byte_order), version, &required);
     }
     found.examples.sort();

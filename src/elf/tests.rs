@@ -42,6 +42,23 @@ fn rich(platform: &str) -> Builder {
         .go("GOOS=linux CGO_ENABLED=1 -x=123456789012345678901234567890123456789012345678901234567890123456789012345")
 }
 
+/// What the fuzz target begins with, byte for byte as it is built here.
+#[test]
+fn seeds_of_the_fuzz_target_are_up_to_date() {
+    use base64::Engine as _;
+    let seeds: [(&str, Builder, &[u8]); 4] = [
+        ("amd64", rich("linux/amd64"), include_bytes!("../../fuzz/seeds/elf/amd64")),
+        ("arm", rich("linux/arm/v7").arm(10, 1), include_bytes!("../../fuzz/seeds/elf/arm")),
+        ("s390x", rich("linux/s390x"), include_bytes!("../../fuzz/seeds/elf/s390x")),
+        ("mips", rich("linux/mips"), include_bytes!("../../fuzz/seeds/elf/mips")),
+    ];
+    for (name, builder, committed) in seeds {
+        let built = builder.build();
+        let packed = base64::engine::general_purpose::STANDARD.encode(&built);
+        assert!(built == committed, "hint: echo {packed} | base64 -d > fuzz/seeds/elf/{name}");
+    }
+}
+
 #[test]
 fn every_fact_is_read_in_every_class_and_byte_order() {
     for platform in EVERY {
@@ -203,4 +220,37 @@ fn a_file_that_cannot_be_read_is_not_called_damaged() {
     let error = ElfFacts::read(Broken).unwrap_err();
     assert_eq!(error.to_string(), "cannot be read");
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the disk is gone");
+}
+
+#[test]
+fn names_of_symbols_that_begin_within_each_other_are_bounded() {
+    // A library of `count` symbols, all of which have the same long name.
+    let library = |count: u32| {
+        let number = |value: u64| value.to_le_bytes();
+        let (dynamic, hash, strings, symbols) = (176, 272, 288, 1296);
+        let mut bytes = b"\x7fELF\x02\x01\x01".to_vec();
+        bytes.resize(16, 0);
+        bytes.extend([3, 0, 62, 0, 1, 0, 0, 0]);
+        bytes.extend([number(0), number(64), number(0)].concat());
+        bytes.extend([0, 0, 0, 0, 64, 0, 56, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+        let end = u64::from(count) * 24 + symbols;
+        for (kind, start, size) in [(1, 0, end), (2, dynamic, 96)] {
+            bytes.extend([kind, 0, 0, 0, 6, 0, 0, 0]);
+            bytes.extend([number(start), number(start), number(start), number(size), number(size), number(8)].concat());
+        }
+        for (tag, value) in [(5, strings), (10, 1002), (6, symbols), (4, hash), (0, 0), (0, 0)] {
+            bytes.extend([number(tag), number(value)].concat());
+        }
+        bytes.extend([&1_u32.to_le_bytes()[..], &count.to_le_bytes(), &[0; 8]].concat());
+        bytes.extend([&[0][..], &[b'a'; 1000], &[0; 7]].concat());
+        let symbol = [&1_u32.to_le_bytes()[..], &[0x12, 0, 1, 0], &[0; 16]].concat();
+        bytes.extend(symbol.repeat(count as usize));
+        Cursor::new(bytes)
+    };
+    assert_eq!(Symbols::read(library(1000)).unwrap().defined.len(), 1);
+    let error = Symbols::read(library(70_000)).unwrap_err();
+    assert!(
+        error.to_string().ends_with("the names of its dynamic symbols are longer than those of any library"),
+        "{error}"
+    );
 }

@@ -73,6 +73,25 @@ fn the_base_is_carried_whole_and_ours_laid_over_it() {
 }
 
 #[test]
+fn a_base_without_layers_may_leave_their_lists_out() {
+    let platform = "linux/amd64".parse().unwrap();
+    for config in [
+        json!({}),
+        json!({"rootfs": {"type": "layers"}, "history": null}),
+        json!({"rootfs": {"type": "layers", "diff_ids": null}}),
+        json!({"rootfs": null, "config": null}),
+        json!({"rootfs": [], "history": {}}),
+        json!([]),
+    ] {
+        let base = BaseImage { config, ..BaseImage::scratch(platform) };
+        let image = assemble(&base, platform, &settings(), &[own("app")], "1970-01-01T00:00:00Z", &BTreeMap::new());
+        let (config, _) = parsed(&image.unwrap());
+        assert_eq!(config["rootfs"], json!({"type": "layers", "diff_ids": [Digest::of(b"tar")]}), "{}", base.config);
+        assert_eq!(config["history"][0]["created_by"], "anyarch app");
+    }
+}
+
+#[test]
 fn build_triggers_are_an_error_unless_ignored() {
     let mut base = base();
     base.config["config"]["OnBuild"] = json!(["RUN make"]);

@@ -17,21 +17,21 @@ const EXTENSION: u64 = 1 << 20;
 const CHECKSUM: std::ops::Range<usize> = 148..156;
 
 /// A member of the archive.
-pub(super) struct Member {
-    pub(super) path: Vec<u8>,
-    pub(super) link: Vec<u8>,
-    pub(super) kind: EntryType,
-    pub(super) mode: u32,
+pub(crate) struct Member {
+    pub(crate) path: Vec<u8>,
+    pub(crate) link: Vec<u8>,
+    pub(crate) kind: EntryType,
+    pub(crate) mode: u32,
     pub(super) uid: u64,
     pub(super) gid: u64,
     /// of its data
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// its data leaves out the holes
-    pub(super) sparse: bool,
+    pub(crate) sparse: bool,
 }
 
 /// Walks a tar.
-pub(super) struct Archive<R> {
+pub(crate) struct Archive<R> {
     reader: R,
     /// how much of the current member's data was not read yet
     left: u64,
@@ -51,12 +51,12 @@ struct Extensions {
 }
 
 impl<R: Read> Archive<R> {
-    pub(super) fn new(reader: R) -> Self {
+    pub(crate) fn new(reader: R) -> Self {
         Self { reader, left: 0, padding: 0 }
     }
 
     /// The next member; `None` at the archive's end.
-    pub(super) fn next(&mut self) -> Result<Option<Member>, ListingError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Member>, ListingError> {
         let mut extensions = Extensions::default();
         loop {
             let skipped = self.left + self.padding;
@@ -208,12 +208,12 @@ impl Extensions {
     }
 }
 
-pub(super) fn damaged(what: &'static str) -> ListingError {
+pub(crate) fn damaged(what: &'static str) -> ListingError {
     ListingError::Damaged { what }
 }
 
 /// A stream that broke, or that goes on for too long.
-pub(super) fn failed(error: io::Error) -> ListingError {
+pub(crate) fn failed(error: io::Error) -> ListingError {
     if matches!(error.get_ref(), Some(inner) if inner.is::<TooLong>()) {
         return ListingError::TooMuch { what: "a tar that is too large for what it is packed in".to_owned() };
     }

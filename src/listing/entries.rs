@@ -38,13 +38,13 @@ impl Listing {
             };
             Ok(of_kind(entry, Kind::File(File { size, contents })))
         });
-        Ok(Self { entries: entries.collect::<Result<_, ListingError>>()? })
+        entries.collect()
     }
 
     /// The same with no file looked into: what is there before the files are.
     #[must_use]
     pub fn outline(entries: &[layer_entry::Entry]) -> Self {
-        Self { entries: entries.iter().map(outlined).collect() }
+        entries.iter().map(outlined).collect()
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Limits {
     pub entries: usize,
     /// bytes of the tar
     pub stream: u64,
-    /// bytes of all paths and targets of links
+    /// bytes of all paths, targets of links and names in binaries
     pub paths: usize,
     /// bytes of all files that are kept whole
     pub kept: u64,
@@ -73,14 +73,16 @@ impl Listing {
     pub fn read(blob: impl Read, limits: &Limits, spool: &Spool<'_>) -> Result<Self, ListingError> {
         let mut archive = Archive::new(unpack::unpacked(blob, limits.stream)?);
         let mut reader = Reader::new(limits, spool);
-        let mut entries = Vec::new();
+        let mut listing = Self::default();
         while let Some(member) = archive.next()? {
-            if entries.len() == limits.entries {
+            if listing.len() == limits.entries {
                 return Err(ListingError::TooMuch { what: format!("more than {} entries", limits.entries) });
             }
-            entries.extend(reader.entry(&member, &mut archive)?);
+            if let Some(entry) = reader.entry(&member, &mut archive)? {
+                listing.push(entry);
+            }
         }
-        Ok(Self { entries })
+        Ok(listing)
     }
 }
 
@@ -127,15 +129,19 @@ impl<'listing> Reader<'listing> {
         Ok(Some(Entry { path: place, mode: member.mode, uid: member.uid, gid: member.gid, kind }))
     }
 
+    /// Counts the bytes of names.
+    fn names(&mut self, size: usize) -> Result<(), ListingError> {
+        let too_much = || ListingError::TooMuch { what: format!("paths of more than {} bytes", self.limits.paths) };
+        self.left.paths = self.left.paths.checked_sub(size).ok_or_else(too_much)?;
+        Ok(())
+    }
+
     /// A path, counted and held to the bound.
     fn counted(&mut self, text: &[u8]) -> Result<String, ListingError> {
         if text.len() > LONGEST_PATH {
             return Err(ListingError::TooMuch { what: format!("a path of {} bytes", text.len()) });
         }
-        self.left.paths =
-            self.left.paths.checked_sub(text.len()).ok_or_else(|| ListingError::TooMuch {
-                what: format!("paths of more than {} bytes", self.limits.paths),
-            })?;
+        self.names(text.len())?;
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 
@@ -220,7 +226,10 @@ impl<'listing> Reader<'listing> {
             return Ok(Contents::NotRead(format!("has {size} bytes, more than anyarch reads")));
         }
         match self.facts(path.rsplit('/').next().unwrap_or_default(), size, bytes) {
-            Ok(binary) => Ok(Contents::Elf(Box::new(binary))),
+            Ok(binary) => {
+                self.names(binary.names_size())?;
+                Ok(Contents::Elf(Box::new(binary)))
+            }
             Err(ElfError::Unreadable { source }) => Err(failed(source)),
             Err(error) => Ok(Contents::Unreadable(error.to_string())),
         }
@@ -261,7 +270,7 @@ pub(super) fn short_of() -> ListingError {
 /// Files that say who users are and where libraries are, wherever links lead to them.
 fn is_kept(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or_default();
-    matches!(name, "passwd" | "group" | "ld.so.cache" | "ld.so.conf")
+    matches!(name, "passwd" | "group" | "ld.so.cache" | "ld.so.conf" | "ld.so.preload")
         || path.contains("ld.so.conf.d/")
         || name.strip_prefix("ld-musl-").is_some_and(|rest| rest.split('.').nth(1) == Some("path"))
 }

@@ -61,16 +61,16 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
 
 /// Entries as `LETTER PATH ...`.
 fn lines(listing: &Listing) -> Vec<String> {
-    let line = |entry: &Entry| match &entry.kind {
-        Kind::Folder => format!("d {}", entry.path),
-        Kind::File(file) => format!("f {} {}", entry.path, file.size),
-        Kind::Symlink(target) => format!("l {} {target}", entry.path),
-        Kind::HardLink(target) => format!("h {} {target}", entry.path),
-        Kind::Other => format!("o {}", entry.path),
-        Kind::Whiteout => format!("w {}", entry.path),
-        Kind::Opaque => format!("q {}", entry.path),
+    let line = |entry: Listed<'_>| match entry.kind {
+        Kind::Folder => format!("d {}", entry.path()),
+        Kind::File(file) => format!("f {} {}", entry.path(), file.size),
+        Kind::Symlink(target) => format!("l {} {target}", entry.path()),
+        Kind::HardLink(target) => format!("h {} {target}", entry.path()),
+        Kind::Other => format!("o {}", entry.path()),
+        Kind::Whiteout => format!("w {}", entry.path()),
+        Kind::Opaque => format!("q {}", entry.path()),
     };
-    listing.entries.iter().map(line).collect()
+    listing.entries().map(line).collect()
 }
 
 #[test]
@@ -119,9 +119,10 @@ fn every_kind_of_member_is_an_entry() {
                 "d old".into(),
             ]
         );
-        assert_eq!((listing.entries[2].uid, listing.entries[2].gid, listing.entries[2].mode), (7, 8, 0o644));
-        assert_eq!(listing.entries[11].uid, 3_000_000_000);
-        let contents = |index: usize| match &listing.entries[index].kind {
+        let entries: Vec<Listed<'_>> = listing.entries().collect();
+        assert_eq!((entries[2].uid, entries[2].gid, entries[2].mode), (7, 8, 0o644));
+        assert_eq!(entries[11].uid, 3_000_000_000);
+        let contents = |index: usize| match entries[index].kind {
             Kind::File(file) => file.contents.clone(),
             other => panic!("{other:?}"),
         };
@@ -131,6 +132,40 @@ fn every_kind_of_member_is_an_entry() {
         assert!(matches!(contents(12), Contents::NotRead(_)));
         let json = serde_json::to_vec(&listing).unwrap();
         assert_eq!(serde_json::from_slice::<Listing>(&json).unwrap(), listing);
+    }
+}
+
+/// What the fuzz target begins with, byte for byte as it is built here.
+#[test]
+fn seeds_of_the_fuzz_target_are_up_to_date() {
+    use base64::Engine as _;
+    let tar = [
+        member(EntryType::Directory, "lib/", "", b""),
+        file("lib/ld.so", include_bytes!("../../fuzz/seeds/elf/amd64")),
+        file("a", include_bytes!("../../fuzz/seeds/elf/amd64")),
+        member(EntryType::Symlink, "b", "../lib/./ld.so", b""),
+        member(EntryType::Link, "c", "a", b""),
+        pax(&[("path", "etc/passwd"), ("uid", "3000000000")]),
+        file("short", b"a:x:7:8::/:\n"),
+        file("etc/.wh.group", b""),
+        file("d/.wh..wh..opq", b""),
+        member(EntryType::GNULongName, "././@LongLink", "", b"bin/run\0"),
+        file("cut", b"#!/bin/env a\n"),
+        file("etc/ld.so.cache", b"glibc-ld.so.cache1.1\x01\0\0\0"),
+    ]
+    .concat();
+    let packed = base64::engine::general_purpose::STANDARD.encode(&tar);
+    let committed = include_bytes!("../../fuzz/seeds/layer/tar");
+    assert!(tar == committed, "hint: echo {packed} | base64 -d > fuzz/seeds/layer/tar");
+    // Compressors write other bytes from version to version.
+    let seeds: [(&str, Vec<u8>, &[u8]); 2] = [
+        ("gzip", gzip(&tar), include_bytes!("../../fuzz/seeds/layer/gzip")),
+        ("zstd", zstd(&tar), include_bytes!("../../fuzz/seeds/layer/zstd")),
+    ];
+    for (name, built, committed) in seeds {
+        let packed = base64::engine::general_purpose::STANDARD.encode(&built);
+        let is_current = list(committed).is_ok_and(|listing| listing == list(&tar).unwrap());
+        assert!(is_current, "hint: echo {packed} | base64 -d > fuzz/seeds/layer/{name}");
     }
 }
 
@@ -182,10 +217,16 @@ fn what_lies_is_refused_with_a_reason() {
 
 #[test]
 fn bombs_end_early() {
-    let bomb = gzip(&[file("zeros", &vec![0; 8 << 20]), file("passwd", b"x")].concat());
+    let zeros = [file("zeros", &vec![0; 8 << 20]), file("passwd", b"x")].concat();
     let limits = Limits { stream: 1 << 20, ..Limits::of(0) };
-    let error = Listing::read(&*bomb, &limits, &spool).unwrap_err();
-    assert_eq!(error.to_string(), "has a tar that is too large for what it is packed in, more than anyarch reads");
+    for bomb in [gzip(&zeros), zstd(&zeros)] {
+        assert!(bomb.len() < 1 << 17, "{}", bomb.len());
+        let error = Listing::read(&*bomb, &limits, &spool).unwrap_err();
+        assert_eq!(error.to_string(), "has a tar that is too large for what it is packed in, more than anyarch reads");
+    }
+    // A frame that says it needs 3.75 TiB to look back into.
+    let window = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xff, 0x03, 0x00, 0x10, 0x00];
+    assert_eq!(list(&window).unwrap_err().to_string(), "cannot be read");
     let many: Vec<u8> = (0..20).flat_map(|number| file(&format!("file{number}"), b"")).collect();
     let limits = Limits { entries: 19, ..Limits::of(0) };
     let error = Listing::read(&*many, &limits, &spool).unwrap_err();
@@ -193,10 +234,16 @@ fn bombs_end_early() {
     let limits = Limits { paths: 40, ..Limits::of(0) };
     let error = Listing::read(&*many, &limits, &spool).unwrap_err();
     assert_eq!(error.to_string(), "has paths of more than 40 bytes, more than anyarch reads");
+    // A binary's names may share their text, and are counted one by one.
+    let program = file("a", include_bytes!("../../fuzz/seeds/elf/amd64"));
+    assert!(Listing::read(&*program, &Limits { paths: 400, ..Limits::of(0) }, &spool).is_ok());
+    let error = Listing::read(&*program, &Limits { paths: 40, ..Limits::of(0) }, &spool).unwrap_err();
+    assert_eq!(error.to_string(), "has paths of more than 40 bytes, more than anyarch reads");
     // What may not be kept is not kept, and the rest is there.
     let limits = Limits { kept: 0, ..Limits::of(0) };
     let listing = Listing::read(&*file("passwd", b"root"), &limits, &spool).unwrap();
-    assert!(matches!(&listing.entries[0].kind, Kind::File(File { size: 4, contents: Contents::Unread })));
+    let kinds: Vec<&Kind> = listing.entries().map(|entry| entry.kind).collect();
+    assert!(matches!(kinds[0], Kind::File(File { size: 4, contents: Contents::Unread })));
 }
 
 #[test]

@@ -16,7 +16,7 @@ const ZSTD_SKIPPABLE: &[u8] = &[0x2a, 0x4d, 0x18];
 const USTAR: std::ops::Range<usize> = 257..262;
 
 /// The tar inside of a blob, and how many bytes of it may be read at most.
-pub(super) fn unpacked<'blob>(
+pub(crate) fn unpacked<'blob>(
     mut blob: impl Read + 'blob,
     most: u64,
 ) -> Result<Bounded<Box<dyn Read + 'blob>>, ListingError> {
@@ -50,7 +50,7 @@ pub(super) fn unpacked<'blob>(
 }
 
 /// Ends a stream by an error when it goes on for longer than it may.
-pub(super) struct Bounded<R> {
+pub(crate) struct Bounded<R> {
     inner: R,
     left: u64,
 }

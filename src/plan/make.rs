@@ -175,33 +175,47 @@ impl Planner<'_> {
             }
             Some(AutoLibc::Chosen { .. }) | None => {}
         }
-        let (toolchain, c) = match self.toolchains_of(&program.source, platform) {
-            Ok(toolchains) => toolchains,
-            Err(error) => return not_there(error),
-        };
+        match self.toolchains_of(&program.source, platform) {
+            Ok(toolchains) => Ok(Ok(self.decided(spot, program, planned, toolchains))),
+            Err(error) => not_there(error),
+        }
+    }
+
+    /// A program whose toolchain is known, and that of its C where it is another.
+    fn decided(
+        &self,
+        spot: &Spot<'_>,
+        program: &ProgramInput,
+        planned: PlannedProgram,
+        (toolchain, c): (Toolchain, Option<Toolchain>),
+    ) -> Placed {
+        let (platform, source) = (spot.platform, &program.source);
         let linker = c.as_ref().unwrap_or(&toolchain);
         // What a command makes of its compiler is only known once it is read.
-        let static_binary = linker.static_binary && !matches!(program.source, Source::Command(_));
+        let static_binary = linker.static_binary && !matches!(source, Source::Command(_));
         let auto = program.libc.as_ref();
-        planned.libc = auto.and_then(|auto| PlannedLibc::chosen(auto, linker.libc.as_ref(), linker.static_binary));
-        planned.toolchain = Some(ChosenToolchain {
-            static_binary: linker.static_binary,
-            compiler: c.as_ref().map(|c| Box::new(chosen(c, &program.source))),
-            ..chosen(&toolchain, &program.source)
-        });
-        planned.binary = self.build.join(platform.as_folder()).join(&program.name);
+        let planned = PlannedProgram {
+            libc: auto.and_then(|auto| PlannedLibc::chosen(auto, linker.libc.as_ref(), linker.static_binary)),
+            toolchain: Some(ChosenToolchain {
+                static_binary: linker.static_binary,
+                compiler: c.as_ref().map(|c| Box::new(chosen(c, source))),
+                ..chosen(&toolchain, source)
+            }),
+            binary: self.build.join(platform.as_folder()).join(&program.name),
+            ..planned
+        };
         let pending = Pending {
             image: spot.image,
             unit: spot.unit,
             program: spot.program,
             platform,
             name: program.name.clone(),
-            source: program.source.clone(),
-            alternatives: self.alternatives(&program.source, platform, linker),
+            source: source.clone(),
+            alternatives: self.alternatives(source, platform, linker),
             toolchain,
             c,
         };
-        Ok(Ok(Placed { planned, pending: Some(pending), undecided: None, static_binary: Some(static_binary) }))
+        Placed { planned, pending: Some(pending), undecided: None, static_binary: Some(static_binary) }
     }
 }
 

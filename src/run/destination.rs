@@ -7,10 +7,11 @@ use crate::host;
 use crate::output_spec::Destination::{File, Stdout};
 use crate::output_spec::Output;
 use crate::plan::Plan;
-use crate::reference::Reference;
 use crate::sink;
 
 use super::error::Error;
+use super::locate;
+use super::outlets::Outlet;
 use super::settings::Settings;
 
 /// Holds the place of a file to a folder that is there: it is made whole beside its place, then moved.
@@ -23,15 +24,6 @@ pub fn parent(directory: &Path, file: &Path) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::NoFolder { path: file.to_owned(), folder: folder.to_owned() })
-}
-
-/// An output of a run, and what each image of the plan is called there.
-#[derive(Clone, Debug)]
-pub struct Outlet {
-    /// where the images go
-    pub output: Output,
-    /// the names of each image, in the order of the plan
-    pub names: Vec<Vec<Reference>>,
 }
 
 /// Holds a plan to its outputs. `directory` is the folder we are in.
@@ -90,7 +82,7 @@ fn check_outlet(directory: &Path, settings: &Settings, outlet: &Outlet, plan: &P
     match output {
         Output::Folder(folder) => sink::layout::check(&directory.join(folder))?,
         Output::Default => {
-            let out = settings.own_folder().join("out");
+            let out = locate::layouts_folder(&settings.root);
             images.iter().try_for_each(|image| sink::layout::check(&out.join(&image.name)))?;
         }
         Output::Files { folder, .. } => sink::files::check(&directory.join(folder))?,

@@ -43,6 +43,7 @@ use crate::tree::TooMany;
 
 use super::c::CProjectError;
 use super::files::FileError;
+use super::smoke::{FailedStart, SandboxError};
 
 /// Why a run ended.
 #[derive(Debug, thiserror::Error)]
@@ -272,8 +273,20 @@ pub enum Error {
     },
     #[error("`{image}` does not start on {}", join(.platforms))]
     DoesNotStart { image: String, platforms: Vec<Platform> },
+    #[error("`--smoke {}` cannot be read as a shell would: a quote is not closed", quoted(text))]
+    SmokeArguments { text: String },
+    #[error("the layer {layer} cannot be read")]
+    SmokeRead {
+        layer: Digest,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    #[error("{}, so nothing was published", describe_starts(.failed))]
+    Smoke { failed: Vec<FailedStart> },
     #[error("{}, so nothing was published", describe_unstartable(.images))]
-    WouldNotStart { images: Vec<(String, Vec<Platform>)> },
+    WouldNotStart { images: Vec<(String, Vec<Platform>)>, may_be_forced: bool },
     #[error("the base `{base}` cannot be used for {platform}")]
     BaseImage {
         base: String,
@@ -370,6 +383,11 @@ fn describe_failures(failed: &[String]) -> String {
         [only] => format!("{only} was not built, so nothing was published"),
         several => format!("{} were not built, so nothing was published", several.join(" and ")),
     }
+}
+
+fn describe_starts(failed: &[FailedStart]) -> String {
+    let each = failed.iter().map(|start| format!("`{}` {} on {}", start.command, start.ending, start.platform));
+    each.collect::<Vec<_>>().join(" and ")
 }
 
 fn describe_unstartable(images: &[(String, Vec<Platform>)]) -> String {

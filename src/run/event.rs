@@ -84,6 +84,28 @@ pub enum Event {
         /// ways out, the best first
         hints: Vec<String>,
     },
+    /// A unit's program was started, and ended well.
+    Started {
+        /// its image
+        image: String,
+        /// its platform
+        platform: Platform,
+        /// how long it ran
+        elapsed: Duration,
+    },
+    /// A unit's program was started, or was to be, and failed.
+    StartFailed {
+        /// its image
+        image: String,
+        /// its platform
+        platform: Platform,
+        /// what was started, as a line for a shell
+        command: String,
+        /// what happened to it, as a predicate
+        ending: String,
+        /// what it said, printable
+        output: String,
+    },
     /// Something that was missing is being installed; one thing at a time.
     Installing {
         /// its name and version

@@ -31,6 +31,7 @@ use super::publish::{self, Published};
 use super::push::Push;
 use super::session::Session;
 use super::setup;
+use super::smoke::{self, Outcome, Starts, Units};
 use super::start_check::{self, Checked};
 use super::verdicts::Verdicts;
 
@@ -44,6 +45,8 @@ enum Report {
     Packed { image: usize, unit: usize, result: Box<Result<(Image, u64), Error>>, elapsed: Duration },
     /// an image was judged
     Checked { image: usize, unit: usize, made: Image, result: Box<Result<Checked, Error>>, elapsed: Duration },
+    /// a unit's program was started, if it can be
+    Started { image: usize, unit: usize, result: Result<Outcome, Error> },
 }
 
 /// Carries the plan out: what was published, and the file for whoever puts the parts of several machines together, where
@@ -52,9 +55,9 @@ enum Report {
 /// # Errors
 /// When anything fails; nothing was published then.
 pub async fn execute(session: &Session, prepared: Prepared) -> Result<(Vec<Published>, Option<PathBuf>), Error> {
-    let foreseen = start_check::foreseen(&prepared.plan);
+    let mut foreseen = start_check::foreseen(&prepared.plan);
     if let Some(refusal) = foreseen.refusal(&prepared.plan, prepared.settings.verify()) {
-        foreseen.say(session, &prepared.plan);
+        foreseen.say(session, &prepared.plan, true);
         return Err(refusal);
     }
     make_own_folder(&prepared)?;
@@ -65,9 +68,10 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<(Vec<Publi
         None
     };
     let prepared = Arc::new(prepared);
+    let smoke = smoke::asked(session, &prepared)?;
     let pushes = prepared.outlets.iter().any(|outlet| outlet.output.is_registry());
     let push = pushes.then(|| Push::new(session, &prepared));
-    let fetches = publish::prefetch(&prepared);
+    let fetches = publish::prefetch(&prepared, smoke.as_deref());
     let ahead = start_check::ahead(&prepared);
     let (sender, receiver) = unbounded_channel();
     let size = prepared.settings.jobs();
@@ -77,8 +81,9 @@ pub async fn execute(session: &Session, prepared: Prepared) -> Result<(Vec<Publi
         session.watch.event(Event::Note(note));
     }
     let jobs = Jobs::new(size)?;
-    start_jobs(session, &prepared, jobs, sender.clone());
-    let mut run = Run::new(session, prepared.clone(), sender, push);
+    start_jobs(session, &prepared, jobs.clone(), sender.clone());
+    let starts = Starts::of(smoke.map(|smoke| Units::new(session, &prepared, smoke, &jobs)));
+    let mut run = Run::new(session, prepared.clone(), sender, push, starts);
     run.start_ready_units();
     run.follow(receiver).await?;
     drop((lock, ahead));
@@ -149,6 +154,7 @@ struct Run<'session> {
     prepared: Arc<Prepared>,
     sender: UnboundedSender<Report>,
     push: Option<Push>,
+    starts: Starts,
     /// binaries that are still missing, by image and unit
     awaited: BTreeMap<(usize, usize), BTreeSet<PathBuf>>,
     packing: usize,
@@ -169,6 +175,7 @@ impl<'session> Run<'session> {
         prepared: Arc<Prepared>,
         sender: UnboundedSender<Report>,
         push: Option<Push>,
+        starts: Starts,
     ) -> Self {
         let mut awaited = BTreeMap::new();
         for (image, plan) in prepared.plan.images.iter().enumerate() {
@@ -182,6 +189,7 @@ impl<'session> Run<'session> {
             prepared,
             sender,
             push,
+            starts,
             awaited,
             packing: 0,
             running,
@@ -222,7 +230,7 @@ impl<'session> Run<'session> {
                 None => std::future::pending().await,
             }
         });
-        while self.running > 0 || self.packing > 0 || self.judging > 0 {
+        while self.running > 0 || self.packing > 0 || self.judging > 0 || self.starts.are_going() {
             let report = tokio::select! {
                 report = receiver.recv() => report.ok_or(Error::Thread)?,
                 error = &mut refused => {
@@ -238,16 +246,23 @@ impl<'session> Run<'session> {
                 Report::Checked { image, unit, made, result, elapsed } => {
                     self.checked((image, unit), made, *result, elapsed);
                 }
+                Report::Started { image, unit, result } => {
+                    let plan = &self.prepared.plan.images[image];
+                    let ended = self.starts.ended(self.session, (&plan.name, plan.units[unit].platform), result)?;
+                    self.error = self.error.take().or(ended);
+                }
             }
             self.start_ready_units();
         }
-        self.verdicts.say(self.session, &self.prepared.plan);
+        let alone = self.failed.is_empty() && self.error.is_none();
+        self.verdicts.say(self.session, &self.prepared.plan, alone);
         if !self.failed.is_empty() {
             let ways_out = self.ways_out();
             return Err(Error::Compile { failed: std::mem::take(&mut self.failed), ways_out });
         }
         let refusal = || self.verdicts.refusal(&self.prepared.plan, self.prepared.settings.verify());
-        self.error.take().or_else(refusal).map_or(Ok(()), Err)
+        let error = self.error.take().or_else(refusal);
+        error.or_else(|| self.starts.refusal()).map_or(Ok(()), Err)
     }
 
     fn made(&mut self, path: &PathBuf, elapsed: Duration) {
@@ -333,7 +348,7 @@ impl<'session> Run<'session> {
                     Policy::Strict | Policy::Warn => self.check(image, unit, made),
                 }
             }
-            Err(error) => self.error = self.error.take().or(Some(error)),
+            Err(error) => self.error = self.verdicts.refuse((image, unit), error, self.error.take()),
         }
     }
 
@@ -377,6 +392,10 @@ impl<'session> Run<'session> {
         if let Some(push) = &mut self.push {
             push.start(image, unit, &made);
         }
+        let sender = self.sender.clone();
+        // The receiver is gone only when the run has ended already.
+        let report = move |result| drop(sender.send(Report::Started { image, unit, result }));
+        self.starts.begin(&mut self.checks, (image, unit), &made, report);
         self.images.insert((image, unit), made);
     }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use crate::shard::Shard;
 use crate::verify::Policy;
 
+use super::smoke::Asked;
+
 /// Flags as they were typed; empty where nothing was.
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -75,4 +77,6 @@ pub struct Flags {
     pub verify: Option<Policy>,
     /// `--single-manifest`
     pub single_manifest: bool,
+    /// `--smoke`
+    pub smoke: Option<Asked>,
 }

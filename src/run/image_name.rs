@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::base;
 use crate::base_name::{BaseName, BaseNameError};
 use crate::host;
 use crate::platform::Platform;
@@ -35,7 +36,7 @@ pub(super) fn of(directory: &Path, text: &str) -> Result<BaseName, Error> {
         return Ok(BaseName::Layout { folder: text.into(), tag: None });
     }
     if is_path || (!text.contains(':') && Path::new(text).extension().is_some_and(|extension| extension == "tar")) {
-        return Ok(BaseName::Archive { file: text.into(), tag: None });
+        return Ok(base::archive(&directory.join(text), text.into()));
     }
     let wrong = |source: BaseNameError| Error::ImageName { text: text.to_owned(), source };
     match text.parse().map_err(wrong)? {

@@ -15,7 +15,8 @@ use super::session::Session;
 /// What is to be looked at.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or the path of an archive or a layout
+    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, or the path of
+    /// one
     pub image: String,
     /// those that are looked at, `host` for this machine's; all for `all` or when empty
     pub platforms: Vec<String>,
@@ -79,11 +80,9 @@ pub async fn raw(session: &Session, request: &Request) -> Result<Vec<u8>, Error>
     }
     // What is there twice for a platform is so by mistake, and runtimes take the first.
     documents.dedup_by_key(|(platform, ..)| *platform);
-    match documents.len() {
-        1 => Ok(documents.swap_remove(0).2),
-        _ => {
-            let platforms = documents.into_iter().map(|(platform, ..)| platform).collect();
-            Err(Error::SeveralDocuments { image: name.to_string(), platforms })
-        }
+    if documents.len() == 1 {
+        return Ok(documents.swap_remove(0).2);
     }
+    let platforms = documents.into_iter().map(|(platform, ..)| platform).collect();
+    Err(Error::SeveralDocuments { image: name.to_string(), platforms })
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 use rayon::prelude::*;
 
+use crate::base_name::is_on_disk;
 use crate::blob::{Descriptor, MEDIA_TYPE_LAYER_GZIP};
 use crate::elf::{self, ElfFacts, Linkage};
 use crate::image::{self, Image, OwnLayer};
@@ -60,7 +61,7 @@ pub fn unit(store: &Store, plan: &ImagePlan, unit: &Unit, times: &Times) -> Resu
     if let Some(digest) = unit.base.index.or(unit.base.digest) {
         annotations.insert("org.opencontainers.image.base.digest".to_owned(), digest.to_string());
         // A folder's path is nobody else's business, and would make the digest depend on it.
-        if !["oci:", "oci-archive:"].iter().any(|place| unit.base.name.starts_with(place)) {
+        if !is_on_disk(&unit.base.name) {
             annotations.insert("org.opencontainers.image.base.name".to_owned(), unit.base.name.clone());
         }
     }

@@ -14,10 +14,10 @@ use crate::platform::Platform;
 use crate::sink::Bundle;
 use crate::store;
 
-use super::destination::Outlet;
 use super::error::Error;
 use super::event::Event;
 use super::images::Group;
+use super::outlets::Outlet;
 use super::prepare::{Preparation, Prepared};
 use super::session::Session;
 

@@ -26,7 +26,7 @@ use crate::toolchain::{Language, Tool, Toolchains};
 
 use super::cgo::GoSaid;
 use super::check;
-use super::destination::{self, Outlet};
+use super::destination;
 use super::detect::{Detector, Kind, Program};
 use super::error::Error;
 use super::files;
@@ -36,13 +36,14 @@ use super::libcs::Libcs;
 use super::listings::Listings;
 use super::locate::{Location, locate};
 use super::offline;
+use super::outlets::{self, Outlet};
 use super::provide;
 use super::registries;
 use super::row_choice::RowChoice;
 use super::rows;
 use super::rust::Workspaces;
 use super::session::Session;
-use super::settings::{Name, OutputChoice, Settings, Times, platform_scope};
+use super::settings::{Settings, Times, platform_scope};
 use super::sysroot::DebianSysroots;
 
 /// A plan with all that carrying it out needs.
@@ -176,7 +177,7 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
         inputs.push(preparation.image(session, group, own).await?);
     }
     let platforms = asked.into_iter().map(|(all, _)| all).collect();
-    let outlets = name_images(&settings, &client, outputs, &groups)?;
+    let outlets = outlets::of(&settings, &client, outputs, &groups)?;
     let base_names = preparation.listings.into_iter().map(|(name, listing)| (name, listing.name)).collect();
     let options = Options { strict_platform: settings.strict_platform(), skip_missing: settings.skip_missing() };
     let build = settings.own_folder().join("build");
@@ -189,55 +190,6 @@ pub async fn draft(session: &Session, flags: Flags) -> Result<Prepared, Error> {
     check::bases(&settings, &plan)?;
     offline::check_layers(session, &settings, &plan, &base_names)?;
     Ok(Prepared { plan, settings, outlets, times, daemon, bases, listings, client, platforms, base_names })
-}
-
-/// What templates of an image know.
-fn scope_of(group: &Group) -> Scope {
-    let first_rust = group.programs.iter().find_map(|program| match &program.kind {
-        Kind::Rust(binary) => Some(binary.version.clone()),
-        _ => None,
-    });
-    Scope { image: Some(group.name.clone()), cargo_version: first_rust, ..Scope::default() }
-}
-
-/// What each image is called by each output.
-fn name_images(
-    settings: &Settings,
-    client: &registry::Client,
-    outputs: Vec<OutputChoice>,
-    groups: &[Group],
-) -> Result<Vec<Outlet>, Error> {
-    let mut tags: Vec<(String, Vec<Name>)> = groups.iter().map(|group| (group.name.clone(), Vec::new())).collect();
-    let mut outlets = Vec::with_capacity(outputs.len());
-    for choice in outputs {
-        let mut names = Vec::with_capacity(groups.len());
-        for (group, (_, tags)) in groups.iter().zip(&mut tags) {
-            let mut references = settings.references(&group.keys, group.below, &choice, &scope_of(group))?;
-            if choice.spec.output.is_registry() {
-                // What is pushed goes where the name leads: two names may lead to one place.
-                for Name { reference, .. } in &mut references {
-                    reference.repository = client.location_of(&reference.repository);
-                }
-            }
-            if choice.spec.output.is_docker() && references.is_empty() {
-                references.push(own_name(group, &choice)?);
-            }
-            names.push(references.iter().map(|name| name.reference.clone()).collect());
-            // Any number of images may be in one repository by their digests.
-            if choice.spec.output != (Output::Registry { by_digest: true }) {
-                tags.append(&mut references);
-            }
-        }
-        outlets.push(Outlet { output: choice.spec.output, names });
-    }
-    images::distinct(&tags)?;
-    Ok(outlets)
-}
-
-/// What docker calls an image that nobody gave a name: as the project calls it, as its layout is called.
-fn own_name(group: &Group, choice: &OutputChoice) -> Result<Name, Error> {
-    let reference: Reference = group.name.parse().map_err(|_| Error::NoDockerName { image: group.name.clone() })?;
-    Ok(Name { reference, origin: choice.origin.clone() })
 }
 
 /// Reads the configuration of a project, empty when there is none.
@@ -279,7 +231,7 @@ pub(super) struct Preparation<'run> {
 
 impl Preparation<'_> {
     async fn image(&mut self, session: &Session, group: &Group, platforms: &[Platform]) -> Result<ImageInput, Error> {
-        let scope = scope_of(group);
+        let scope = outlets::scope_of(group);
         let mut settings = self.settings.image(&group.keys, &scope, |rendered| rendered.value)?;
         let mut shown = self.settings.image(&group.keys, &scope, |rendered| rendered.display)?;
         // One program is the entrypoint; with several, `entrypoint` says which, else the first.

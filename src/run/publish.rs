@@ -6,17 +6,19 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use crate::base::Bases;
 use crate::base_name::BaseName;
 use crate::blob::{Descriptor, Digest};
 use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::sink::Bundle;
 
-use super::destination::Outlet;
 use super::error::Error;
+use super::outlets::Outlet;
 use super::prepare::Prepared;
 use super::push::Push;
 use super::session::Session;
+use super::smoke::Smoke;
 use super::start_check::Checked;
 use super::written::{self, Written};
 
@@ -108,15 +110,18 @@ impl Fetches {
     }
 }
 
-/// Starts to bring base layers into the store while compilers run. A push fetches only what its registry lacks, later.
-pub fn prefetch(prepared: &Prepared) -> Fetches {
+/// Starts to bring base layers into the store while compilers run. A push fetches only what its registry lacks, later, and
+/// what units are started on.
+pub fn prefetch(prepared: &Prepared, smoke: Option<&Smoke>) -> Fetches {
     let mut set = JoinSet::new();
-    if !prepared.outlets.iter().any(|outlet| outlet.output.holds_bases()) {
-        return Fetches(set);
-    }
+    let all = prepared.outlets.iter().any(|outlet| outlet.output.holds_bases());
     let mut wanted: BTreeMap<Digest, (BaseName, Platform, Descriptor)> = BTreeMap::new();
     for unit in prepared.plan.images.iter().flat_map(|image| &image.units) {
         let Some(name) = prepared.base_names.get(&unit.base.name) else { continue };
+        let is_started = smoke.is_some_and(|smoke| smoke.can_run(unit.platform)) && !Bases::is_local(name);
+        if !all && !is_started {
+            continue;
+        }
         for layer in &unit.base.image.layers {
             wanted.entry(layer.digest).or_insert_with(|| (name.clone(), unit.platform, layer.clone()));
         }

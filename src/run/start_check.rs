@@ -174,7 +174,8 @@ pub(super) fn foreseen(plan: &Plan) -> Verdicts {
                 let dynamic = program.toolchain.as_ref().is_some_and(|toolchain| !toolchain.static_binary);
                 let job = program.job.and_then(|job| plan.jobs.get(job))?;
                 // The user's own flags may link statically all the same.
-                let is_certain = !job.steps.iter().any(|step| step.line.contains("crt-static"));
+                let mut flags = job.steps.iter().flat_map(|step| step.invocation.env.values());
+                let is_certain = !flags.any(|value| value.value().contains("crt-static"));
                 let is_foreseen = program.language == Language::Rust && dynamic && is_certain;
                 let interpreter = elf::loaders(unit.platform).filter(|_| is_foreseen)?.glibc.to_owned();
                 let (program, platform) = (program.destination.clone(), unit.platform);

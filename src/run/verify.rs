@@ -13,16 +13,20 @@ use super::layers::Layers;
 use super::listings::Listings;
 use super::registries;
 use super::session::Session;
+use super::smoke::{self, Asked, Outcome, Smoke};
 
 /// What is to be judged.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or the path of an archive or a layout
+    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, or the path of
+    /// one
     pub image: String,
     /// those that are looked at, `host` for this machine's; all for `all` or when empty
     pub platforms: Vec<String>,
     /// registries that may speak http
     pub insecure_registries: Vec<String>,
+    /// what the programs are started with, if they are to be
+    pub smoke: Option<Asked>,
 }
 
 /// What was found out about one platform.
@@ -36,6 +40,8 @@ pub struct Verified {
     pub judgement: Judgement,
     /// how many layers the answer needed, and how many there are
     pub layers: (usize, usize),
+    /// how its start went, if it was to be started
+    pub smoke: Option<Outcome>,
 }
 
 /// Judges an image; its name as it was understood, and each platform in the image's own order.
@@ -54,9 +60,18 @@ pub async fn verify(session: &Session, request: &Request) -> Result<(BaseName, V
     }
     let wanted = if chosen.is_empty() { offered } else { chosen };
     let images = bases.images(&listed, &wanted).await?;
+    let asked = request.smoke.as_ref();
+    let smoke = asked.map(|asked| Smoke::new(session, asked, wanted.iter().copied())).transpose()?;
     let listings = Listings::new(session, &bases);
-    let verified = images.into_iter().map(|image| judged(&listings, &name, image));
-    Ok((name.clone(), futures_util::future::try_join_all(verified).await?))
+    let verified = images.iter().cloned().map(|image| judged(&listings, &name, image));
+    let mut verified = futures_util::future::try_join_all(verified).await?;
+    if let Some(smoke) = smoke {
+        let outcomes = smoke::start_all(session, &bases, &listings, &name, images, smoke).await?;
+        for (verified, outcome) in verified.iter_mut().zip(outcomes) {
+            verified.smoke = Some(outcome);
+        }
+    }
+    Ok((name.clone(), verified))
 }
 
 /// Judges one platform of the image `name`.
@@ -64,5 +79,5 @@ async fn judged(listings: &Listings, name: &BaseName, image: BaseImage) -> Resul
     let (config, platform, count) = (StartConfig::of(&image.config), image.platform, image.layers.len());
     let layers = Layers { image: name.to_string(), platform, base: Some(name), of_base: image.layers, own: Vec::new() };
     let (judgement, read) = layers.ask(listings, move |tree| judge(platform, &config, tree)).await?;
-    Ok(Verified { platform, manifest: image.manifest, judgement, layers: (read, count) })
+    Ok(Verified { platform, manifest: image.manifest, judgement, layers: (read, count), smoke: None })
 }

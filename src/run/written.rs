@@ -16,6 +16,7 @@ use crate::wanted::Wanted;
 
 use super::error::Error;
 use super::event::TransferEnd;
+use super::locate;
 use super::prepare::Prepared;
 use super::publish::Place;
 use super::renew;
@@ -51,7 +52,7 @@ pub(super) async fn put(
             Place::Registry { names, by_digest: true }
         }
         Output::Default => {
-            let path = prepared.settings.own_folder().join("out").join(&prepared.plan.images[image].name);
+            let path = locate::layouts_folder(&prepared.settings.root).join(&prepared.plan.images[image].name);
             let folder = path.clone();
             renew::whole(session, prepared, move |wanted| written.to_layout(&folder, wanted)).await?;
             Place::Folder { path, tag }
@@ -167,21 +168,28 @@ impl Written {
         let open = move |layer: &Descriptor| -> io::Result<Box<dyn Read>> {
             Ok(Box::new(store.open_blob(layer).map_err(io::Error::other)?))
         };
-        load(session, to, image, Arc::new(open)).await
+        load(session, to, image, Arc::new(open)).await.map(drop)
     }
 }
 
-/// Loads an image into docker or podman, and shows how far it is.
+/// Loads an image into docker or podman, and shows how far it is; what that calls it then.
 ///
 /// # Errors
 /// When a layer is not whole, or the daemon does not take it.
-pub(super) async fn load(session: &Session, to: &Daemon, image: DockerImage, open: OpenLayer) -> Result<(), Error> {
+pub(super) async fn load(
+    session: &Session,
+    to: &Daemon,
+    image: DockerImage,
+    open: OpenLayer,
+) -> Result<Vec<String>, Error> {
     let size = daemon::size(&image);
     let transfer = Transfer::start(session, transfer::of_load(to.command(), &image.names), size);
+    // Nothing of it was there before.
+    transfer.moved(0);
     match to.load(image, open, &|bytes| transfer.moved(bytes.min(size))).await {
-        Ok(()) => {
+        Ok(said) => {
             transfer.end(TransferEnd::Done);
-            Ok(())
+            Ok(said)
         }
         Err(LoadError::Daemon(error)) => Err(SinkError::Daemon(error).into()),
         Err(LoadError::Layer(error)) => Err(SinkError::of(Path::new(to.command()), error).into()),

@@ -181,10 +181,12 @@ async fn manifest(shelf: &Arc<Shelf>, name: &str, pointer: &Pointer, headers: &H
 }
 
 fn read_whole(view: &View, name: &str, digest: &ContentDigest) -> Option<bytes::Bytes> {
-    match view.repository(name)?.find(digest)?.ok()? {
-        Found::Bytes(bytes) => Some(bytes),
-        Found::File(opened) => opened.read(LONGEST_DOCUMENT).ok().map(Into::into),
-    }
+    let bytes = match view.repository(name)?.find(digest)?.ok()? {
+        Found::Bytes(bytes) => bytes,
+        Found::File(opened) => opened.read(LONGEST_DOCUMENT).ok()?.into(),
+    };
+    // It was so when the layout was read; a tar that is written anew in its place is other content since.
+    digest.is_of(&bytes).then_some(bytes)
 }
 
 async fn blob(

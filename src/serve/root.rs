@@ -119,7 +119,10 @@ impl Opened {
     /// # Errors
     /// When it cannot be read.
     pub(super) fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.size.saturating_sub(at)).unwrap_or(usize::MAX);
+        if at >= self.size {
+            return Ok(0);
+        }
+        let left = usize::try_from(self.size - at).unwrap_or(usize::MAX);
         let length = buffer.len().min(left);
         self.file.read_at(&mut buffer[..length], self.start + at)
     }

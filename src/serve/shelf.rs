@@ -130,8 +130,10 @@ impl Shelf {
         match self.read(source, kept) {
             Ok(()) => true,
             Err(error) => {
-                // What cannot be read is not served, and what was before still is.
-                self.complain(&error);
+                // What cannot be read is not served, and what was before still is. What is being written is another each time.
+                if kept.broken.is_none() {
+                    self.complain(&error);
+                }
                 kept.broken = Some(stamp);
                 false
             }

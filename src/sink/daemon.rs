@@ -111,7 +111,7 @@ impl Daemon {
     }
 
     /// Loads an image, whose layers `open` opens; `progress` is told how many bytes went by now. Who drops the future no
-    /// longer wants it, and what was sent by then is thrown away there.
+    /// longer wants it, and what was sent by then is thrown away there. Returns what the daemon calls the image.
     ///
     /// # Errors
     /// When a layer is not whole, or the daemon breaks off, falls silent, or refuses the image.
@@ -120,7 +120,7 @@ impl Daemon {
         image: DockerImage,
         open: OpenLayer,
         progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<(), LoadError> {
+    ) -> Result<Vec<String>, LoadError> {
         let pulse = Pulse::default();
         let Upload { stream, written } = Upload::start(image, open, pulse.clone());
         let request = self

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
@@ -69,8 +70,15 @@ fn unpack(bundle: &Bundle, store: &Store, folder: &Path, split: Option<bool>, wa
             return fs::create_dir_all(path);
         }
         fs::create_dir_all(unfinished::parent_of(&path))?;
-        entry.set_preserve_mtime(true);
-        entry.unpack(&path).map(drop)
+        // Its own way to keep the time makes 1970 a second younger.
+        entry.set_preserve_mtime(false);
+        entry.unpack(&path)?;
+        let header = entry.header();
+        if header.entry_type().is_file() {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(header.mtime()?);
+            fs::File::open(&path)?.file().set_modified(time)?;
+        }
+        Ok(())
     })?;
     for (path, mode) in folders {
         fs::set_permissions(path, std::fs::Permissions::from_mode(mode & 0o777))?;

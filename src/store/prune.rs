@@ -8,6 +8,7 @@ use std::time::Duration;
 use fs_err as fs;
 
 use super::eviction::{Entry, oldest};
+use super::scratch::remove_folder;
 use super::{Item, Kind, Store, StoreError};
 
 /// What is to go.
@@ -74,7 +75,7 @@ impl Store {
 /// Removes a file, a link or a folder; what is gone already is no error.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     let removed = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(metadata) if metadata.is_dir() => remove_folder(path),
         Ok(_) => fs::remove_file(path),
         Err(error) => Err(error),
     };

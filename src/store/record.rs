@@ -1,6 +1,9 @@
-//! What was made from what, as small JSON files. A record only saves work: one that is missing or damaged is none.
+//! What was made from what, as JSON files. A record only saves work: one that is missing or damaged is none.
+//!
+//! A file is `{"digest":"sha256:...","value":...}`: a bit that a disk turned must not become part of an image, so the digest
+//! is that of the value as it stands there. Some values are large, so none is ever held as text.
 
-use std::io::{self, Write as _};
+use std::io::{self, BufReader, BufWriter, Read, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
@@ -8,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Store, StoreError};
-use crate::blob::Digest;
+use crate::blob::{Digest, Hasher};
 
 /// Kinds of records that are worth nothing without the blob that they name first.
 const OF_ONE_BLOB: &[&str] = &[OWN_LAYER, STATIC_LAYER, "debian-release"];
@@ -19,9 +22,13 @@ pub const STATIC_LAYER: &str = "layer";
 /// The digest of something of a base -> what bases it is of.
 pub const NAME: &str = "name";
 
-/// What stands before and between the digest and the value of a record on disk, and behind them. A bit that a disk turned must
-/// not become part of an image: the digest is that of the value's text, which may be long and is parsed once.
-const SEAL: [&str; 3] = ["{\"digest\":\"", "\",\"value\":", "}"];
+/// What a file begins with, has between its digest and its value, and ends with.
+const BEFORE_DIGEST: &[u8] = b"{\"digest\":\"";
+const BEFORE_VALUE: &[u8] = b"\",\"value\":";
+const END: &[u8] = b"}";
+/// The length of a digest as text.
+const DIGEST: usize = "sha256:".len() + 64;
+const BUFFER: usize = 1 << 16;
 
 impl Store {
     pub(super) fn records(&self) -> PathBuf {
@@ -53,17 +60,15 @@ impl Store {
     /// When the file cannot be written.
     pub fn set_record<T: Serialize>(&self, kind: &str, key: &Digest, value: &T) -> Result<(), StoreError> {
         let path = self.record_path(kind, key);
-        let value = serde_json::to_string(value).map_err(|error| self.failed(io::Error::other(error)))?;
-        let (digest, [start, middle, end]) = (Digest::of(value.as_bytes()), SEAL);
-        let write = || -> io::Result<()> {
+        let write = || -> io::Result<u64> {
             fs::create_dir_all(self.records().join(kind))?;
             let mut file = self.unfinished()?;
-            write!(file, "{start}{digest}{middle}{value}{end}")?;
+            let size = write(value, &mut file)?;
             file.persist(&path).map_err(|error| error.error)?;
-            Ok(())
+            Ok(size)
         };
-        write().map_err(|source| self.failed(source))?;
-        self.stored(path, value.len() as u64);
+        let size = write().map_err(|source| self.failed(source))?;
+        self.stored(path, size);
         Ok(())
     }
 
@@ -91,7 +96,7 @@ impl Store {
         let mut dangling = Vec::new();
         for kind in OF_ONE_BLOB {
             for file in fs::read_dir(self.records().join(kind)).into_iter().flatten().flatten() {
-                let blob = open::<Value>(&file.path()).as_ref().and_then(first_digest);
+                let blob = open(&file.path()).as_ref().and_then(first_digest);
                 if blob.is_none_or(|blob| !self.blob_path(&blob).exists()) {
                     dangling.push(file.path());
                 }
@@ -101,12 +106,53 @@ impl Store {
     }
 }
 
-/// The value of a record, if it is whole.
+/// Writes a file's text; its length.
+fn write(value: &impl Serialize, file: &mut (impl Write + io::Seek)) -> io::Result<u64> {
+    // The digest is known when the value is written.
+    file.write_all(&[BEFORE_DIGEST, &[b' '; DIGEST], BEFORE_VALUE].concat())?;
+    let mut hashing = BufWriter::with_capacity(BUFFER, Hashing { inner: &mut *file, hasher: Hasher::default() });
+    serde_json::to_writer(&mut hashing, value)?;
+    let (digest, size) = hashing.into_inner().map_err(io::IntoInnerError::into_error)?.hasher.finish();
+    file.write_all(END)?;
+    file.seek(SeekFrom::Start(BEFORE_DIGEST.len() as u64))?;
+    file.write_all(digest.to_string().as_bytes())?;
+    Ok((BEFORE_DIGEST.len() + DIGEST + BEFORE_VALUE.len() + END.len()) as u64 + size)
+}
+
+/// Hashes what is written through it.
+struct Hashing<W> {
+    inner: W,
+    hasher: Hasher,
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Reads a file's value, if it is as it was written.
 fn open<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    let (text, [start, middle, end]) = (fs::read_to_string(path).ok()?, SEAL);
-    let (digest, value) = text.strip_prefix(start)?.strip_suffix(end)?.split_once(middle)?;
-    let is_whole = digest.parse() == Ok(Digest::of(value.as_bytes()));
-    is_whole.then(|| serde_json::from_str(value).ok())?
+    let mut file = fs::File::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    let mut head = [0; BEFORE_DIGEST.len() + DIGEST + BEFORE_VALUE.len()];
+    file.read_exact(&mut head).ok()?;
+    let digest = head.strip_prefix(BEFORE_DIGEST)?.strip_suffix(BEFORE_VALUE)?;
+    let said: Digest = std::str::from_utf8(digest).ok()?.parse().ok()?;
+    let length = size.checked_sub((head.len() + END.len()) as u64)?;
+    let mut hasher = Hasher::default();
+    io::copy(&mut (&mut file).take(length), &mut hasher).ok()?;
+    if hasher.finish() != (said, length) {
+        return None;
+    }
+    file.seek(SeekFrom::Start(head.len() as u64)).ok()?;
+    serde_json::from_reader(BufReader::with_capacity(BUFFER, file.take(length))).ok()
 }
 
 fn key_of(path: &Path) -> Option<Digest> {

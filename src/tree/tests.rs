@@ -1,7 +1,7 @@
 //! Layers made by hand, and what a container sees of them.
 
 use super::*;
-use crate::listing::Contents;
+use crate::listing::{Contents, Entry};
 
 fn entry(path: &str, kind: Kind) -> Entry {
     Entry { path: path.to_owned(), mode: 0o755, uid: 0, gid: 0, kind }
@@ -22,7 +22,7 @@ fn layer(lines: &str) -> Listing {
         };
         entry(words[1], kind)
     });
-    Listing { entries: entries.collect() }
+    entries.collect()
 }
 
 /// The real path and the size of what is at `path`; `folder` for a folder, else why there is nothing.
@@ -172,14 +172,51 @@ fn what_the_upper_layers_do_not_say_needs_the_ones_below() {
 }
 
 #[test]
+fn folders_that_a_link_leads_to_are_made() {
+    // The archive has the folder after what lies in it, or never.
+    let late = "l lib usr/lib\nf lib/one 1\nd usr\nd usr/lib\nf usr/lib/two 2\nl a/b ../c/./d\nf a/b/three 3\nf file 4\nl to file\nf to/x 5";
+    assert_seen(
+        &[late],
+        true,
+        &[
+            ("/usr/lib/one", "/usr/lib/one 1"),
+            ("/lib/two", "/usr/lib/two 2"),
+            ("/c/d/three", "/c/d/three 3"),
+            // What is no folder stays where a link leads to it.
+            ("/file", "/file 4"),
+            ("/to/x", "NotAFolder"),
+        ],
+    );
+    assert_seen(&["l lib usr/lib\nf lib/one 1"], false, &[("/lib/one", "/usr/lib/one 1"), ("/lib/two", "NeedsLower")]);
+    // Where a folder that nobody has an entry for lies is not known, nor what is beside it.
+    assert_seen(&["f a/x 1\nl a/b ../c\nf a/b/y 2"], false, &[("/a/x", "NeedsLower")]);
+}
+
+#[test]
 fn hostile_layers_are_bounded() {
     let deep = format!("f {}x 1", "a/".repeat(2000));
     assert_seen(&[&deep], true, &[(&format!("{}x", "a/".repeat(2000)), &format!("/{}x 1", "a/".repeat(2000)))]);
     let links: Vec<String> = (0..60).map(|link| format!("l link{link} link{}", link + 1)).collect();
     let links = links.join("\n");
     assert_seen(&[&links, "f link60 1"], true, &[("/link25", "/link60 1"), ("/link19", "Circle")]);
+    // A path may lead over as many links as in Linux, however many parts it has.
+    let over = |links: usize| format!("l l .\nf {}x 1", "l/".repeat(links));
+    assert_seen(&[&over(40)], true, &[("/x", "/x 1")]);
+    assert_seen(&[&over(41)], true, &[("/x", "Missing")]);
     // Hard links to links to each other, links through links, and a whiteout of the root.
     assert_seen(&["l a b\nh b a\nl c c/c/c\nf c/d 1\nw x\nq y"], true, &[("/a", "Circle"), ("/c/d", "Circle")]);
+}
+
+#[test]
+fn what_all_layers_together_take_is_bounded() {
+    // Of memory that nobody wrote to, the system gives none.
+    let half = || {
+        let file = File { size: 1, contents: Contents::Kept(vec![0; WEIGHT / 2 + 1]) };
+        [entry("etc/passwd", Kind::File(file))].into_iter().collect::<Listing>()
+    };
+    let (lower, upper) = (half(), half());
+    assert!(Tree::of(&[&upper], false).is_ok());
+    assert_eq!(Tree::of(&[&lower, &upper], true).unwrap_err(), TooMany);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// What container engines set where an image's environment has no PATH.
-pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What an image's config says of its start: <https://github.com/opencontainers/image-spec/blob/v1.1.1/config.md>.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +42,19 @@ impl StartConfig {
     #[must_use]
     pub fn starting(&self, program: &str) -> Self {
         Self { entrypoint: vec![program.to_owned()], cmd: Vec::new(), ..self.clone() }
+    }
+
+    /// The same start with other words in place of the command's.
+    #[must_use]
+    pub fn with_command(mut self, words: Vec<String>) -> Self {
+        self.cmd = words;
+        self
+    }
+
+    /// The variables of the environment, in their order.
+    #[must_use]
+    pub fn env(&self) -> &[(String, String)] {
+        &self.env
     }
 
     /// The words of the start: the entrypoint's, then the command's.

@@ -57,7 +57,7 @@ pub fn libc_of(platform: Platform, config: &StartConfig, tree: &Tree<'_>) -> Res
     let any = Object { names, opened: paths.glibc.to_owned(), path: paths.glibc.to_owned(), binary, by: None };
     let version = match search.find("libc.so.6", 0, &[any])? {
         Outcome::Found { binary, .. } => binary.glibc.as_deref().and_then(numbers),
-        Outcome::Nowhere { .. } | Outcome::Refused { .. } => None,
+        Outcome::Nowhere { .. } | Outcome::Refused { .. } | Outcome::TooLong => None,
     };
     Ok(ImageLibc::Glibc(version))
 }

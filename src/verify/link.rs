@@ -16,6 +16,8 @@ use crate::listing::Binary;
 const OBJECTS: usize = 2000;
 /// How many places of a library that is not found are told.
 const PLACES: usize = 4;
+/// For how many missing libraries the whole image is looked through.
+const SOUGHT: usize = 20;
 /// Undefined in every MIPS file, and defined by the linker itself.
 const NO_SYMBOLS: &[&str] = &["_gp_disp"];
 
@@ -25,8 +27,9 @@ pub(super) struct Linking<'image, 'listing> {
     pub(super) platform: Platform,
     /// the loader: opened as the program asks for it, and where it is
     pub(super) loader: Object<'listing>,
-    /// `LD_PRELOAD` and `LD_BIND_NOW` of the image's environment
-    pub(super) preloads: bool,
+    /// what is loaded before all that the program asks for, and what says so
+    pub(super) preloads: Vec<(String, &'static str)>,
+    /// `LD_BIND_NOW` of the image's environment
     pub(super) binds_now: bool,
     /// what the image has, for a sentence: `musl 1.2.5`
     pub(super) libc: Option<String>,
@@ -37,6 +40,7 @@ impl<'listing> Linking<'_, 'listing> {
     pub(super) fn load(&self, program: Object<'listing>) -> Result<(Vec<Object<'listing>>, Vec<Problem>), NeedsLower> {
         let name = program.path.clone();
         let mut objects = vec![program];
+        let ignored = self.preload(&mut objects)?;
         let mut problems = Vec::new();
         let mut at = 0;
         while at < objects.len() {
@@ -44,12 +48,13 @@ impl<'listing> Linking<'_, 'listing> {
                 if self.is_loaded(needed, &objects) {
                     continue;
                 }
-                if objects.len() == OBJECTS {
+                let outcome = self.search.find(needed, at, &objects)?;
+                if objects.len() == OBJECTS || matches!(outcome, Outcome::TooLong) {
                     problems.push(Problem::TooManyLibraries { program: name });
                     return Ok((objects, problems));
                 }
-                match self.search.find(needed, at, &objects)? {
-                    Outcome::Found { opened, path, binary } => add(&mut objects, needed, opened, path, binary, at),
+                match outcome {
+                    Outcome::Found { opened, path, binary } => self.add(&mut objects, needed, opened, path, binary, at),
                     outcome => problems.extend(self.unfound(needed, &objects[at].path, outcome, &problems)),
                 }
             }
@@ -68,6 +73,7 @@ impl<'listing> Linking<'_, 'listing> {
         if found_all && problems.is_empty() {
             problems.extend(self.symbols(&objects));
         }
+        problems.extend(ignored);
         problems.extend(
             objects
                 .iter()
@@ -77,10 +83,51 @@ impl<'listing> Linking<'_, 'listing> {
         Ok((objects, problems))
     }
 
+    /// Adds what is loaded before all that the program asks for; loaders go on without what they cannot load of it.
+    fn preload(&self, objects: &mut Vec<Object<'listing>>) -> Result<Vec<Problem>, NeedsLower> {
+        let mut ignored = Vec::new();
+        for (name, from) in &self.preloads {
+            if self.is_loaded(name, objects) {
+                continue;
+            }
+            let why = match self.search.find_preloaded(name, objects)? {
+                Outcome::Found { opened, path, binary } => {
+                    self.add(objects, name, opened, path, binary, 0);
+                    continue;
+                }
+                // What the program asks for has no turn then either, which is said.
+                Outcome::TooLong => break,
+                Outcome::Nowhere { .. } => "is not found".to_owned(),
+                Outcome::Refused { why, .. } => why,
+            };
+            ignored.push(Problem::NotPreloaded { name: name.clone(), from, why });
+        }
+        Ok(ignored)
+    }
+
     fn is_loaded(&self, name: &str, objects: &[Object<'listing>]) -> bool {
         // The loader is there from the beginning.
         self.search.is_itself(name)
             || objects.iter().chain([&self.loader]).any(|object| object.names.iter().any(|known| known == name))
+    }
+
+    fn add(
+        &self,
+        objects: &mut Vec<Object<'listing>>,
+        name: &str,
+        opened: String,
+        path: String,
+        binary: &'listing Binary,
+        by: usize,
+    ) {
+        if let Some(there) = objects.iter_mut().find(|object| object.path == path) {
+            there.names.push(name.to_owned());
+            return;
+        }
+        // musl knows a library by what it was asked for alone (`shortname`).
+        let own = binary.facts.soname.clone().filter(|_| !self.search.is_musl);
+        let names = [Some(name.to_owned()), own].into_iter().flatten().collect();
+        objects.push(Object { names, opened, path, binary, by: Some(by) });
     }
 
     fn unfound(&self, name: &str, by: &str, outcome: Outcome<'listing>, known: &[Problem]) -> Option<Problem> {
@@ -92,12 +139,14 @@ impl<'listing> Linking<'_, 'listing> {
         }
         let (name, by) = (name.to_owned(), by.to_owned());
         match outcome {
-            Outcome::Found { .. } => None,
+            Outcome::Found { .. } | Outcome::TooLong => None,
             Outcome::Refused { path, why } => Some(Problem::RefusedLibrary { name, by, path, why }),
             Outcome::Nowhere { passed } => {
                 let foreign: Vec<&String> = passed.iter().map(|(path, _)| path).collect();
+                // To look through all of a large image for each of a thousand libraries takes too long.
+                let most = if known.len() < SOUGHT { PLACES } else { 0 };
                 let elsewhere: Vec<String> =
-                    self.search.places(&name, PLACES).into_iter().filter(|path| !foreign.contains(&path)).collect();
+                    self.search.places(&name, most).into_iter().filter(|path| !foreign.contains(&path)).collect();
                 let configured = !self.search.is_musl && {
                     let folders = self.search.configured();
                     let folder = elsewhere.first().and_then(|path| Some(path.rsplit_once('/')?.0));
@@ -136,10 +185,6 @@ impl<'listing> Linking<'_, 'listing> {
         if let Some(unread) = unread {
             return vec![Problem::SymbolsNotRead { path: unread.path.clone() }];
         }
-        // What is preloaded may have any symbol.
-        if self.preloads {
-            return Vec::new();
-        }
         let mut problems = Vec::new();
         for object in objects {
             let Some(symbols) = &object.binary.symbols else { continue };
@@ -162,22 +207,6 @@ impl<'listing> Linking<'_, 'listing> {
         }
         problems
     }
-}
-
-fn add<'listing>(
-    objects: &mut Vec<Object<'listing>>,
-    name: &str,
-    opened: String,
-    path: String,
-    binary: &'listing Binary,
-    by: usize,
-) {
-    if let Some(there) = objects.iter_mut().find(|object| object.path == path) {
-        there.names.push(name.to_owned());
-        return;
-    }
-    let names = [Some(name.to_owned()), binary.facts.soname.clone()].into_iter().flatten().collect();
-    objects.push(Object { names, opened, path, binary, by: Some(by) });
 }
 
 /// What opens libraries by itself, but for the loader's own family, which does so for names of hosts and for character sets.

@@ -64,6 +64,8 @@ pub enum Problem {
     NoLibrary { name: String, by: String, elsewhere: Vec<String>, passed: Vec<String>, configured: bool, is_musl: bool },
     #[error("`{by}` needs the library `{name}`, and the loader stops at `{path}`, which {why}")]
     RefusedLibrary { name: String, by: String, path: String, why: String },
+    #[error("{from} names `{name}`, which {why}: loaders go on without it")]
+    NotPreloaded { name: String, from: &'static str, why: String },
     #[error("`{by}` needs {version}{} of `{library}`, and `{path}` {}", example(.symbol.as_deref()), offers(.highest.as_deref(), .glibc.as_deref()))]
     NoVersion {
         by: String,
@@ -174,7 +176,10 @@ impl Problem {
             | Self::SymbolsNotRead { .. }
             | Self::TooManyLibraries { .. }
             | Self::OtherAbi { .. } => Verdict::Unknown,
-            Self::ShellCommand { .. } | Self::OpensLibraries { .. } | Self::FolderToMake { .. } => Verdict::Ok,
+            Self::ShellCommand { .. }
+            | Self::OpensLibraries { .. }
+            | Self::NotPreloaded { .. }
+            | Self::FolderToMake { .. } => Verdict::Ok,
             _ => Verdict::Fails,
         }
     }

@@ -1,6 +1,8 @@
 //! Where a loader looks for a library: the rules of glibc (`_dl_map_object` in `elf/dl-load.c`) and of musl
 //! (`load_library` in `ldso/dynlink.c`), over the image's own tree.
 
+use std::cell::Cell;
+
 use crate::elf::ElfFacts;
 use crate::listing::{Binary, Contents, Loader};
 use crate::platform::{Architecture, Platform};
@@ -15,6 +17,9 @@ const MUSL_FOLDERS: &[&str] = &["/lib", "/usr/local/lib", "/usr/lib"];
 const GLIBC_FOLDERS: &[&str] = &["/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 /// Names that musl's loader takes for itself: `lib` and one of these.
 const MUSL_ITSELF: &[&str] = &["c.", "pthread.", "rt.", "m.", "dl.", "util.", "xnet."];
+
+/// How many paths are looked at; programs with hundreds of libraries look at some ten thousand.
+const LOOKS: usize = 200_000;
 
 /// A program or library that is loaded.
 #[derive(Debug, Clone)]
@@ -38,6 +43,8 @@ pub(super) enum Outcome<'listing> {
     Found { opened: String, path: String, binary: &'listing Binary },
     /// nothing, but for files of other machines that were passed over
     Nowhere { passed: Vec<(String, &'listing ElfFacts)> },
+    /// the search goes on for longer than any does
+    TooLong,
     /// the loader stops at a file that it cannot load: its path, and why, as a predicate
     Refused { path: String, why: String },
 }
@@ -65,6 +72,8 @@ pub(super) struct Search<'image, 'listing> {
     subfolders: Vec<String>,
     /// what `$LIB` stands for
     lib: String,
+    /// how many more paths are looked at
+    looks: Cell<usize>,
 }
 
 impl<'image, 'listing> Search<'image, 'listing> {
@@ -92,6 +101,7 @@ impl<'image, 'listing> Search<'image, 'listing> {
             folders: Vec::new(),
             subfolders: Vec::new(),
             lib: String::new(),
+            looks: Cell::new(LOOKS),
         };
         match loader {
             Loader::Glibc { folders, .. } => {
@@ -119,6 +129,27 @@ impl<'image, 'listing> Search<'image, 'listing> {
         by: usize,
         objects: &[Object<'listing>],
     ) -> Result<Outcome<'listing>, NeedsLower> {
+        self.find_along(name, by, self.folders_for(by, objects), objects)
+    }
+
+    /// Looks for `name`, which is loaded before what the program asks for: as if the program did for glibc, and where
+    /// everyone's libraries are for musl.
+    pub(super) fn find_preloaded(
+        &self,
+        name: &str,
+        objects: &[Object<'listing>],
+    ) -> Result<Outcome<'listing>, NeedsLower> {
+        let folders = if self.is_musl { self.library_path() } else { self.folders_for(0, objects) };
+        self.find_along(name, 0, folders, objects)
+    }
+
+    fn find_along(
+        &self,
+        name: &str,
+        by: usize,
+        folders: Vec<String>,
+        objects: &[Object<'listing>],
+    ) -> Result<Outcome<'listing>, NeedsLower> {
         let mut passed = Vec::new();
         if name.contains('/') {
             let path = if self.is_musl { Some(name.to_owned()) } else { self.expanded(name, &objects[by]) };
@@ -129,7 +160,7 @@ impl<'image, 'listing> Search<'image, 'listing> {
             }
             return Ok(Outcome::Nowhere { passed });
         }
-        for folder in self.folders_for(by, objects) {
+        for folder in folders {
             for subfolder in self.subfolders.iter().map(String::as_str).chain([""]) {
                 let path = [folder.trim_end_matches('/'), subfolder, name];
                 let path = path.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/");
@@ -165,9 +196,8 @@ impl<'image, 'listing> Search<'image, 'listing> {
     /// The folders that programs and the environment name, before the loader's own ways.
     fn folders_for(&self, by: usize, objects: &[Object<'listing>]) -> Vec<String> {
         let chain = std::iter::successors(Some(by), |object| objects[*object].by);
-        let mut folders = Vec::new();
         if self.is_musl {
-            folders.extend(self.library_path.iter().filter(|folder| !folder.is_empty()).cloned());
+            let mut folders = self.library_path();
             for object in chain.map(|object| &objects[object]) {
                 let facts = &object.binary.facts;
                 let path = facts.runpath.as_deref().or(facts.rpath.as_deref()).unwrap_or_default();
@@ -175,6 +205,7 @@ impl<'image, 'listing> Search<'image, 'listing> {
             }
             return folders;
         }
+        let mut folders = Vec::new();
         let own = &objects[by].binary.facts;
         if own.runpath.is_none() {
             // Up to the program, which is looked at in any case.
@@ -185,11 +216,15 @@ impl<'image, 'listing> Search<'image, 'listing> {
                 }
             }
         }
-        // Where the engine starts a program is the folder that an empty name means; nothing says that it stays there.
-        let named = self.library_path.iter().filter(|folder| !folder.is_empty());
-        folders.extend(named.filter_map(|folder| self.expanded(folder, &objects[0])));
+        folders.extend(self.library_path().iter().filter_map(|folder| self.expanded(folder, &objects[0])));
         folders.extend(self.listed(own.runpath.as_deref(), &objects[by]));
         folders
+    }
+
+    /// The folders of `LD_LIBRARY_PATH`, as they are written there.
+    fn library_path(&self) -> Vec<String> {
+        // Where the engine starts a program is the folder that an empty name means; nothing says that it stays there.
+        self.library_path.iter().filter(|folder| !folder.is_empty()).cloned().collect()
     }
 
     fn listed(&self, path: Option<&str>, object: &Object<'listing>) -> Vec<String> {
@@ -219,6 +254,8 @@ impl<'image, 'listing> Search<'image, 'listing> {
         path: &str,
         passed: &mut Vec<(String, &'listing ElfFacts)>,
     ) -> Result<Option<Outcome<'listing>>, NeedsLower> {
+        let Some(looks) = self.looks.get().checked_sub(1) else { return Ok(Some(Outcome::TooLong)) };
+        self.looks.set(looks);
         Ok(match self.candidate(path)? {
             Candidate::Nothing => None,
             Candidate::Fits { path: real, binary } => {

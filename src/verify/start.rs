@@ -12,7 +12,7 @@ use super::user::{EXECUTE, User};
 use super::{Format, NeedsLower};
 
 /// How many scripts may be each other's interpreters, as in Linux (`exec_binprm`).
-const SCRIPTS: usize = 5;
+pub const SCRIPTS: usize = 5;
 /// Folders that every system has open to all. An image whose layer of ours lies in them says nothing of them, and to fetch
 /// the base for their modes alone would be to fetch every base.
 const OPEN_FOLDERS: &[&str] = &[
@@ -210,8 +210,7 @@ impl<'listing> Starter<'_, 'listing> {
         depth: usize,
         started: &mut Started<'listing>,
     ) -> Result<(), NeedsLower> {
-        let line = line.trim_matches([' ', '\t']);
-        let (interpreter, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+        let (interpreter, argument) = interpreter_of(line);
         let script = script.to_owned();
         if interpreter.is_empty() {
             started.problems.push(Problem::EmptyInterpreter { script });
@@ -250,8 +249,17 @@ impl<'listing> Starter<'_, 'listing> {
     }
 }
 
+/// The interpreter that a script's first line names, and the rest as one argument: `line` is what follows `#!`. The
+/// interpreter is empty where the line names none.
+#[must_use]
+pub fn interpreter_of(line: &str) -> (&str, &str) {
+    let line = line.trim_matches([' ', '\t']);
+    line.split_once([' ', '\t']).unwrap_or((line, ""))
+}
+
 /// The program that `env` looks for, where that is certain: without `-S` all of the argument is one name.
-fn asked_of_env(argument: &str) -> Option<&str> {
+#[must_use]
+pub fn asked_of_env(argument: &str) -> Option<&str> {
     let argument = argument.trim_matches([' ', '\t']);
     let name = match argument.strip_prefix("-S").or_else(|| argument.strip_prefix("--split-string=")) {
         Some(rest) => rest.split_whitespace().find(|word| !word.contains('='))?,
@@ -268,7 +276,19 @@ fn is_shell(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::asked_of_env;
+    use super::{asked_of_env, interpreter_of};
+
+    #[test]
+    fn a_line_names_an_interpreter_and_one_argument() {
+        for (line, expected) in [
+            ("/bin/sh", ("/bin/sh", "")),
+            (" /bin/sh -e -u ", ("/bin/sh", "-e -u")),
+            ("\t/usr/bin/env\tpython3", ("/usr/bin/env", "python3")),
+            ("", ("", "")),
+        ] {
+            assert_eq!(interpreter_of(line), expected, "{line}");
+        }
+    }
 
     #[test]
     fn env_is_asked_for_a_program() {

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::elf::Name;
 use crate::hint::Hint as _;
 use crate::listing::Kind;
 
@@ -213,7 +214,6 @@ fn symbols_that_nothing_has_end_the_start_or_wait() {
         made.facts.binds_now = true;
     };
     image(&now).fails(lost);
-    image(&now).with("Env", json!(["LD_PRELOAD=/lib/any.so"])).starts("glibc 2.36");
     image(&|made| wants(made, "missing", false)).with("Env", json!(["LD_BIND_NOW=1"])).fails(lost);
     amd64()
         .musl()
@@ -221,6 +221,65 @@ fn symbols_that_nothing_has_end_the_start_or_wait() {
         .fails("`/app` needs the symbol `backtrace`, which none of its libraries has");
     let (verdict, _, problems) = image(&|made| made.symbols.as_mut().unwrap().opens_libraries = true).said();
     assert_eq!((verdict, problems.len()), (Verdict::Ok, 1));
+}
+
+#[test]
+fn what_is_preloaded_is_judged_with_the_rest() {
+    let defines = |name: &'static str| {
+        move |made: &mut Binary| made.symbols.get_or_insert_default().defined = vec![Name::of(name.as_bytes())]
+    };
+    let image = || {
+        amd64()
+            .glibc("GLIBC_2.36")
+            .library("/opt/libhas.so", defines("missing"))
+            .library("/opt/liblacks.so", |_| ())
+            .library("/opt/libdeep.so", |made| made.facts.needed = texts(&["libnone.so"]))
+            .program(X86, &["libc.so.6"], |made| wants(made, "missing", true))
+    };
+    let with = |value: &str| image().with("Env", json!([format!("LD_PRELOAD={value}")]));
+    let lost = "`/app` needs the symbol `missing`, which none of its libraries has";
+    image().fails(lost);
+    with("/opt/liblacks.so").fails(lost);
+    with("/opt/libhas.so").starts("glibc 2.36");
+    with(":/opt/liblacks.so /opt/libhas.so").starts("glibc 2.36");
+    with("libhas.so").with("Env", json!(["LD_PRELOAD=libhas.so", "LD_LIBRARY_PATH=/opt"])).starts("glibc 2.36");
+    image().kept("/etc/ld.so.preload", "# why\n/opt/liblacks.so\t/opt/libhas.so # that\n").starts("glibc 2.36");
+    with("/opt/libdeep.so:/opt/libhas.so")
+        .fails("`/opt/libdeep.so` needs the library `libnone.so`, which the loader does not find");
+    // What cannot be preloaded is told, and left out.
+    let (verdict, _, problems) = with("/opt/libhas.so:/none.so:/etc/text").kept("/etc/text", "text").said();
+    let ignored = [
+        "LD_PRELOAD names `/none.so`, which is not found: loaders go on without it",
+        "LD_PRELOAD names `/etc/text`, which is no ELF file: loaders go on without it",
+    ];
+    assert_eq!((verdict, problems), (Verdict::Ok, texts(&ignored)));
+    // musl looks for it in nobody's own folders, and reads no file.
+    let musl = |env: &str| {
+        amd64()
+            .musl()
+            .library("/opt/libhas.so", defines("missing"))
+            .kept("/etc/ld.so.preload", "/opt/libhas.so")
+            .program(MUSL, &[], |made| {
+                made.facts.runpath = Some("/opt".into());
+                wants(made, "missing", false);
+            })
+            .with("Env", json!([env]))
+    };
+    musl("LD_PRELOAD=/opt/libhas.so").starts("musl 1.2.5");
+    assert_eq!(musl("LD_PRELOAD=libhas.so").said().0, Verdict::Fails);
+    assert_eq!(musl("A=b").said().0, Verdict::Fails);
+}
+
+#[test]
+fn a_search_through_absurdly_many_folders_ends() {
+    let image = |folders: usize| {
+        let path = format!("LD_LIBRARY_PATH={}", "/x:".repeat(folders));
+        amd64().glibc("GLIBC_2.36").program(X86, &["libc.so.6"], |_| ()).with("Env", json!([path]))
+    };
+    image(1000).starts("glibc 2.36");
+    let (verdict, _, problems) = image(200_001).said();
+    let said = "`/app` needs more libraries, with those that they need, than anyarch looks for";
+    assert_eq!((verdict, problems), (Verdict::Unknown, texts(&[said])));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The `User` of a config becomes numbers, as container engines look them up in the image's own files, and what these
 //! may do with a file.
 
+use crate::listing::{Contents, Entry, File, Kind, Listing};
 use crate::tree::{Node, Tree};
 
 use super::NeedsLower;
@@ -102,7 +103,7 @@ impl User {
             // Root passes through every folder, and starts what anyone may start.
             return Ok(node.is_folder() || node.mode & 0o111 != 0);
         }
-        if node.uid == self.uid {
+        if u64::from(node.uid) == self.uid {
             return Ok(node.mode & bit << 6 != 0);
         }
         let (group, others) = (node.mode & bit << 3 != 0, node.mode & bit != 0);
@@ -113,7 +114,7 @@ impl User {
             Some(groups) => groups.clone(),
             None => self.own_groups(tree)?,
         };
-        Ok(if groups.contains(&node.gid) { group } else { others })
+        Ok(if groups.contains(&node.gid.into()) { group } else { others })
     }
 
     /// Whether the user is root, whom no mode keeps out.
@@ -122,9 +123,80 @@ impl User {
     }
 }
 
+/// What the first process of a container gets for a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbers {
+    /// the user
+    pub uid: u64,
+    /// its first group
+    pub gid: u64,
+    /// its home folder; `/` where the image's files know none
+    pub home: String,
+}
+
+/// Looks the `User` of a config up in the contents of an image's `/etc/passwd` and `/etc/group`; `None` for a file that the
+/// image has not.
+///
+/// # Errors
+/// When there is no such user or group.
+pub fn numbers(text: &str, passwd: Option<Vec<u8>>, group: Option<Vec<u8>>) -> Result<Numbers, Box<Problem>> {
+    let entry = |path: &str, bytes: Vec<u8>| {
+        let kind = Kind::File(File { size: bytes.len() as u64, contents: Contents::Kept(bytes) });
+        Entry { path: path.to_owned(), mode: 0o644, uid: 0, gid: 0, kind }
+    };
+    let files = [("etc/passwd", passwd), ("etc/group", group)];
+    let listing: Listing = files.into_iter().filter_map(|(path, bytes)| Some(entry(path, bytes?))).collect();
+    let missing = || Box::new(Problem::NoUser { user: text.to_owned(), file_missing: true });
+    // Of two files there are not too many, and nothing is below them.
+    let tree = Tree::of(&[&listing], true).map_err(|_| missing())?;
+    let user = User::find(&tree, text).map_err(|NeedsLower| missing())?.map_err(Box::new)?;
+    let groups = match user.groups.clone() {
+        Some(groups) => groups,
+        None => user.own_groups(&tree).unwrap_or_default(),
+    };
+    let passwd = kept(&tree, "/etc/passwd").ok().flatten().unwrap_or_default();
+    let passwd = String::from_utf8_lossy(passwd);
+    let entries = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let home = entries.into_iter().find(|entry| entry.get(2).and_then(|uid| uid.parse().ok()) == Some(user.uid));
+    let home = home.and_then(|entry| entry.get(5).map(|home| (*home).to_owned())).filter(|home| !home.is_empty());
+    Ok(Numbers { uid: user.uid, gid: groups.first().copied().unwrap_or(0), home: home.unwrap_or_else(|| "/".into()) })
+}
+
 /// The fields of the line of `/etc/passwd` or `/etc/group` that begins with `name`.
 fn line(file: &[u8], name: &str) -> Option<Vec<String>> {
     let text = String::from_utf8_lossy(file);
     let found = text.lines().find(|line| line.split(':').next() == Some(name))?;
     Some(found.split(':').map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_gets_its_numbers_and_its_home() {
+        let passwd = || Some(b"root:x:0:0:root:/root:/bin/sh\napp:x:7:8::/home/app:\nbare:x:9\n".to_vec());
+        let group = || Some(b"root:x:0:\nstaff:x:50:app\n".to_vec());
+        for (text, expected) in [
+            ("", Ok((0, 0, "/root"))),
+            ("app", Ok((7, 8, "/home/app"))),
+            ("7", Ok((7, 8, "/home/app"))),
+            ("app:staff", Ok((7, 50, "/home/app"))),
+            ("65532:65532", Ok((65532, 65532, "/"))),
+            ("12", Ok((12, 0, "/"))),
+            ("9", Ok((9, 0, "/"))),
+            ("nobody", Err("nobody")),
+            ("app:wheel", Err("wheel")),
+        ] {
+            match (numbers(text, passwd(), group()), expected) {
+                (Ok(found), Ok((uid, gid, home))) => {
+                    assert_eq!((found.uid, found.gid, &*found.home), (uid, gid, home), "{text}");
+                }
+                (Err(problem), Err(name)) => assert!(problem.to_string().contains(name), "{problem}"),
+                (found, expected) => panic!("{text}: {found:?}, expected {expected:?}"),
+            }
+        }
+        assert_eq!(numbers("65532", None, None).map(|found| found.gid), Ok(0));
+        assert!(numbers("app", None, None).is_err());
+    }
 }

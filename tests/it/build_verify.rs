@@ -500,3 +500,44 @@ fn a_dynamic_program_on_a_base_without_a_loader_is_refused_before_it_is_compiled
         "[[program]]\nlanguage = \"rust\"\nlibc = \"gnu\"\n[[file]]\nsource = \"Cargo.toml\"\ndestination = \"/f\"\n";
     build(&project.file("anyarch.toml", file), &home, &[]).assert_code(4);
 }
+
+/// Binaries of other machines are no image at all: one is an error of its own, several are said together.
+#[test]
+fn several_binaries_that_do_not_fit_are_said_together() {
+    let project = prebuilt::project();
+    let (amd64, arm64) = (project.path().join("hello-amd64"), project.path().join("hello-arm64"));
+    let (first, second) = (fs::read(&amd64).unwrap(), fs::read(&arm64).unwrap());
+    fs::write(&amd64, second).unwrap();
+    let build = || project.anyarch().args(["build", "--verify=warn", "--platform", "linux/amd64,linux/arm64"]).run();
+    let lines = |output: &Output| -> Vec<String> {
+        let said = output.redacted_stderr();
+        let lines = said.lines().filter(|line| !line.trim().is_empty() && !line.ends_with("[TIME]"));
+        lines.filter(|line| !line.ends_with("[SIZE]")).map(|line| line.trim().to_owned()).collect()
+    };
+    let one = build();
+    one.assert_code(3);
+    assert_eq!(
+        lines(&one),
+        [
+            "error: `hello` does not fit linux/amd64: is an AArch64 binary, linux/amd64 needs x86-64",
+            "hint: GOOS=linux GOARCH=amd64 go build",
+            "hint: publish it as what it is: --platform linux/arm64"
+        ]
+    );
+    fs::write(&arm64, first).unwrap();
+    let both = build();
+    both.assert_code(3);
+    assert_eq!(
+        lines(&both),
+        [
+            "linux/amd64      fails    `hello` does not fit linux/amd64: is an AArch64 binary, linux/amd64 needs x86-64",
+            "hint: GOOS=linux GOARCH=amd64 go build",
+            "hint: publish it as what it is: --platform linux/arm64",
+            "linux/arm64      fails    `hello` does not fit linux/arm64: is an x86-64 binary, linux/arm64 needs AArch64",
+            "hint: GOOS=linux GOARCH=arm64 go build",
+            "hint: publish it as what it is: --platform linux/amd64",
+            "error: `hello` would not start on linux/amd64, linux/arm64, so nothing was published",
+        ]
+    );
+    assert!(!project.path().join(".anyarch/out").exists());
+}

@@ -43,7 +43,7 @@ fn what_is_in_the_cache_is_listed_with_whose_it_is() {
         ["own-layer", "files linux/amd64", &digest("own-layer"), &format!("{} B", sizes[1]), "just now"]
     );
     let records: Vec<&str> = rows[4..].iter().map(|row| row[1]).collect();
-    assert_eq!(records, ["1 of name", "1 of own-layer"]);
+    assert_eq!(records, ["1 of listing", "1 of name", "1 of own-layer", "1 of start-check"]);
 
     let list = home.anyarch().args(["cache", "ls", "--json"]).env("ANYARCH_CACHE_LIMIT", "1MB").run().json();
     let records: u64 = listed(&home, "record").iter().map(|record| record["size"].as_u64().unwrap()).sum();

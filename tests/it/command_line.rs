@@ -167,9 +167,9 @@ fn a_build_tells_programs_what_it_made() {
     let project = Project::hello_go();
     let arguments = ["build", "-t", "registry.example.com/hello:1", "--json", "--iidfile", "digest"];
     let outputs = [
-        (&[][..], json!({"folder": project.path().join(".anyarch/out/hello"), "tag": "1"})),
-        (&["-o", "type=oci,dest=image.tar"], json!({"archive": "image.tar", "tag": "1"})),
-        (&["-o", "type=oci,dest=image,tar=false"], json!({"folder": "image", "tag": "1"})),
+        (&[][..], json!({"type": "oci", "folder": project.path().join(".anyarch/out/hello"), "tag": "1"})),
+        (&["-o", "type=oci,dest=image.tar"], json!({"type": "oci", "archive": "image.tar", "tag": "1"})),
+        (&["-o", "type=oci,dest=image,tar=false"], json!({"type": "oci", "folder": "image", "tag": "1"})),
     ];
     for (output, layout) in outputs {
         let run = project.anyarch().args(arguments).args(output).run();
@@ -178,7 +178,7 @@ fn a_build_tells_programs_what_it_made() {
         let image = &said["images"][0];
         let digest = image["digest"].as_str().unwrap();
         assert_eq!(fs::read_to_string(project.path().join("digest")).unwrap(), digest);
-        assert_eq!(image["layout"], layout);
+        assert_eq!(image["outputs"], json!([layout]));
         assert_eq!(image["name"], "hello");
         assert_eq!(image["mediaType"], "application/vnd.oci.image.index.v1+json");
         let platforms = image["platforms"].as_array().unwrap();

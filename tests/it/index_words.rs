@@ -10,6 +10,7 @@ use crate::support::raw_layout::{OCI, RawLayout, platform, with_platform};
 use crate::support::registry::{Options, Registry};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_refusal_has_its_words() {
     let (layout, home) = (RawLayout::new(), Home::new());
     let amd64 = layout.image(OCI, &platform("linux/amd64"), "amd64");
@@ -117,6 +118,15 @@ fn every_refusal_has_its_words() {
             error: `--append` adds to what `-t` names, and that is left out
 
             hint: --append -t registry.example.com/app:1.0
+            ",
+        ),
+        (
+            &["-t", "oci-archive:image.tar", "oci:.:amd64"],
+            2,
+            "
+            error: `oci-archive:image.tar` is an archive of one image, and an index goes to a registry or into a layout
+
+            hint: write a layout, and copy that: -t oci:DIR:1.0; then: anyarch copy oci:DIR:1.0 oci-archive:image.tar
             ",
         ),
         (

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyarch::blob::Descriptor;
+use serde_json::json;
 
+use crate::support::layout::{self, Image, Tree};
 use crate::support::prebuilt::{self, LargeBase};
 use crate::support::process;
 use crate::support::program::Home;
@@ -88,6 +90,42 @@ fn a_layer_of_2_gb_passes_through_100_mb() {
     prebuilt::copy_layout(base.layout(), &reference);
     let from_registry = push_on(&project, &reference, &base.layer);
     assert!(from_layout < LIMIT && from_registry < LIMIT, "{from_layout} and {from_registry} bytes");
+}
+
+/// How many files a base has.
+const FILES: usize = 500_000;
+
+#[test]
+#[ignore = "full: memory"]
+fn a_layer_of_500_000_files_is_judged_in_100_mb() {
+    let mut tree = Tree::default();
+    for number in 0..FILES {
+        let (package, module) = (number / 1000, number % 1000);
+        tree.file(&format!("usr/lib/node_modules/package-{package:04}/dist/module-{module:04}.js"), 0o644, "");
+    }
+    tree.file("app", 0o755, "#!/bin/none\n");
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({"Entrypoint": ["/app"]});
+    layout::write(
+        folder.path(),
+        "made",
+        &[Image { platform: "linux/amd64".parse().unwrap(), layers: vec![tree], config }],
+    );
+    let home = Home::new();
+    // Listed, and read of what was kept of that.
+    for _ in 0..2 {
+        let image = format!("oci:{}", folder.path().display());
+        let said = home.path().join("said");
+        let mut call = Command::new("sh");
+        call.args(["-c", "\"$@\" >\"$0\" 2>&1; test $? = 3"]).arg(&said);
+        let judged = home.anyarch().args(["verify", &image]).command();
+        call.arg(judged.get_program()).args(judged.get_args()).current_dir(folder.path());
+        call.env_clear().envs(judged.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let peak = peak_of(&call, home.path());
+        let said = fs::read_to_string(said).unwrap();
+        assert!(said.contains("asks for the interpreter `/bin/none`, which is not in the image"), "{said}");
+        assert!(peak < LIMIT, "{} MB", peak / 1_000_000);
+    }
 }
 
 /// Runs a call and returns the most memory that it held at once, in bytes, as the kernel has it.

@@ -21,6 +21,7 @@ const EDGES: &[&str] = &[
     "install",
     "registry",
     "run",
+    "sandbox",
     "serve",
     "sink",
     "store",
@@ -28,7 +29,8 @@ const EDGES: &[&str] = &[
 ];
 /// Which edge may know which other; every edge may know `store`. What this machine has is found by running its tools,
 /// and only `exec` runs anything: so `host` knows it. `http` is what all HTTP clients have in common; what is installed is
-/// downloaded, or added by rustup. Logins are kept by programs, which `registry` has run. What is served is read as bases are.
+/// downloaded, or added by rustup. Logins are kept by programs, which `registry` has run. A sandbox is this program, started
+/// again, and a program of an image in it. What is served is read as bases are.
 const EDGE_TO_EDGE: &[(&str, &str)] = &[
     ("run", "*"),
     ("base", "registry"),
@@ -39,7 +41,10 @@ const EDGE_TO_EDGE: &[(&str, &str)] = &[
     ("install", "exec"),
     ("registry", "exec"),
     ("registry", "http"),
+    ("sandbox", "exec"),
     ("serve", "base"),
+    // Docker and podman are spoken to by HTTP.
+    ("sink", "http"),
     ("sink", "registry"),
 ];
 /// What no core module may name: crates, and what std has of the world.

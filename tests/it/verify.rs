@@ -133,6 +133,30 @@ fn only_the_layers_that_matter_are_fetched_and_a_layer_is_listed_once() {
     assert!(first.iter().all(|(path, file)| second[path] == *file), "a layer was listed again");
 }
 
+/// What is known of a layer outlives it: the second time there is nothing left to open.
+#[test]
+fn a_layer_that_was_listed_is_not_opened_again() {
+    let compiled = Compiled::new();
+    let mut users = Tree::default();
+    users.file("etc/passwd", 0o644, "app:x:7:7::/:\n");
+    let folder = tempfile::tempdir().unwrap();
+    let made = Made::on("linux/amd64", &users).app(compiled.hello("gcc", &["-static"])).with("User", json!("app"));
+    made.write(folder.path());
+    let home = Home::new();
+    let image = format!("oci:{}", folder.path().display());
+    let verify = || home.anyarch().args(["verify", "--json", &image]).run();
+    let first = verify();
+    assert_eq!(first.assert_success().json()["platforms"][0]["layers_read"], 2);
+    // Manifests and configs are JSON, layers are not.
+    let blobs = fs::read_dir(folder.path().join("blobs/sha256")).unwrap().map(|blob| blob.unwrap().path());
+    let layers: Vec<PathBuf> = blobs.filter(|path| fs::read(path).unwrap().first() != Some(&b'{')).collect();
+    assert_eq!(layers.len(), 2);
+    layers.iter().for_each(|layer| fs::remove_file(layer).unwrap());
+    assert_eq!(verify().assert_success().stdout, first.stdout);
+    let other = Home::new();
+    other.anyarch().args(["verify", &image]).run().assert_code(6);
+}
+
 #[test]
 fn images_in_archives_and_what_is_no_image() {
     let compiled = Compiled::new();
@@ -164,8 +188,6 @@ fn images_in_archives_and_what_is_no_image() {
     verify("other.tar").assert_code(6).assert_stderr(
         "
         error: the file `other.tar` of the image `oci-archive:other.tar` holds no image layout: it has no index.json
-
-        hint: from an older docker save: skopeo copy docker-archive:other.tar oci:FOLDER
         ",
     );
     verify("oci:none").assert_code(6).assert_stderr(

@@ -89,6 +89,28 @@ fn programs_of_each_architecture_start_where_they_fit_and_nowhere_else() {
     }
     let v7 = compiled.hello("arm-linux-gnueabihf-gcc", &["-static"]);
     cases.push(("v7 in v6", Made::bare("linux/arm/v6").app(v7), "is made for ARMv7"));
+    // A binary of Go has no attributes; what it says of its build is all there is.
+    for (name, goarch, goarm, platform, expected) in [
+        ("GOARM=7 in v6", "arm", "7", "linux/arm/v6", "GOARM=7"),
+        ("GOARM=6 in v6", "arm", "6", "linux/arm/v6", "ok"),
+        ("Go for amd64", "amd64", "", "linux/amd64", "ok"),
+        ("Go for arm in amd64", "arm", "7", "linux/amd64", "is a 32-bit ARM binary, linux/amd64 needs x86-64"),
+    ] {
+        cases.push((name, Made::bare(platform).app(compiled.hello_go(goarch, goarm)), expected));
+    }
+    for (name, compiler) in [("arm64 in amd64", "aarch64-linux-gnu-gcc"), ("s390x in amd64", "s390x-linux-gnu-gcc")] {
+        cases.push((
+            name,
+            Made::bare("linux/amd64").app(compiled.hello(compiler, &["-static"])),
+            "linux/amd64 needs x86-64",
+        ));
+    }
+    let native = compiled.hello("gcc", &["-static"]);
+    cases.push((
+        "amd64 in arm64",
+        Made::bare("linux/arm64").app(native),
+        "is an x86-64 binary, linux/arm64 needs AArch64",
+    ));
     let soft = compiled.hello("arm-linux-gnueabi-gcc", &[]);
     let hard_base = base(Release::Bookworm, "linux/arm/v7");
     cases.push(("soft float in hard", Made::on("linux/arm/v7", &hard_base).app(soft), "/lib/ld-linux.so.3"));
@@ -152,8 +174,15 @@ fn musl_and_glibc_do_not_start_each_others_programs() {
         let name = format!("etc/ld-musl-{}.path", triple.split('-').next().unwrap());
         cases.push(("musl path file", with("opt/libgreet.so.1").file(&name, 0o644, "/usr/lib\n/opt\n"), "ok"));
         let empty = compiled.library(&zig, "deep", "libgreet.so.1", &[]);
-        let lacks = Made::on(platform, &musl).app(&*greeter).file(&own, 0o755, empty);
-        cases.push(("musl symbol", lacks, "needs the symbol `greet`"));
+        let lacks = || Made::on(platform, &musl).app(&*greeter).file(&own, 0o755, &*empty);
+        cases.push(("musl symbol", lacks(), "needs the symbol `greet`"));
+        let preloads = |path: &str| {
+            lacks().file("opt/libhas.so", 0o755, &*library).with("Env", json!([format!("LD_PRELOAD={path}")]))
+        };
+        cases.push(("musl symbol that is preloaded", preloads("/none.so:/opt/libhas.so"), "ok"));
+        cases.push(("musl looks for what is preloaded", preloads("libhas.so"), "needs the symbol `greet`"));
+        let by_name = with("opt/libgreet.so.1").with("Env", json!(["LD_PRELOAD=/opt/libgreet.so.1"]));
+        cases.push(("musl library that is preloaded by its path", by_name, "needs the library `libgreet.so.1`"));
     }
     assert_true(&cases);
 }
@@ -184,6 +213,15 @@ fn libraries_are_found_as_the_loader_finds_them() {
     compiled.library("gcc", "greet", "libgreet.so.1", &[]);
     let now = greeter(&compiled, &["-Wl,-z,now"]);
     let origin = greeter(&compiled, &["-Wl,-rpath,$ORIGIN/opt/lib"]);
+    let other = compiled.library("gcc", "greet", "libother.so.1", &["-DD"]);
+    // The program's own library lacks the symbol that it looks up at its start; another one has it.
+    let preloads = |value: &str| {
+        on().app(&*now)
+            .file(own, 0o644, &*empty)
+            .file("opt/lib/libother.so.1", 0o644, &*other)
+            .file("opt/deep/libpasses.so.1", 0o644, &*on_deep)
+            .with("Env", json!([format!("LD_PRELOAD={value}")]))
+    };
     let both = |app: &[u8]| {
         on().app(app).file("opt/lib/libgreet.so.1", 0o644, &*on_deep).file("opt/lib/libdeep.so.1", 0o644, &*deep)
     };
@@ -214,6 +252,16 @@ fn libraries_are_found_as_the_loader_finds_them() {
         ),
         ("no library at all", here(&plain, b"INPUT(libgreet.so.2)\n"), "is no ELF file"),
         ("symbol, bound at once", here(&now, &empty), "needs the symbol `greet`"),
+        ("symbol that is preloaded", preloads("/opt/lib/libother.so.1"), "ok"),
+        ("what is preloaded is not there", preloads("/none.so /opt/lib/libother.so.1:libnone.so"), "ok"),
+        ("what is preloaded is no library", preloads("/etc/passwd:/opt/lib/libother.so.1"), "ok"),
+        ("what is preloaded lacks a library", preloads("/opt/deep/libpasses.so.1"), "needs the library `libdeep.so.1`"),
+        ("what is preloaded lacks the symbol too", preloads("/none.so"), "needs the symbol `greet`"),
+        (
+            "symbol of /etc/ld.so.preload",
+            preloads("").file("etc/ld.so.preload", 0o644, "# why\n/none.so /opt/lib/libother.so.1 # that\n"),
+            "ok",
+        ),
         ("only in ld.so.conf", in_opt(&plain).file("etc/ld.so.conf", 0o644, "/opt/lib\n"), lost),
         (
             "whiteout over the library",

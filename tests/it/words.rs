@@ -147,7 +147,7 @@ fn a_lower_variant_of_the_base_is_said_and_can_be_ruled_out() {
 #[test]
 fn a_base_that_is_not_there_or_is_none() {
     let project = hello_with_base();
-    base(&project, "other", "b", &json!({}));
+    base(&project, "other", "b", &json!({"User": "1"}));
     // Two images in one layout.
     let read = |folder: &str| -> Value {
         serde_json::from_slice(&fs::read(project.path().join(folder).join("index.json")).unwrap()).unwrap()

@@ -99,18 +99,26 @@ fn values_that_are_none() {
             ",
         ),
         (
-            "output = \"type=docker\"\n",
+            "output = \"type=cacheonly\"\n",
             "
-            error: `docker` in the output `type=docker` is not a type that anyarch writes (anyarch.toml:1:10)
+            error: `cacheonly` in the output `type=cacheonly` is not a type that anyarch writes (anyarch.toml:1:10)
 
             hint: output = \"type=oci,dest=image.tar\"
             hint: output = \"type=oci,dest=folder,tar=false\"
+            hint: output = \"type=docker,dest=image.tar\"
+            hint: output = \"type=docker\"
+            hint: output = \"type=local,dest=folder\"
+            hint: output = \"type=tar,dest=files.tar\"
             hint: output = \"type=registry\"
             ",
         ),
         (
-            "output = [\"type=oci,dest=a.tar\", \"type=registry\"]\n",
-            "error: `output` in anyarch.toml:1:10 names 2 places, and anyarch writes one\n",
+            "output = [\"type=oci,dest=a.tar\", \"type=docker,dest=a.tar\"]\n",
+            "
+            error: the outputs `type=oci,dest=a.tar` and `type=docker,dest=a.tar` have one place
+
+            hint: give each a `dest` of its own
+            ",
         ),
         (
             "push = true\noutput = \"type=oci,dest=a.tar\"\n",

@@ -48,10 +48,15 @@ impl Docker {
         }
     }
 
+    /// Where it listens, as `DOCKER_HOST` has it.
+    pub fn socket(&self) -> String {
+        format!("unix://{}", self.folder.path().join("socket").display())
+    }
+
     /// A call of `docker` that talks to this daemon.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut docker = Command::new("docker");
-        docker.arg(format!("--host=unix://{}", self.folder.path().join("socket").display())).args(arguments);
+        docker.arg(format!("--host={}", self.socket())).args(arguments);
         docker
     }
 }

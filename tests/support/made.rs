@@ -12,6 +12,7 @@ use super::layout::{self, Image, Node, Tree};
 use super::process;
 
 const HELLO: &str = "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n";
+const HELLO_GO: &str = "package main\n\nimport \"os\"\n\nfunc main() { os.Stdout.WriteString(\"hello\\n\") }\n";
 const GREETER: &str = "#include <stdio.h>\nconst char *greet(void);\nint main(void) { puts(greet()); return 0; }\n";
 const GREET: &str = "const char *greet(void) { return \"hello\"; }\n";
 /// A library that gets the greeting from another.
@@ -50,6 +51,18 @@ impl Compiled {
 
     pub fn hello(&self, compiler: &str, arguments: &[&str]) -> Vec<u8> {
         self.made(compiler, "hello", arguments)
+    }
+
+    /// A program of Go that says hello.
+    pub fn hello_go(&self, goarch: &str, goarm: &str) -> Vec<u8> {
+        let (source, path) =
+            (self.folder.path().join("hello.go"), self.folder.path().join(format!("go-{goarch}{goarm}")));
+        fs::write(&source, HELLO_GO).unwrap();
+        let mut command = Command::new("go");
+        command.args(["build", "-o"]).arg(&path).arg(&source).current_dir(self.folder.path());
+        command.env("GOOS", "linux").env("GOARCH", goarch).env("GOARM", goarm).env("CGO_ENABLED", "0");
+        process::succeed(command.env("GOFLAGS", ""));
+        fs::read(path).unwrap()
     }
 
     /// The library `libgreet.so.1` of `source`, and what it is linked against.

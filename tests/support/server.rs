@@ -18,7 +18,7 @@ pub struct Request {
     pub target: String,
     /// names in lower case
     pub headers: Vec<(String, String)>,
-    /// by its `Content-Length`
+    /// by its `Content-Length`, or in chunks
     pub body: Vec<u8>,
 }
 
@@ -252,8 +252,28 @@ fn read(stream: &TcpStream) -> Option<Request> {
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let mut request = Request { method, target, headers, body: Vec::new() };
+    if request.header("transfer-encoding") == Some("chunked") {
+        request.body = chunks(&mut reader)?;
+        return Some(request);
+    }
     let length = request.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     request.body.resize(length, 0);
     reader.read_exact(&mut request.body).ok()?;
     Some(request)
+}
+
+fn chunks(reader: &mut impl io::BufRead) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let length = usize::from_str_radix(line.trim(), 16).ok()?;
+        let start = body.len();
+        body.resize(start + length, 0);
+        reader.read_exact(&mut body[start..]).ok()?;
+        reader.read_line(&mut line).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+    }
 }

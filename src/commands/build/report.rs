@@ -104,7 +104,7 @@ fn lines_of(image: &Published, place: &Place, directory: &Path) -> Vec<String> {
 }
 
 /// A name as docker shows it, with its tag.
-pub(super) fn familiar(name: &Reference) -> String {
+pub(in crate::commands) fn familiar(name: &Reference) -> String {
     let (repository, tag) = (&name.repository, name.tag_or_latest());
     if repository.registry != DOCKER_HUB {
         return format!("{repository}:{tag}");

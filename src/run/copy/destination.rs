@@ -43,7 +43,9 @@ impl Destination {
         }
         match text.parse().map_err(wrong)? {
             BaseName::Layout { folder, tag } => Ok(Self::Layout { folder, tag: tag_or_latest(tag) }),
-            BaseName::Archive { .. } => Err(Error::ArchiveName { text: text.to_owned() }),
+            BaseName::Archive { .. } | BaseName::DockerArchive { .. } => {
+                Err(Error::ArchiveName { text: text.to_owned() })
+            }
             BaseName::Registry(reference) => Ok(Self::Registry(reference)),
             // Built in as bases, and names like any other in a registry.
             BaseName::Static | BaseName::Scratch => {

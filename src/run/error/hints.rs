@@ -6,6 +6,7 @@ use crate::config::Origin;
 use crate::full_disk;
 use crate::golang::GoError;
 use crate::hint::Hint;
+use crate::run::smoke::FailedStart;
 
 /// Flags that choose a program, as the keys of a `[[program]]`; any other hint stays as it is.
 fn as_keys(hint: &str) -> String {
@@ -164,12 +165,16 @@ impl Error {
             Self::ManifestAnnotation { name, .. } => {
                 ["index", "manifest-descriptor"].map(|place| format!("--annotation {place}:{name}=VALUE")).into()
             }
+            Self::Smoke { failed } => FailedStart::ways_out_of(failed),
+            Self::SmokeArguments { .. } => vec!["--smoke \"--version\"".to_owned()],
             Self::SeveralDocuments { platforms, .. }
             | Self::OnePlatform { platforms, .. }
             | Self::NotInImage { offered: platforms, .. } => {
                 platforms.iter().map(|has| format!("--platform {has}")).collect()
             }
-            Self::WouldNotStart { .. } => vec!["publish it all the same: --verify=warn".to_owned()],
+            Self::WouldNotStart { may_be_forced: true, .. } => {
+                vec!["publish it all the same: --verify=warn".to_owned()]
+            }
             Self::TagsOfPart { .. } => {
                 vec![
                     "--push-by-digest; then, with all results in a folder: anyarch index create --from-results DIR"
@@ -260,6 +265,7 @@ impl Error {
             Self::Image(error) => Some(error),
             Self::Layer(error) => Some(error),
             Self::Sink(error) => Some(error),
+            Self::Sandbox(error) => Some(error),
             Self::Serve(error) => Some(error),
             Self::CommitTime { source, .. } => Some(source),
             Self::Format(error) => Some(error),

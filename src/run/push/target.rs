@@ -23,6 +23,8 @@ pub(in crate::run) struct Target {
     pub(super) tags: Vec<Tag>,
     /// true: what the tags point to is there under its digest, whether or not there is a tag
     pub(super) by_digest: bool,
+    /// what is looked at where no tag is to be moved, to know early whether the registry can be reached and lets us in
+    latest: Option<Tag>,
 }
 
 /// A tag that an image is to have.
@@ -44,7 +46,9 @@ impl Target {
         for (reference, by_digest) in references {
             let repository = &reference.repository;
             let position = targets.iter().position(|target| target.repository == *repository).unwrap_or_else(|| {
-                targets.push(Self { repository: repository.clone(), tags: Vec::new(), by_digest: false });
+                let reference = Reference { repository: repository.clone(), tag: None, digest: None };
+                let latest = Some(Tag { reference, seen: OnceCell::new() });
+                targets.push(Self { repository: repository.clone(), tags: Vec::new(), by_digest: false, latest });
                 targets.len() - 1
             });
             let target = &mut targets[position];
@@ -102,7 +106,8 @@ impl Carrier {
     /// Finds out, once, what the tags of a repository point to. It is the first thing that is asked of a registry, and
     /// with one that cannot be reached nothing goes on.
     pub(super) async fn look_at_tags(&self, target: &Target) -> Result<(), Error> {
-        let looks = target.tags.iter().map(|tag| async move { self.seen(tag).await.map(drop) });
+        let latest = target.latest.iter().filter(|_| target.tags.is_empty());
+        let looks = target.tags.iter().chain(latest).map(|tag| async move { self.seen(tag).await.map(drop) });
         futures_util::future::try_join_all(looks).await.map(drop)
     }
 

@@ -87,6 +87,9 @@ impl Settings {
                 BaseName::Layout { folder: self.root.join(folder), tag }
             }
             (BaseName::Archive { file, tag }, Origin::File(_)) => BaseName::Archive { file: self.root.join(file), tag },
+            (BaseName::DockerArchive { file, name }, Origin::File(_)) => {
+                BaseName::DockerArchive { file: self.root.join(file), name }
+            }
             (name, _) => name,
         })
     }

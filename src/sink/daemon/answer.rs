@@ -10,6 +10,8 @@ use super::{Daemon, DaemonError, root_cause};
 const LONGEST: usize = 1 << 20;
 /// The longest refusal that is shown, in characters.
 const SHOWN: usize = 500;
+/// How many names of one image are read.
+const NAMES: usize = 100;
 /// How the line begins that says that an image is there, with its name or its ID.
 const LOADED: &str = "Loaded image";
 
@@ -48,8 +50,8 @@ impl Refusal {
 }
 
 impl Answer {
-    /// Reads the answer to its end.
-    pub(super) async fn read(mut response: Response, pulse: &Pulse) -> Result<(), Refusal> {
+    /// Reads the answer to its end: what the image is called there.
+    pub(super) async fn read(mut response: Response, pulse: &Pulse) -> Result<Vec<String>, Refusal> {
         let status = response.status();
         let mut lines = Lines::default();
         loop {
@@ -71,7 +73,7 @@ impl Answer {
 #[derive(Debug, Default)]
 struct Lines {
     rest: Vec<u8>,
-    loaded: bool,
+    loaded: Vec<String>,
 }
 
 impl Lines {
@@ -90,16 +92,18 @@ impl Lines {
     fn line(&mut self, line: &[u8]) -> Result<(), Refusal> {
         // What is no value of ours is said to people, not to us.
         let answer: Answer = serde_json::from_slice(line).unwrap_or_default();
-        self.loaded |= answer.stream.as_ref().is_some_and(|stream| stream.starts_with(LOADED));
+        let said = answer.stream.as_deref().filter(|stream| stream.starts_with(LOADED));
+        let name = said.and_then(|said| said.split_once(": ")).map(|(_, name)| name.trim().to_owned());
+        self.loaded.extend(name.filter(|_| self.loaded.len() < NAMES));
         answer.refusal().map_or(Ok(()), |reason| Err(Refusal::Refused(reason)))
     }
 
-    fn end(mut self, status: StatusCode) -> Result<(), Refusal> {
+    fn end(mut self, status: StatusCode) -> Result<Vec<String>, Refusal> {
         let rest = std::mem::take(&mut self.rest);
         self.line(&rest)?;
-        match (status.is_success(), self.loaded) {
-            (true, true) => Ok(()),
-            (true, false) => Err(Refusal::NotLoaded),
+        match (status.is_success(), self.loaded.is_empty()) {
+            (true, false) => Ok(self.loaded),
+            (true, true) => Err(Refusal::NotLoaded),
             (false, _) => Err(Refusal::Refused(format!("it answers `{status}`"))),
         }
     }
@@ -113,8 +117,12 @@ mod tests {
     fn an_answer_is_read_to_its_end() {
         let refused = |words: &str| Err(Refusal::Refused(words.to_owned()));
         for (status, chunks, verdict) in [
-            (200, &["{\"stream\":\"Loaded image: app:1\\n\"}\r\n"][..], Ok(())),
-            (200, &["{\"status\":\"Loading\",\"id\":\"1\"}\n{\"stre", "am\":\"Loaded image ID: sha256:1\"}"], Ok(())),
+            (200, &["{\"stream\":\"Loaded image: app:1\\n\"}\r\n"][..], Ok(vec!["app:1".to_owned()])),
+            (
+                200,
+                &["{\"status\":\"Loading\",\"id\":\"1\"}\n{\"stre", "am\":\"Loaded image ID: sha256:1\"}"],
+                Ok(vec!["sha256:1".to_owned()]),
+            ),
             (200, &[], Err(Refusal::NotLoaded)),
             (200, &["<html>"], Err(Refusal::NotLoaded)),
             (

@@ -128,7 +128,7 @@ impl Image {
     }
 
     pub(super) fn judge(self) -> Result<Judgement, NeedsLower> {
-        let listing = Listing { entries: self.entries };
+        let listing: Listing = self.entries.into_iter().collect();
         judge(self.platform, &StartConfig::of(&self.config), &Tree::of(&[&listing], self.complete).unwrap())
     }
 

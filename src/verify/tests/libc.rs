@@ -9,7 +9,7 @@ use super::image::{Image, MUSL, amd64};
 /// The libc of an image whose layers are these, lowest first; some below may be missing.
 fn found(layers: Vec<Image>, complete: bool) -> Result<String, NeedsLower> {
     let (platform, config) = (layers[0].platform, StartConfig::of(&layers[0].config));
-    let listings: Vec<Listing> = layers.into_iter().map(|layer| Listing { entries: layer.entries }).collect();
+    let listings: Vec<Listing> = layers.into_iter().map(|layer| layer.entries.into_iter().collect()).collect();
     let listings: Vec<&Listing> = listings.iter().collect();
     libc_of(platform, &config, &Tree::of(&listings, complete).unwrap()).map(|libc| libc.to_string())
 }
