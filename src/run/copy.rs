@@ -31,7 +31,7 @@ pub use goal::Goal;
 pub struct Request {
     /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or the path of an archive or a layout
     pub source: String,
-    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:REF]`
+    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:NAME]`
     pub destination: String,
     /// those that are copied, `host` for this machine's; all for `all` or when empty
     pub platforms: Vec<String>,

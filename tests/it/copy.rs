@@ -175,6 +175,14 @@ fn platforms_are_chosen_with_what_is_said_about_them() {
     copy(&home, &["--platform", &all, "--preserve-digests", &from, &to("all")]).assert_success();
     assert_eq!(odd::named(&layout, "all"), index);
     copy(&home, &["--platform=all", "--preserve-digests", &from, &to("all")]).assert_success();
+    // An archive for docker holds one, and gives it back as it was.
+    let archive = format!("docker-archive:{}", folder.path().join("docker.tar").display());
+    let line = format!("{archive}:docker.io/library/app:1");
+    let output = copy(&home, &["--platform=linux/s390x", &from, &format!("{archive}:app:1")]);
+    assert_eq!(output.assert_success().stdout, format!("{line}\n"));
+    copy(&home, &[&archive, &to("back")]).assert_success();
+    assert_eq!(odd::named(&layout, "back"), platforms[4].1);
+    odd::assert_same(odd.path(), &layout, &platforms[4].1);
     // What has no index is what it is.
     copy(&home, &["--platform=linux/amd64", "--preserve-digests", &odd.name("one"), &to("alone")]).assert_success();
     assert_eq!(odd::named(&layout, "alone"), odd::named(odd.path(), "one"));
