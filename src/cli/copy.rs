@@ -7,11 +7,11 @@ use clap::Args;
 /// `anyarch copy`
 #[derive(Debug, Args)]
 pub struct Copy {
-    /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or a path such as image.tar
+    /// The image: a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]`, or a path such as image.tar
     #[arg(value_name = "SRC", required_unless_present = "all_bases")]
     pub source: Option<String>,
     /// Where it goes: a reference; `oci:DIR[:TAG]`, beside the images that are there; `oci-archive:FILE[:TAG]`; one platform
-    /// to `docker-archive:FILE[:REF]`
+    /// to `docker-archive:FILE[:NAME]`
     #[arg(value_name = "DST", required_unless_present = "all_bases")]
     pub destination: Option<String>,
     /// Copy these platforms alone, with commas between: one as the manifest that it is, several in a new index with what

@@ -27,34 +27,36 @@ fn copied(ui: &Arc<Ui>, arguments: Arguments) -> Result<(), Error> {
     let start = Instant::now();
     let limit = super::cache_limit()?;
     let session = super::session(ui, arguments.offline)?;
-    let as_json = arguments.json;
-    match &arguments.all_bases {
-        Some(prefix) => mirrored(ui, &session, prefix.clone(), arguments, start)?,
-        None => {
-            let request = Request {
-                source: arguments.source.unwrap_or_default(),
-                destination: arguments.destination.unwrap_or_default(),
-                platforms: arguments.platform,
-                preserve_digests: arguments.preserve_digests,
-                insecure_registries: arguments.insecure_registry,
-                push_jobs: arguments.push_jobs.map(NonZeroUsize::get),
-            };
-            let copied = super::carry_out(ui, &session, copy(&session, &request))?;
-            summary(ui, &session, std::slice::from_ref(&copied), start);
-            if as_json {
-                let mut value = as_value(&copied);
-                value["moved"] = json!(session.moved.by_registry());
-                ui.data(&value.to_string());
-            } else {
-                ui.data(&copied.destination.line(&copied.top.digest));
-            }
-        }
+    match arguments.all_bases.clone() {
+        Some(prefix) => bases_copied(ui, &session, prefix, arguments, start)?,
+        None => image_copied(ui, &session, arguments, start)?,
     }
     super::cache::keep_within(ui, &session.store, limit);
     Ok(())
 }
 
-fn mirrored(
+fn image_copied(ui: &Arc<Ui>, session: &Session, arguments: Arguments, start: Instant) -> Result<(), Error> {
+    let request = Request {
+        source: arguments.source.unwrap_or_default(),
+        destination: arguments.destination.unwrap_or_default(),
+        platforms: arguments.platform,
+        preserve_digests: arguments.preserve_digests,
+        insecure_registries: arguments.insecure_registry,
+        push_jobs: arguments.push_jobs.map(NonZeroUsize::get),
+    };
+    let copied = super::carry_out(ui, session, copy(session, &request))?;
+    summary(ui, session, std::slice::from_ref(&copied), start);
+    if arguments.json {
+        let mut value = as_value(&copied);
+        value["moved"] = json!(session.moved.by_registry());
+        ui.data(&value.to_string());
+    } else {
+        ui.data(&copied.destination.line(&copied.top.digest));
+    }
+    Ok(())
+}
+
+fn bases_copied(
     ui: &Arc<Ui>,
     session: &Session,
     prefix: String,

@@ -31,7 +31,7 @@ pub use goal::Goal;
 pub struct Request {
     /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or the path of an archive or a layout
     pub source: String,
-    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:REF]`
+    /// a reference, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]` or `docker-archive:FILE[:NAME]`
     pub destination: String,
     /// those that are copied, `host` for this machine's; all for `all` or when empty
     pub platforms: Vec<String>,
@@ -69,12 +69,11 @@ pub async fn copy(session: &Session, request: &Request) -> Result<Copied, Error>
     let client = registries::without_project(session, request.insecure_registries.clone())?;
     let bases = Bases::of_images(session.store.clone(), client.clone());
     let run = Run { session, client: &client, bases: &bases, jobs: request.push_jobs.unwrap_or(PUSH_JOBS) };
-    let choice = match destination {
-        Goal::DockerArchive { .. } => choice::choose_one(session, &bases, &source, &platforms).await?,
-        _ => {
-            let whole = !matches!(destination, Goal::Open(Destination::Registry(_)));
-            choice::choose(session, &bases, &source, &platforms, whole).await?
-        }
+    let choice = if matches!(destination, Goal::DockerArchive { .. }) {
+        choice::choose_one(session, &bases, &source, &platforms).await?
+    } else {
+        let whole = !matches!(destination, Goal::Open(Destination::Registry(_)));
+        choice::choose(session, &bases, &source, &platforms, whole).await?
     };
     if request.preserve_digests
         && let Some(entries) = choice.made_of

@@ -175,6 +175,14 @@ fn platforms_are_chosen_with_what_is_said_about_them() {
     copy(&home, &["--platform", &all, "--preserve-digests", &from, &to("all")]).assert_success();
     assert_eq!(odd::named(&layout, "all"), index);
     copy(&home, &["--platform=all", "--preserve-digests", &from, &to("all")]).assert_success();
+    // An archive for docker holds one, and gives it back as it was.
+    let archive = format!("docker-archive:{}", folder.path().join("docker.tar").display());
+    let line = format!("{archive}:docker.io/library/app:1");
+    let output = copy(&home, &["--platform=linux/s390x", &from, &format!("{archive}:app:1")]);
+    assert_eq!(output.assert_success().stdout, format!("{line}\n"));
+    copy(&home, &[&archive, &to("back")]).assert_success();
+    assert_eq!(odd::named(&layout, "back"), platforms[4].1);
+    odd::assert_same(odd.path(), &layout, &platforms[4].1);
     // What has no index is what it is.
     copy(&home, &["--platform=linux/amd64", "--preserve-digests", &odd.name("one"), &to("alone")]).assert_success();
     assert_eq!(odd::named(&layout, "alone"), odd::named(odd.path(), "one"));
@@ -200,7 +208,7 @@ fn a_layout_keeps_its_other_images_and_is_repaired() {
     assert_eq!(fs::metadata(layout.join("index.json")).unwrap().modified().unwrap(), before);
 
     // A blob that a disk damaged is brought again.
-    let some = odd::reachable(odd.path(), &v1).into_iter().last().unwrap();
+    let some = odd::reachable(odd.path(), &v1).pop_last().unwrap();
     let path = layout.join("blobs").join(some.replacen(':', "/", 1));
     let mut bytes = fs::read(&path).unwrap();
     bytes[0] ^= 1;

@@ -125,9 +125,19 @@ fn what_buildkit_and_buildah_make_passes_without_loss() {
         process::succeed(buildah.args(["--storage-driver=vfs"]).args(arguments));
     };
     let odd = Odd::new(12, LAYER);
+    let source = format!("{}/odd:docker", registry.host());
+    copy(&home, &[&odd.name("docker"), &source]);
     buildah(&["manifest", "create", "list"]);
-    buildah(&["manifest", "add", "--all", "list", &odd.name("docker")]);
-    buildah(&["manifest", "push", "--all", "--format=oci", "list", &format!("oci:{}:1", layout.display())]);
+    buildah(&["manifest", "add", "--all", "--tls-verify=false", "list", &format!("docker://{source}")]);
+    buildah(&[
+        "manifest",
+        "push",
+        "--all",
+        "--tls-verify=false",
+        "--format=oci",
+        "list",
+        &format!("oci:{}:1", layout.display()),
+    ]);
     let digest = odd::named(&layout, "1");
     round_trip(&home, &registry, &format!("oci:{}", layout.display()), &layout, &digest);
 }

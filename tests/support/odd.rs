@@ -101,9 +101,10 @@ impl Odd {
         if let Some(variant) = &named.variant {
             config["variant"] = json!(variant);
         }
-        let kinds = match docker {
-            true => [DOCKER_CONFIG, MEDIA_TYPE_DOCKER_LAYER, MEDIA_TYPE_DOCKER_MANIFEST],
-            false => [MEDIA_TYPE_CONFIG, MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST],
+        let kinds = if docker {
+            [DOCKER_CONFIG, MEDIA_TYPE_DOCKER_LAYER, MEDIA_TYPE_DOCKER_MANIFEST]
+        } else {
+            [MEDIA_TYPE_CONFIG, MEDIA_TYPE_LAYER_GZIP, MEDIA_TYPE_MANIFEST]
         };
         let layers = [self.put(kinds[1], &gzip(&tar))];
         let config = self.put(kinds[0], &pretty(&config));

@@ -72,7 +72,8 @@ pub async fn mirror(session: &Session, mirroring: &Mirroring) -> Result<Mirrored
         let choice = choice::choose(session, &bases, &source, &[], false).await?;
         let destination = Goal::Open(Destination::Registry(Reference { repository: place, ..reference }));
         let destination = run.bring(&choice, destination).await?;
-        mirrored.tables.entry(key.clone()).or_insert_with(|| table(&map, &prefix, key));
+        let settings = table(&map, &prefix, &key);
+        mirrored.tables.insert(key, settings);
         mirrored.copies.push(Copied { source, destination, of: choice.of(), top: choice.top.descriptor });
     }
     if mirroring.insecure_registries.contains(&prefix.registry) && !mirrored.copies.is_empty() {
@@ -133,13 +134,13 @@ fn below(prefix: &Prefix, registry: &str) -> Prefix {
 }
 
 /// What is said of a key from now on: our copies come before other mirrors.
-fn table(map: &RegistryMap, prefix: &Prefix, key: Prefix) -> RegistrySettings {
+fn table(map: &RegistryMap, prefix: &Prefix, key: &Prefix) -> RegistrySettings {
     let mut place = below(prefix, &key.registry);
     if !key.path.is_empty() {
         place.path = format!("{}/{}", place.path, key.path);
     }
     let ours = Mirror { place, plain_http: None };
-    let before = map.of(&key).and_then(|settings| settings.mirrors.clone()).unwrap_or_default();
+    let before = map.of(key).and_then(|settings| settings.mirrors.clone()).unwrap_or_default();
     let others = before.into_iter().filter(|mirror| mirror.place != ours.place);
     RegistrySettings {
         mirrors: Some(std::iter::once(ours.clone()).chain(others).collect()),
@@ -176,7 +177,7 @@ mod tests {
             let (prefix, repository) = (prefix.parse().unwrap(), name.parse().unwrap());
             let (found, there) = place_of(&map, &prefix, &repository).unwrap();
             assert_eq!((found.to_string(), there.to_string()), (key.to_owned(), place.to_owned()));
-            let settings = table(&map, &prefix, found.clone());
+            let settings = table(&map, &prefix, &found);
             let written: Vec<String> = settings.mirrors.iter().flatten().map(ToString::to_string).collect();
             assert_eq!(written, mirrors, "{name}");
             let mut after = map.clone();

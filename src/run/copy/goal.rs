@@ -32,7 +32,7 @@ pub enum Goal {
 }
 
 impl Goal {
-    /// Reads `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:REF]` or a reference.
+    /// Reads `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:NAME]` or a reference.
     ///
     /// # Errors
     /// When it is none of them.

@@ -103,16 +103,16 @@ impl Way<'_> {
         }
         let transfer = Transfer::start(self.run.session, transfer::of_copy(self.shown, platform), blob.size);
         match self.source {
-            _ if self.run.session.store.has(&blob.digest, blob.size) && self.from_store(blob).await? => {}
-            BaseName::Registry(reference) => self.from_registry(&reference.repository, blob, &transfer).await?,
-            _ => self.from_files(blob).await?,
+            _ if self.run.session.store.has(&blob.digest, blob.size) && self.copy_stored(blob).await? => {}
+            BaseName::Registry(reference) => self.receive(&reference.repository, blob, &transfer).await?,
+            _ => self.copy_file(blob).await?,
         }
         transfer.end(TransferEnd::Done);
         Ok(())
     }
 
     /// Copies a blob that the cache has; false when it turned out to be damaged there.
-    async fn from_store(self, blob: &Descriptor) -> Result<bool, Error> {
+    async fn copy_stored(self, blob: &Descriptor) -> Result<bool, Error> {
         let (layout, store, blob) = (self.layout.clone(), self.run.session.store.clone(), blob.clone());
         let copied = renew::once(move |wanted| {
             let mut incoming = layout.incoming()?;
@@ -130,7 +130,7 @@ impl Way<'_> {
     }
 
     /// Copies a blob of another layout.
-    async fn from_files(self, blob: &Descriptor) -> Result<(), Error> {
+    async fn copy_file(self, blob: &Descriptor) -> Result<(), Error> {
         let (layout, bases, name, blob) =
             (self.layout.clone(), self.run.bases.clone(), self.source.clone(), blob.clone());
         let copied = renew::once(move |wanted| -> Result<(), Error> {
@@ -146,7 +146,7 @@ impl Way<'_> {
     }
 
     /// Writes a blob of a registry as it comes.
-    async fn from_registry(self, from: &Repository, blob: &Descriptor, transfer: &Transfer) -> Result<(), Error> {
+    async fn receive(self, from: &Repository, blob: &Descriptor, transfer: &Transfer) -> Result<(), Error> {
         let source = self.run.client.source(from, blob);
         let mut left = READINGS;
         loop {

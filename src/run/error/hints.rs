@@ -32,7 +32,11 @@ fn in_file(key: &str, flag: &str, hint: &str) -> String {
 
 impl Hint for Error {
     fn hints(&self) -> Vec<String> {
-        self.of_project().or_else(|| self.of_run()).or_else(|| self.cause().map(Hint::hints)).unwrap_or_default()
+        self.of_project()
+            .or_else(|| self.of_run())
+            .or_else(|| self.of_copy())
+            .or_else(|| self.cause().map(Hint::hints))
+            .unwrap_or_default()
     }
 }
 
@@ -183,6 +187,25 @@ impl Error {
             Self::UntaggedResults { .. } => vec!["-t registry.example.com/app:1.0".to_owned()],
             Self::NoResult => vec!["--push-by-digest".to_owned()],
             Self::NotCached { again, .. } => vec![format!("run it once with a network: {again}")],
+            Self::OfflinePush => {
+                vec!["write it, and push that with a network: -o type=oci,dest=image.tar".to_owned()]
+            }
+            Self::OfflineInstall { .. } => vec!["get it once with a network: anyarch toolchain install".to_owned()],
+            Self::ProjectToolchain { .. } => vec!["--allow-project-toolchains".to_owned()],
+            Self::BaseName { origin: Origin::File(_), source, .. } => {
+                source.hints().iter().map(|hint| in_file("base", "--base ", hint)).collect()
+            }
+            Self::Output { origin: Origin::File(_), source } => {
+                source.hints().iter().map(|hint| in_file("output", "-o ", hint)).collect()
+            }
+            Self::Write { source, .. } => full_disk::hints(source),
+            _ => return None,
+        })
+    }
+
+    /// Where images that exist are copied.
+    fn of_copy(&self) -> Option<Vec<String>> {
+        Some(match self {
             Self::OfflineCopy => vec!["copy it into a layout, and that with a network: oci:DIR".to_owned()],
             Self::MirrorName { .. } => {
                 vec!["name a registry, or a path of one: --all-bases mirror.lan:5000/bases".to_owned()]
@@ -204,18 +227,6 @@ impl Error {
                 "copy them one by one: a platform alone keeps its digest".to_owned(),
             ],
             Self::OtherDigest { actual, .. } => vec![format!("name a tag, or this digest: @{actual}")],
-            Self::OfflinePush => {
-                vec!["write it, and push that with a network: -o type=oci,dest=image.tar".to_owned()]
-            }
-            Self::OfflineInstall { .. } => vec!["get it once with a network: anyarch toolchain install".to_owned()],
-            Self::ProjectToolchain { .. } => vec!["--allow-project-toolchains".to_owned()],
-            Self::BaseName { origin: Origin::File(_), source, .. } => {
-                source.hints().iter().map(|hint| in_file("base", "--base ", hint)).collect()
-            }
-            Self::Output { origin: Origin::File(_), source } => {
-                source.hints().iter().map(|hint| in_file("output", "-o ", hint)).collect()
-            }
-            Self::Write { source, .. } => full_disk::hints(source),
             _ => return None,
         })
     }

@@ -189,12 +189,11 @@ impl<'run> Way<'run> {
             return Ok(());
         }
         let read;
-        let document = match whole.documents.get(&descriptor.digest) {
-            Some(document) => document,
-            None => {
-                read = self.bases.document_of(&whole.name, descriptor).await?;
-                &read
-            }
+        let document = if let Some(document) = whole.documents.get(&descriptor.digest) {
+            document
+        } else {
+            read = self.bases.document_of(&whole.name, descriptor).await?;
+            &read
         };
         self.bring_named(whole, document, entry.platform()).await?;
         let paper = Paper { descriptor: &document.descriptor, bytes: &document.bytes };
