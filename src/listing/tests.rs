@@ -333,11 +333,15 @@ fn what_goes_into_a_layer_is_listed_as_what_is_in_it() {
     let limits = Limits::of(layer.len() as u64);
     let read = Listing::read(layer.as_slice(), &limits, &spool).unwrap();
     let open = |path: &Path| -> std::io::Result<Box<dyn ReadSeek>> { Ok(Box::new(Cursor::new(files[path].clone()))) };
-    let mut made = Listing::of_entries(&entries, &limits, &open).unwrap();
-    made.entries.sort_by(|left, right| left.path.cmp(&right.path));
-    assert_eq!(made, read);
+    let made = Listing::of_entries(&entries, &limits, &open).unwrap();
+    let by_path = |listing: &Listing| {
+        let entries =
+            listing.entries().map(|entry| (entry.path(), (entry.mode, entry.uid, entry.gid, entry.kind.clone())));
+        entries.collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(by_path(&made), by_path(&read));
     let kinds = |kind: fn(&Contents) -> bool| {
-        let files = made.entries.iter().filter_map(|entry| match &entry.kind {
+        let files = made.entries().filter_map(|entry| match entry.kind {
             Kind::File(file) => Some(&file.contents),
             _ => None,
         });
