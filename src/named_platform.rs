@@ -179,11 +179,11 @@ mod tests {
             (windows("1"), windows(""), false),
             (json!({"os": "linux", "architecture": "wasm"}), json!({"os": "wasi", "architecture": "wasm"}), true),
         ] {
-            assert_eq!(of(one.clone()).contradicts(&of(other.clone())), contradicts, "{one} {other}");
-            assert_eq!(of(other.clone()).contradicts(&of(one.clone())), contradicts, "{other} {one}");
+            assert_eq!(of(&one).contradicts(&of(&other)), contradicts, "{one} {other}");
+            assert_eq!(of(&other).contradicts(&of(&one)), contradicts, "{other} {one}");
         }
-        assert!(!of(windows("1")).is_same(&of(windows("2"))));
-        assert!(of(arm("v7")).is_same(&of(arm(""))));
+        assert!(!of(&windows("1")).is_same(&of(&windows("2"))));
+        assert!(of(&arm("v7")).is_same(&of(&arm(""))));
     }
 
     #[test]
