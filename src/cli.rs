@@ -348,6 +348,7 @@ pub struct Request {
 
 /// What to do with the result.
 #[derive(Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Destination {
     /// Name the image, as registry.example.com/app:1.0; several images are named registry.example.com/app/NAME:1.0
     #[arg(short, long = "tag", value_name = "REF")]

@@ -141,8 +141,8 @@ impl fmt::Display for NamedPlatform {
 mod tests {
     use super::*;
 
-    fn of(fields: Value) -> NamedPlatform {
-        NamedPlatform::of_json(&fields).unwrap()
+    fn of(fields: &Value) -> NamedPlatform {
+        NamedPlatform::of_json(fields).unwrap()
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
             (json!({"os": "windows", "architecture": "amd64", "os.version": "10.0.1"}), "windows(10.0.1)/amd64"),
             (json!({"os": "li\u{1b}nux", "architecture": "x\n"}), "li\\u{1b}nux/x\\n"),
         ] {
-            assert_eq!(of(fields).to_string(), printed);
+            assert_eq!(of(&fields).to_string(), printed);
         }
         for nothing in [json!({"os": "linux"}), json!({"os": "", "architecture": "arm"}), json!(null), json!([1])] {
             assert_eq!(NamedPlatform::of_json(&nothing), None);
@@ -179,17 +179,17 @@ mod tests {
             (windows("1"), windows(""), false),
             (json!({"os": "linux", "architecture": "wasm"}), json!({"os": "wasi", "architecture": "wasm"}), true),
         ] {
-            assert_eq!(of(one.clone()).contradicts(&of(other.clone())), contradicts, "{one} {other}");
-            assert_eq!(of(other.clone()).contradicts(&of(one.clone())), contradicts, "{other} {one}");
+            assert_eq!(of(&one).contradicts(&of(&other)), contradicts, "{one} {other}");
+            assert_eq!(of(&other).contradicts(&of(&one)), contradicts, "{other} {one}");
         }
-        assert!(!of(windows("1")).is_same(&of(windows("2"))));
-        assert!(of(arm("v7")).is_same(&of(arm(""))));
+        assert!(!of(&windows("1")).is_same(&of(&windows("2"))));
+        assert!(of(&arm("v7")).is_same(&of(&arm(""))));
     }
 
     #[test]
     fn what_is_written_is_complete_and_normal() {
-        let spec = of(json!({"os": "linux", "architecture": "aarch64", "features": ["sse"]}));
-        let config = of(json!({"os": "linux", "architecture": "arm64", "variant": "v8", "os.version": "6"}));
+        let spec = of(&json!({"os": "linux", "architecture": "aarch64", "features": ["sse"]}));
+        let config = of(&json!({"os": "linux", "architecture": "arm64", "variant": "v8", "os.version": "6"}));
         assert_eq!(
             spec.completed_by(&config).to_json(),
             json!({"os": "linux", "architecture": "arm64", "os.version": "6", "features": ["sse"]})

@@ -7,7 +7,7 @@ use clap::Args;
 /// `anyarch serve`
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// oci:DIR[:TAG], oci-archive:FILE[:TAG], or a path to one of these; NAME=LAYOUT names the repository. All images that
+    /// `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, or a path to one of these; NAME=LAYOUT names the repository. All images that
     /// were built in this project when left out
     #[arg(value_name = "LAYOUT")]
     pub layouts: Vec<String>,

@@ -8,7 +8,8 @@ use crate::hint::Hint as _;
 /// An image for `platform`, or with what `fields` say of it.
 fn image(name: &str, configured: Option<&str>, fields: Value) -> Part {
     let mut written = json!({"mediaType": MEDIA_TYPE_MANIFEST, "digest": Digest::of(name.as_bytes()), "size": 1});
-    written.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let Value::Object(fields) = fields else { panic!("fields are an object") };
+    written.as_object_mut().unwrap().extend(fields);
     let configured =
         configured.map(|platform| NamedPlatform::from(platform.parse::<crate::platform::Platform>().unwrap()));
     let entry = serde_json::from_value(written).unwrap();

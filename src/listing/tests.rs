@@ -276,3 +276,81 @@ fn no_damage_makes_it_panic() {
         }
     }
 }
+
+/// A layer of ours is listed from its files, as it would be from itself.
+#[test]
+fn what_goes_into_a_layer_is_listed_as_what_is_in_it() {
+    use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+
+    use crate::layer::Recipe;
+    use crate::layer_entry::{self, EntryKind};
+
+    // ELF64, little endian, EXEC for x86-64, with one segment of a page that is loaded: itself.
+    let mut program = vec![0; 4096];
+    for (at, bytes) in [
+        (0, b"\x7fELF\x02\x01\x01".as_slice()),
+        (16, &[2, 0, 62, 0, 1, 0, 0, 0, 0x78, 0, 0x40, 0, 0, 0, 0, 0, 64]),
+        (52, &[64, 0, 56, 0, 1, 0, 64]),
+        (64, &[1, 0, 0, 0, 5]),
+        (80, &[0, 0, 0x40]),
+        (96, &[0, 0x10]),
+        (104, &[0, 0x10]),
+    ] {
+        program[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    let files: BTreeMap<&Path, Vec<u8>> = [
+        ("/in/program", program),
+        ("/in/script", b"#!/bin/sh -e\necho\n".to_vec()),
+        ("/in/text", b"hello".to_vec()),
+        ("/in/cut", b"\x7fELF\x02\x01".to_vec()),
+    ]
+    .map(|(path, bytes)| (Path::new(path), bytes))
+    .into();
+    let file = |path: &str, mode: u32, from: &str| {
+        let size = files[Path::new(from)].len() as u64;
+        let kind = EntryKind::File(layer_entry::Contents::Path { path: PathBuf::from(from), size });
+        layer_entry::Entry { path: path.to_owned(), mode, uid: 1, gid: 2, kind }
+    };
+    let other = |path: &str, kind: EntryKind| {
+        let (path, mode) = (path.to_owned(), if matches!(kind, EntryKind::Symlink(_)) { 0o777 } else { 0o755 });
+        layer_entry::Entry { path, mode, uid: 0, gid: 0, kind }
+    };
+    let passwd = b"root:x:0:0::/:\n".to_vec();
+    let entries = [
+        other("etc", EntryKind::Directory),
+        other("etc/passwd", EntryKind::File(layer_entry::Contents::Bytes(passwd.into()))),
+        other("link", EntryKind::Symlink("etc".to_owned())),
+        file("program", 0o755, "/in/program"),
+        file("script", 0o755, "/in/script"),
+        file("text", 0o644, "/in/text"),
+        file("text.sh", 0o755, "/in/text"),
+        file("cut", 0o755, "/in/cut"),
+    ];
+    let recipe = Recipe::of(&entries, 0, &|path| Ok(crate::blob::Digest::of(&files[path]))).unwrap();
+    let mut layer = Vec::new();
+    recipe.write(&|path| Ok(Box::new(std::io::Cursor::new(files[path].clone()))), &mut layer).unwrap();
+    let limits = Limits::of(layer.len() as u64);
+    let read = Listing::read(layer.as_slice(), &limits, &spool).unwrap();
+    let open = |path: &Path| -> std::io::Result<Box<dyn ReadSeek>> { Ok(Box::new(Cursor::new(files[path].clone()))) };
+    let made = Listing::of_entries(&entries, &limits, &open).unwrap();
+    let by_path = |listing: &Listing| {
+        let entries =
+            listing.entries().map(|entry| (entry.path(), (entry.mode, entry.uid, entry.gid, entry.kind.clone())));
+        entries.collect::<BTreeMap<_, _>>()
+    };
+    assert_eq!(by_path(&made), by_path(&read));
+    let kinds = |kind: fn(&Contents) -> bool| {
+        let files = made.entries().filter_map(|entry| match entry.kind {
+            Kind::File(file) => Some(&file.contents),
+            _ => None,
+        });
+        files.filter(|contents| kind(contents)).count()
+    };
+    assert_eq!(kinds(|contents| matches!(contents, Contents::Elf(_))), 1);
+    assert_eq!(kinds(|contents| matches!(contents, Contents::Script(_) | Contents::Kept(_))), 2);
+    assert_eq!(kinds(|contents| matches!(contents, Contents::NotStartable(_) | Contents::Unreadable(_))), 2);
+    let short = |_: &Path| -> std::io::Result<Box<dyn ReadSeek>> { Ok(Box::new(Cursor::new(Vec::new()))) };
+    let error = Listing::of_entries(&entries, &limits, &short).unwrap_err();
+    assert_eq!(error.to_string(), "is damaged: it ends within a file");
+}

@@ -60,7 +60,7 @@ pub fn carry_out<T>(
 }
 
 /// Runs `work` until it is done. It is told of a signal by the future that it gets, and is to end by itself then, within
-/// [`PATIENCE`]; a second signal ends it at once. `give_up` is as in [`carry_out`].
+/// a moment; a second signal ends it at once. `give_up` is as in [`carry_out`].
 ///
 /// # Errors
 /// When there are no threads to run it on.

@@ -151,7 +151,9 @@ fn a_layer_that_was_listed_is_not_opened_again() {
     let blobs = fs::read_dir(folder.path().join("blobs/sha256")).unwrap().map(|blob| blob.unwrap().path());
     let layers: Vec<PathBuf> = blobs.filter(|path| fs::read(path).unwrap().first() != Some(&b'{')).collect();
     assert_eq!(layers.len(), 2);
-    layers.iter().for_each(|layer| fs::remove_file(layer).unwrap());
+    for layer in &layers {
+        fs::remove_file(layer).unwrap();
+    }
     assert_eq!(verify().assert_success().stdout, first.stdout);
     let other = Home::new();
     other.anyarch().args(["verify", &image]).run().assert_code(6);
